@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// One log of the process: one line of JSON an entry, or a readable line on a terminal. Never a prompt.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+
+namespace serin::log {
+
+enum class Level { kDebug, kInfo, kWarning, kError };
+enum class Form { kAuto, kJson, kText };  // kAuto: text when standard error is a terminal
+
+struct Field {
+  std::string_view name;
+  json::value value;
+};
+
+// Call once, before threads start. Entries go to standard error.
+void configure(Level least, Form form);
+
+// Safe from any thread; never blocks on anything but standard error. Field names in snake_case.
+void write(Level level, std::string_view message, std::initializer_list<Field> fields = {});
+inline void debug(std::string_view message, std::initializer_list<Field> fields = {}) { write(Level::kDebug, message, fields); }
+inline void info(std::string_view message, std::initializer_list<Field> fields = {}) { write(Level::kInfo, message, fields); }
+inline void warning(std::string_view message, std::initializer_list<Field> fields = {}) { write(Level::kWarning, message, fields); }
+inline void error(std::string_view message, std::initializer_list<Field> fields = {}) { write(Level::kError, message, fields); }
+
+}  // namespace serin::log

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// An HTTP client with pooled connections: HTTP/1.1 and HTTP/2, TCP, TLS and Unix sockets.
+// Calls from any thread; call-backs come on one of the client's own threads, in order for one request.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "net/http/message.h"
+
+namespace serin::net {
+
+struct ClientLimits {
+  std::size_t connections_per_host = 64;
+  std::size_t header_bytes = 64 * 1024;
+  std::size_t body_bytes = 256 * 1024 * 1024;  // of a whole response; a streamed one is not bounded
+  std::chrono::milliseconds connect_timeout{5'000};
+  std::chrono::milliseconds idle_timeout{60'000};
+};
+
+struct ClientOptions {
+  unsigned threads = 1;
+  ClientLimits limits;
+  std::string trust_file;  // PEM of further authorities; empty: the system's
+};
+
+struct ClientRequest {
+  std::string url;  // http://host:port/path, https://…, or unix:/path/to.sock:/path
+  std::string method = "GET";
+  Headers headers;
+  std::string body;
+  bool http2 = false;                            // prior knowledge; under TLS, ALPN decides
+  std::chrono::milliseconds timeout{60'000};     // from the call to the last byte
+  CancelToken cancel;                            // read at least every 50 ms
+};
+
+// What a streamed answer calls. Exactly one of on_end and on_error comes last.
+struct ResponseSink {
+  std::function<void(ResponseHead)> on_head;
+  std::function<void(std::string_view)> on_bytes;
+  std::function<void()> on_end;
+  std::function<void(Error)> on_error;  // kUnavailable: nothing was sent, a retry is safe; kAborted: it broke later
+};
+
+class Client {
+ public:
+  static Result<std::unique_ptr<Client>> create(ClientOptions options = {});
+  virtual ~Client() = default;  // open requests end with kCancelled
+
+  // Blocks until the whole answer is there. Any status is a success; only transport fails.
+  virtual Result<Response> fetch(ClientRequest request) = 0;
+  virtual void stream(ClientRequest request, ResponseSink sink) = 0;
+};
+
+}  // namespace serin::net
