@@ -11,6 +11,9 @@
 
 namespace serin {
 
+// What a system call said, as an Error: "what: No such file or directory" with the code that fits.
+Error error_of_errno(int number, std::string_view what);
+
 // kNotFound, kPermissionDenied, or kOutOfRange when the file is larger than `limit` bytes.
 Result<std::string> read_file(const std::filesystem::path& path,
                               std::uint64_t limit = std::uint64_t{1} << 30);

@@ -2,6 +2,7 @@
 // One log of the process: one line of JSON an entry, or a readable line on a terminal. Never a prompt.
 #pragma once
 
+#include <chrono>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -17,6 +18,13 @@ struct Field {
   std::string_view name;
   json::value value;
 };
+
+// The two forms of an entry, pure; write() picks one.
+std::string format_json(std::chrono::system_clock::time_point time, Level level,
+                        std::string_view message, std::initializer_list<Field> fields);
+std::string format_text(std::chrono::system_clock::time_point time, Level level,
+                        std::string_view message, std::initializer_list<Field> fields);
+std::string timestamp(std::chrono::system_clock::time_point time);  // "2001-09-09T01:46:40.000Z"
 
 // Call once, before threads start. Entries go to standard error.
 void configure(Level least, Form form);

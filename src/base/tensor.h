@@ -34,6 +34,10 @@ std::size_t size_of(DType dtype);           // bytes an element
 std::string_view name_of(DType dtype);      // "float32", as in model.yaml
 std::optional<DType> dtype_named(std::string_view name);
 
+// IEEE half precision and bfloat16, exactly.
+float float_of_half(std::uint16_t bits);
+float float_of_bfloat16(std::uint16_t bits);
+
 using Shape = std::vector<std::int64_t>;
 
 // Product of the dimensions. kInvalidArgument when one is negative or the product, times 8 bytes, does not fit 63 bits.

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <ctime>
+
+namespace serin::log {
+namespace {
+
+std::atomic<Level> least_level{Level::kInfo};
+std::atomic<bool> as_json{true};
+
+std::string_view name_of(Level level) {
+  switch (level) {
+    case Level::kDebug:
+      return "debug";
+    case Level::kInfo:
+      return "info";
+    case Level::kWarning:
+      return "warning";
+    case Level::kError:
+      return "error";
+  }
+  return "info";
+}
+
+std::string readable(const json::value& value) {
+  return value.is_string() ? std::string(value.get_string()) : json::serialize(value);
+}
+
+// A reader of a terminal sees one line an entry whatever the message holds.
+std::string one_line(std::string text) {
+  for (char& letter : text) {
+    if (static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f) letter = ' ';
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string timestamp(std::chrono::system_clock::time_point time) {
+  const auto since = time.time_since_epoch();
+  const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(since).count();
+  const auto milliseconds =
+      std::chrono::floor<std::chrono::milliseconds>(since).count() - seconds * 1000;
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  std::array<char, 32> text{};
+  const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  std::array<char, 8> fraction{};
+  std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(milliseconds % 1000));
+  return std::string(text.data(), size) + fraction.data();
+}
+
+std::string format_json(std::chrono::system_clock::time_point time, Level level,
+                        std::string_view message, std::initializer_list<Field> fields) {
+  json::object entry;
+  entry["time"] = timestamp(time);
+  entry["level"] = name_of(level);
+  entry["message"] = message;
+  for (const Field& field : fields) entry[field.name] = field.value;
+  return json::serialize(entry) + "\n";
+}
+
+std::string format_text(std::chrono::system_clock::time_point time, Level level,
+                        std::string_view message, std::initializer_list<Field> fields) {
+  std::string line = timestamp(time).substr(11, 12);
+  line += ' ';
+  line += name_of(level);
+  line.append(8 - name_of(level).size(), ' ');
+  line += one_line(std::string(message));
+  for (const Field& field : fields) {
+    line += "  ";
+    line += field.name;
+    line += '=';
+    line += one_line(readable(field.value));
+  }
+  return line + "\n";
+}
+
+void configure(Level least, Form form) {
+  least_level.store(least);
+  as_json.store(form == Form::kJson || (form == Form::kAuto && ::isatty(STDERR_FILENO) == 0));
+}
+
+void write(Level level, std::string_view message, std::initializer_list<Field> fields) {
+  if (level < least_level.load(std::memory_order_relaxed)) return;
+  const auto time = std::chrono::system_clock::now();
+  const std::string line = as_json.load(std::memory_order_relaxed)
+                               ? format_json(time, level, message, fields)
+                               : format_text(time, level, message, fields);
+  // One write an entry, so that lines of threads and processes do not mix.
+  std::string_view rest = line;
+  while (!rest.empty()) {
+    const ssize_t written = ::write(STDERR_FILENO, rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return;
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+}  // namespace serin::log
