@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -18,6 +19,8 @@ inline constexpr std::uint32_t kSamplingStream = 1u << 31;
 
 std::array<std::uint32_t, 4> random_block(std::uint64_t seed, std::uint32_t stream, std::uint64_t position);
 float uniform_of(std::uint32_t word);  // [0, 1), 24 bits
+// Below `count`, for the label input at `place` of `inputs`.
+std::size_t draw_label(std::uint64_t seed, std::size_t place, std::size_t count);
 void fill_uniform(std::uint64_t seed, std::uint32_t stream, std::span<float> values);
 void fill_normal(std::uint64_t seed, std::uint32_t stream, std::span<float> values);
 
