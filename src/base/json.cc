@@ -78,7 +78,13 @@ class Builder {
     stack_.push_uint64(number);
     return true;
   }
-  bool on_double(double number, json::string_view, json::error_code& ec) {
+  // Boost.JSON 1.81 rounds some numbers to a neighbour of the nearest double; the standard library
+  // does not. Its text is here whole, since parse_json gives the parser all bytes at once.
+  bool on_double(double number, json::string_view text, json::error_code& ec) {
+    double nearest = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), nearest).ec == std::errc()) {
+      number = nearest;
+    }
     if (!std::isfinite(number)) {
       ec = json::error::not_number;
       return false;

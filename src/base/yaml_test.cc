@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/yaml.h"
+
+#include <gtest/gtest.h>
+
+namespace serin {
+namespace {
+
+std::string error_of(std::string_view text, const YamlLimits& limits = {}) {
+  const Result<YamlNode> tree = parse_yaml(text, limits);
+  return tree ? "accepted" : tree.error().message;
+}
+
+std::string as_json(std::string_view text) {
+  const Result<YamlNode> tree = parse_yaml(text);
+  if (!tree) return tree.error().message;
+  const Result<json::value> value = tree->to_json();
+  return value ? json::serialize(*value) : value.error().message;
+}
+
+TEST(ParseYaml, KnowsLineAndColumnOfKeysAndValues) {
+  const Result<YamlNode> tree = parse_yaml("name: glyphs\ncall:\n  shape: [N, 32]\n  empty:\n");
+  ASSERT_TRUE(tree.has_value());
+  const YamlNode* call = tree->find("call");
+  ASSERT_NE(call, nullptr);
+  EXPECT_EQ(to_string(tree->entries[1].mark), "2:1");
+  EXPECT_EQ(to_string(call->mark), "3:3");
+  const YamlNode* shape = call->find("shape");
+  ASSERT_NE(shape, nullptr);
+  ASSERT_EQ(shape->items.size(), 2u);
+  EXPECT_EQ(to_string(shape->items[1].mark), "3:14");
+  EXPECT_EQ(to_string(call->find("empty")->mark), "4:3");
+  EXPECT_TRUE(call->find("empty")->is_null());
+  EXPECT_EQ(call->find("nothing"), nullptr);
+}
+
+TEST(ParseYaml, ResolvesScalarsByTheCoreSchema) {
+  EXPECT_EQ(as_json("[1, -7, +3, 0x1f, 0o17, 1.0, .5, 1e3, -2.5E-1, 007]"),
+            "[1,-7,3,31,15,1E0,5E-1,1E3,-2.5E-1,7]");
+  EXPECT_EQ(as_json("[true, False, TRUE, ~, null, ]"), "[true,false,true,null,null]");
+  EXPECT_EQ(as_json("[yes, no, on, 1_000, 1.2.3, 0x, e5, ., -]"),
+            R"(["yes","no","on","1_000","1.2.3","0x","e5",".","-"])");
+  EXPECT_EQ(as_json("['1', \"true\", !!str 5, '']"), R"(["1","true","5",""])");
+  EXPECT_EQ(as_json("a: |\n  1\nb: >-\n  2\n"), R"({"a":"1\n","b":"2"})");
+  EXPECT_EQ(as_json(""), "null");
+  EXPECT_EQ(as_json("18446744073709551615"), "18446744073709551615");
+}
+
+TEST(ParseYaml, RefusesNumbersThatDoNotFit) {
+  EXPECT_NE(as_json("a: 99999999999999999999").find("1:4: the integer"), std::string::npos);
+  EXPECT_NE(as_json("a: .inf").find("1:4: the number .inf is not finite"), std::string::npos);
+  EXPECT_NE(as_json("- -.NaN").find("not finite"), std::string::npos);
+  EXPECT_NE(as_json("a: 1e999").find("does not fit a double"), std::string::npos);
+}
+
+TEST(ParseYaml, SaysWhereTheMistakeIs) {
+  EXPECT_TRUE(error_of("a: 1\nb: [1, 2\nc: 3\n").starts_with("3:"))
+      << error_of("a: 1\nb: [1, 2\nc: 3\n");
+  EXPECT_EQ(error_of("a: 1\nb: 2\na: 3\n"), "3:1: the key \"a\" stands twice; first at 1:1");
+}
+
+TEST(ParseYaml, RefusesWhatItDoesNotSupport) {
+  EXPECT_NE(error_of("a: 1\n---\nb: 2\n").find("a second document"), std::string::npos);
+  EXPECT_NE(error_of("? [a, b]\n: 1\n").find("a key must be a string"), std::string::npos);
+  EXPECT_NE(error_of("a: !!python/object:os.system 1").find("is not supported"), std::string::npos);
+  EXPECT_NE(error_of("a: !Thing {}").find("is not supported"), std::string::npos);
+  EXPECT_NE(error_of("x: &x {a: 1}\ny: {<<: *x}\n").find("merge keys"), std::string::npos);
+  EXPECT_NE(error_of("a: *nothing").find("1:"), std::string::npos);
+}
+
+TEST(ParseYaml, CopiesWhatAnAliasNames) {
+  EXPECT_EQ(as_json("a: &x [1, {b: 2}]\nc: *x\nd: &y 5\ne: [*y, *x]\n"),
+            R"({"a":[1,{"b":2}],"c":[1,{"b":2}],"d":5,"e":[5,[1,{"b":2}]]})");
+}
+
+TEST(ParseYaml, RefusesAnAliasBombBeforeItGrows) {
+  std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 12; ++i) {
+    const std::string previous = "*a" + std::to_string(i - 1);
+    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [";
+    for (int j = 0; j < 10; ++j) bomb += previous + (j < 9 ? ", " : "]\n");
+  }
+  EXPECT_NE(error_of(bomb).find("aliases counted as often as used"), std::string::npos);
+}
+
+TEST(ParseYaml, RefusesAValueThatContainsItself) {
+  EXPECT_NE(error_of("a: &x [1, *x]").find("contains it"), std::string::npos);
+}
+
+TEST(ParseYaml, HoldsItsLimits) {
+  EXPECT_NE(error_of(std::string(5000, '[') + std::string(5000, ']')).find("deeper than 64 levels"),
+            std::string::npos);
+  EXPECT_NE(error_of("[a, b, c, d]", {.nodes = 4}).find("more than 4 values"), std::string::npos);
+  EXPECT_EQ(error_of("[a, b, c]", {.nodes = 4}), "accepted");
+  EXPECT_NE(error_of("[a, b]", {.bytes = 3}).find("at most 3"), std::string::npos);
+  EXPECT_NE(error_of("a: &x [[1]]\nb: [[*x]]", {.depth = 4}).find("deeper than 4"),
+            std::string::npos);
+  EXPECT_EQ(error_of("a: &x [[1]]\nb: [*x]", {.depth = 5}), "accepted");
+}
+
+}  // namespace
+}  // namespace serin
