@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// One log of the process: one line of JSON an entry, or a readable line on a terminal. Never a prompt.
+// One log of the process: one line of JSON an entry, or a readable line on a terminal. Never a
+// prompt.
 #pragma once
 
 #include <chrono>
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "base/json.h"
 
@@ -15,6 +18,15 @@ enum class Level { kDebug, kInfo, kWarning, kError };
 enum class Form { kAuto, kJson, kText };  // kAuto: text when standard error is a terminal
 
 struct Field {
+  // Takes what a json::value can be made of, and strings of every kind.
+  template <class T>
+  Field(std::string_view field_name, T&& field_value) : name(field_name) {
+    if constexpr (std::is_convertible_v<T, std::string_view>) {
+      value = std::string_view(field_value);
+    } else {
+      value = json::value(std::forward<T>(field_value));
+    }
+  }
   std::string_view name;
   json::value value;
 };
@@ -31,9 +43,17 @@ void configure(Level least, Form form);
 
 // Safe from any thread; never blocks on anything but standard error. Field names in snake_case.
 void write(Level level, std::string_view message, std::initializer_list<Field> fields = {});
-inline void debug(std::string_view message, std::initializer_list<Field> fields = {}) { write(Level::kDebug, message, fields); }
-inline void info(std::string_view message, std::initializer_list<Field> fields = {}) { write(Level::kInfo, message, fields); }
-inline void warning(std::string_view message, std::initializer_list<Field> fields = {}) { write(Level::kWarning, message, fields); }
-inline void error(std::string_view message, std::initializer_list<Field> fields = {}) { write(Level::kError, message, fields); }
+inline void debug(std::string_view message, std::initializer_list<Field> fields = {}) {
+  write(Level::kDebug, message, fields);
+}
+inline void info(std::string_view message, std::initializer_list<Field> fields = {}) {
+  write(Level::kInfo, message, fields);
+}
+inline void warning(std::string_view message, std::initializer_list<Field> fields = {}) {
+  write(Level::kWarning, message, fields);
+}
+inline void error(std::string_view message, std::initializer_list<Field> fields = {}) {
+  write(Level::kError, message, fields);
+}
 
 }  // namespace serin::log
