@@ -167,6 +167,15 @@ def make_pictures(packages, variants, stretch, shift, seed):
     return np.stack(pictures), np.array(characters), np.array(styles)
 
 
+def cached_pictures(path, *arguments, **settings):
+    """`make_pictures`, kept in the file `path` for the next run; delete it to render anew."""
+    names = ("pictures", "characters", "styles")
+    if not path.exists():
+        np.savez(path, **dict(zip(names, make_pictures(*arguments, **settings))))
+    with np.load(path) as stored:
+        return tuple(stored[name] for name in names)
+
+
 def contact_sheet(pictures, columns, margin=2):
     """uint8 pictures [n, h, w] side by side, `columns` in a row, as one greyscale image."""
     count, height, width = pictures.shape
@@ -179,3 +188,13 @@ def contact_sheet(pictures, columns, margin=2):
         sheet.paste(Image.fromarray(picture),
                     (margin + column * (width + margin), margin + row * (height + margin)))
     return sheet
+
+
+def main():
+    """Prints the names of the Debian packages that hold the fonts, for apt-get install."""
+    for packages in (GENERATOR_PACKAGES, JUDGE_PACKAGES):
+        print(" ".join(f"fonts-{n}" for names in packages.values() for n in names.split()))
+
+
+if __name__ == "__main__":
+    main()
