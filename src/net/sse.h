@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): writing and parsing.
+// Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): writing and
+// parsing.
 #pragma once
 
 #include <optional>
@@ -25,7 +26,10 @@ class SseParser {
   bool feed(std::string_view bytes, std::vector<SseEvent>& complete);
 
  private:
+  void end_line(std::vector<SseEvent>& complete);
+
   std::size_t event_limit_;
+  bool at_start_ = true;
   std::string line_;
   bool after_carriage_return_ = false;
   SseEvent pending_;

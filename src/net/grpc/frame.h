@@ -23,10 +23,11 @@ Result<std::optional<std::chrono::nanoseconds>> timeout(const RequestHead& head)
 // One call. For the connection's thread, like the Exchange it wraps.
 class Call {
  public:
-  // `on_message` gets each request message (bounded by the server's body limit), then nullopt at the client's end of
-  // stream, or an error.
-  static std::shared_ptr<Call> accept(std::shared_ptr<Exchange> exchange,
-                                      std::function<void(Result<std::optional<std::string>>)> on_message);
+  // `on_message` gets each request message (bounded by the server's body limit), then nullopt at
+  // the client's end of stream, or an error.
+  static std::shared_ptr<Call> accept(
+      std::shared_ptr<Exchange> exchange,
+      std::function<void(Result<std::optional<std::string>>)> on_message);
   virtual ~Call() = default;
   virtual void send(std::string_view message) = 0;
   virtual void finish(const Status& status) = 0;  // trailers; trailers-only when nothing was sent

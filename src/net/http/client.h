@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An HTTP client with pooled connections: HTTP/1.1 and HTTP/2, TCP, TLS and Unix sockets.
-// Calls from any thread; call-backs come on one of the client's own threads, in order for one request.
+// Calls from any thread; call-backs come on one of the client's own threads, in order for one
+// request.
 #pragma once
 
 #include <chrono>
@@ -33,9 +34,9 @@ struct ClientRequest {
   std::string method = "GET";
   Headers headers;
   std::string body;
-  bool http2 = false;                            // prior knowledge; under TLS, ALPN decides
-  std::chrono::milliseconds timeout{60'000};     // from the call to the last byte
-  CancelToken cancel;                            // read at least every 50 ms
+  bool http2 = false;                         // prior knowledge; under TLS, ALPN decides
+  std::chrono::milliseconds timeout{60'000};  // from the call to the last byte
+  CancelToken cancel;                         // read at least every 50 ms
 };
 
 // What a streamed answer calls. Exactly one of on_end and on_error comes last.
@@ -43,7 +44,8 @@ struct ResponseSink {
   std::function<void(ResponseHead)> on_head;
   std::function<void(std::string_view)> on_bytes;
   std::function<void()> on_end;
-  std::function<void(Error)> on_error;  // kUnavailable: nothing was sent, a retry is safe; kAborted: it broke later
+  std::function<void(Error)>
+      on_error;  // kUnavailable: nothing was sent, a retry is safe; kAborted: it broke later
 };
 
 class Client {

@@ -17,12 +17,21 @@ class Headers {
   Headers() = default;
   Headers(std::initializer_list<std::pair<std::string_view, std::string_view>> fields);
 
+  // Bytes that a name or a value may not hold are replaced (by '-' and ' '): no field can end its
+  // own line.
   void add(std::string_view name, std::string_view value);
+  // For parsers, which have checked both: nothing is replaced. The name is in lower case.
+  void add_checked(std::string&& name, std::string&& value) {
+    fields_.emplace_back(std::move(name), std::move(value));
+  }
+  void reserve(std::size_t lines) { fields_.reserve(lines); }
   void set(std::string_view name, std::string_view value);  // replaces every line of that name
   void remove(std::string_view name);
   // The first line of that name, or empty; nullopt tells a missing field from an empty one.
   std::optional<std::string_view> find(std::string_view name) const;
-  std::string_view get(std::string_view name) const { return find(name).value_or(std::string_view{}); }
+  std::string_view get(std::string_view name) const {
+    return find(name).value_or(std::string_view{});
+  }
   auto begin() const { return fields_.begin(); }
   auto end() const { return fields_.end(); }
   std::size_t size() const { return fields_.size(); }
@@ -40,7 +49,7 @@ struct RequestHead {
   Headers headers;
   bool http2 = false;
   bool tls = false;
-  std::string peer;       // "127.0.0.1:5342", "unix"
+  std::string peer;  // "127.0.0.1:5342", "unix"
 
   // The decoded value of a query parameter; nullopt when absent.
   std::optional<std::string> query_parameter(std::string_view name) const;

@@ -18,14 +18,15 @@ using RouteHandler = std::function<void(std::shared_ptr<Exchange>, const PathPar
 
 class Router {
  public:
-  // Pattern segments: literal, {name} for one segment, and a literal after a parameter: "/v1/models/{model}:predict".
-  // A literal wins over a parameter. Adding the same method and pattern twice is a programmer's mistake.
+  // Pattern segments: literal, {name} for one segment, and a literal after a parameter:
+  // "/v1/models/{model}:predict". A literal wins over a parameter. Adding the same method and
+  // pattern twice is a programmer's mistake.
   void add(std::string_view method, std::string_view pattern, RouteHandler handler);
 
   struct Match {
     const RouteHandler* handler = nullptr;  // null: nothing fits
     PathParameters parameters;
-    std::vector<std::string> allowed;       // methods of the path when only the method does not fit: 405
+    std::vector<std::string> allowed;  // methods of the path when only the method does not fit: 405
   };
   Match match(std::string_view method, std::string_view path) const;
 

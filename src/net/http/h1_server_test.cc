@@ -1,0 +1,626 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server over HTTP/1.1 as a client sees it: raw bytes in, raw bytes out.
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include "base/files.h"
+#include "net/http/raw_peer.h"
+#include "net/http/server.h"
+#include "net/http/status.h"
+
+namespace serin::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Answers with what it was asked: the method, the path and the body.
+void echo(const std::shared_ptr<Exchange>& exchange) {
+  exchange->read_body([exchange](Result<std::string> body) {
+    Response response;
+    if (!body) {
+      response.status = http_status(body.error());
+      response.body = body.error().reason;
+    } else {
+      response.body = exchange->head().method + " " + exchange->head().path + " [" + *body + "]";
+    }
+    exchange->respond(std::move(response));
+  });
+}
+
+std::unique_ptr<Server> serve(Handler handler, ServerLimits limits = {}, unsigned threads = 1) {
+  ServerOptions options;
+  options.port = 0;
+  options.limits = limits;
+  options.threads = threads;
+  auto server = Server::create(std::move(options), std::move(handler));
+  EXPECT_TRUE(server.has_value());
+  return std::move(*server);
+}
+
+std::string status_line(const std::string& answer) { return answer.substr(0, answer.find("\r\n")); }
+
+std::string post(std::string_view body, std::string_view more = "") {
+  return "POST /echo HTTP/1.1\r\nhost: a\r\n" + std::string(more) +
+         "content-length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+}
+
+TEST(H1Server, AnswersOnOneConnectionInOrderAlsoWhenRequestsAreSentAhead) {
+  const auto server = serve(echo);
+  RawPeer peer(server->port());
+  peer.send(post("one") + post("two") +
+            "GET /three HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+  const std::string answers = peer.until_closed();
+  const auto one = answers.find("POST /echo [one]");
+  const auto two = answers.find("POST /echo [two]");
+  const auto three = answers.find("GET /three []");
+  EXPECT_LT(one, two);
+  EXPECT_LT(two, three);
+  EXPECT_NE(three, std::string::npos);
+  EXPECT_EQ(server->counters().requests, 3u);
+}
+
+TEST(H1Server, AnswersRequestsThatComeByteByByte) {
+  const auto server = serve(echo);
+  RawPeer peer(server->port());
+  const std::string chunked =
+      "POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nt: v\r\n\r\n";
+  for (const char c : chunked) peer.send({&c, 1});
+  EXPECT_NE(peer.until("]").find("POST /c [abcde]"), std::string::npos);
+  peer.send(post("again"));
+  EXPECT_NE(peer.until("]").find("[again]"), std::string::npos);
+}
+
+struct Row {
+  const char* name;
+  std::string sent;
+  const char* status;
+};
+void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
+
+class H1Refusals : public testing::TestWithParam<Row> {};
+
+TEST_P(H1Refusals, AnswersWithTheStatusAndClosesAndServesNothingThatFollows) {
+  ServerLimits limits;
+  limits.header_bytes = 8 * 1024;
+  limits.header_fields = 20;
+  limits.body_bytes = 1000;
+  const auto server = serve(echo, limits);
+  RawPeer peer(server->port());
+  peer.send(GetParam().sent);
+  peer.send("GET /smuggled HTTP/1.1\r\nhost: a\r\n\r\n");
+  const std::string answer = peer.until_closed();
+  EXPECT_EQ(status_line(answer), std::string("HTTP/1.1 ") + GetParam().status) << answer;
+  EXPECT_EQ(answer.find("/smuggled"), std::string::npos) << answer;
+  EXPECT_EQ(answer.find("HTTP/1.1 200"), std::string::npos) << "more than one answer: " << answer;
+  EXPECT_TRUE(peer.closed());
+  EXPECT_EQ(server->counters().protocol_errors, 1u);
+}
+
+std::string get(std::string_view fields, std::string_view line = "GET / HTTP/1.1") {
+  return std::string(line) + "\r\n" + std::string(fields) + "\r\n";
+}
+std::string chunks(std::string_view body) {
+  return "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n" + std::string(body);
+}
+const std::string kNul("\0", 1);
+
+INSTANTIATE_TEST_SUITE_P(
+    Conformance, H1Refusals,
+    testing::Values(
+        // Smuggling: where a message ends
+        Row{"te_and_cl",
+            get("host: a\r\ntransfer-encoding: chunked\r\ncontent-length: 4\r\n",
+                "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"cl_and_te",
+            get("host: a\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n",
+                "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"two_lengths",
+            get("host: a\r\ncontent-length: 4\r\ncontent-length: 5\r\n", "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"the_same_length_twice",
+            get("host: a\r\ncontent-length: 4\r\ncontent-length: 4\r\n", "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"list_of_lengths", get("host: a\r\ncontent-length: 4, 4\r\n", "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"signed_length", get("host: a\r\ncontent-length: +4\r\n", "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"negative_length", get("host: a\r\ncontent-length: -1\r\n", "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"hexadecimal_length", get("host: a\r\ncontent-length: 0x4\r\n", "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"empty_length", get("host: a\r\ncontent-length:\r\n", "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"length_past_64_bits",
+            get("host: a\r\ncontent-length: 18446744073709551620\r\n", "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"unknown_coding",
+            get("host: a\r\ntransfer-encoding: gzip, chunked\r\n", "POST / HTTP/1.1"),
+            "501 Not Implemented"},
+        Row{"vertical_tab_coding",
+            get("host: a\r\ntransfer-encoding: \vchunked\r\n", "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"identity_coding", get("host: a\r\ntransfer-encoding: identity\r\n", "POST / HTTP/1.1"),
+            "501 Not Implemented"},
+        Row{"chunked_twice",
+            get("host: a\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+                "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"chunked_in_http10",
+            get("host: a\r\ntransfer-encoding: chunked\r\n", "POST / HTTP/1.0"), "400 Bad Request"},
+        Row{"space_before_colon",
+            get("host: a\r\ntransfer-encoding : chunked\r\n", "POST / HTTP/1.1"),
+            "400 Bad Request"},
+        // Lines
+        Row{"obsolete_fold", get("host: a\r\nx: 1\r\n folded\r\n"), "400 Bad Request"},
+        Row{"fold_with_tab", get("host: a\r\nx: 1\r\n\tfolded\r\n"), "400 Bad Request"},
+        Row{"fold_before_first_field", get(" host: a\r\n"), "400 Bad Request"},
+        Row{"bare_line_feed_in_fields", "GET / HTTP/1.1\r\nhost: a\nx: 1\r\n\r\n",
+            "400 Bad Request"},
+        Row{"bare_line_feed_after_line", "GET / HTTP/1.1\nhost: a\r\n\r\n", "400 Bad Request"},
+        Row{"bare_line_feed_at_end", "GET / HTTP/1.1\r\nhost: a\r\n\n", "400 Bad Request"},
+        Row{"bare_carriage_return_in_value", get("host: a\r\nx: 1\r2\r\n"), "400 Bad Request"},
+        Row{"bare_carriage_return_in_name", get("host: a\r\nx\r: 1\r\n"), "400 Bad Request"},
+        Row{"bare_carriage_return_in_target", "GET /\rx HTTP/1.1\r\nhost: a\r\n\r\n",
+            "400 Bad Request"},
+        Row{"nul_in_value", get("host: a\r\nx: 1" + kNul + "2\r\n"), "400 Bad Request"},
+        Row{"nul_in_name", get("host: a\r\nx" + kNul + ": 1\r\n"), "400 Bad Request"},
+        Row{"delete_in_value", get("host: a\r\nx: \x7f\r\n"), "400 Bad Request"},
+        Row{"empty_name", get("host: a\r\n: 1\r\n"), "400 Bad Request"},
+        Row{"no_colon", get("host: a\r\nnothing\r\n"), "400 Bad Request"},
+        Row{"non_ascii_name", get("host: a\r\n\xc3\xa9: 1\r\n"), "400 Bad Request"},
+        // Host
+        Row{"no_host", get(""), "400 Bad Request"},
+        Row{"two_hosts", get("host: a\r\nhost: a\r\n"), "400 Bad Request"},
+        Row{"host_with_path", get("host: a/b\r\n"), "400 Bad Request"},
+        Row{"host_with_user", get("host: u@a\r\n"), "400 Bad Request"},
+        Row{"host_with_bad_port", get("host: a:99999\r\n"), "400 Bad Request"},
+        Row{"absolute_form_of_another_host", get("host: a\r\n", "GET http://b/ HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"absolute_form_of_another_port", get("host: a\r\n", "GET http://a:81/ HTTP/1.1"),
+            "400 Bad Request"},
+        // The request line
+        Row{"no_version", get("host: a\r\n", "GET /"), "400 Bad Request"},
+        Row{"two_spaces", get("host: a\r\n", "GET  / HTTP/1.1"), "400 Bad Request"},
+        Row{"space_in_target", get("host: a\r\n", "GET /a b HTTP/1.1"), "400 Bad Request"},
+        Row{"trailing_space", get("host: a\r\n", "GET / HTTP/1.1 "), "400 Bad Request"},
+        Row{"lower_case_version", get("host: a\r\n", "GET / http/1.1"), "400 Bad Request"},
+        Row{"other_version", get("host: a\r\n", "GET / HTTP/3.0"),
+            "505 HTTP Version Not Supported"},
+        Row{"bad_method", get("host: a\r\n", "G(T / HTTP/1.1"), "400 Bad Request"},
+        Row{"tunnel", get("host: a\r\n", "CONNECT a:443 HTTP/1.1"), "501 Not Implemented"},
+        Row{"relative_target", get("host: a\r\n", "GET x HTTP/1.1"), "400 Bad Request"},
+        Row{"fragment", get("host: a\r\n", "GET /#x HTTP/1.1"), "400 Bad Request"},
+        Row{"non_ascii_target", get("host: a\r\n", "GET /\xc3\xa9 HTTP/1.1"), "400 Bad Request"},
+        Row{"dot_segments", get("host: a\r\n", "GET /a/../b HTTP/1.1"), "400 Bad Request"},
+        Row{"escaped_dot_segments", get("host: a\r\n", "GET /a/%2e%2E/b HTTP/1.1"),
+            "400 Bad Request"},
+        Row{"escaped_slash", get("host: a\r\n", "GET /a%2fb HTTP/1.1"), "400 Bad Request"},
+        Row{"escaped_nul", get("host: a\r\n", "GET /a%00 HTTP/1.1"), "400 Bad Request"},
+        Row{"malformed_escape", get("host: a\r\n", "GET /a%4 HTTP/1.1"), "400 Bad Request"},
+        Row{"garbage", std::string("\x16\x03\x01\x02 hello\r\n\r\n"), "400 Bad Request"},
+        Row{"two_empty_lines_first", "\r\n\r\n" + get("host: a\r\n"), "400 Bad Request"},
+        // Limits
+        Row{"target_too_long", get("host: a\r\n", "GET /" + std::string(9000, 'a') + " HTTP/1.1"),
+            "414 URI Too Long"},
+        Row{"line_without_end", std::string(9000, 'a'), "414 URI Too Long"},
+        Row{"field_too_long", get("host: a\r\nx: " + std::string(9000, 'a') + "\r\n"),
+            "431 Request Header Fields Too Large"},
+        Row{"too_many_fields", get([] {
+              std::string all = "host: a\r\n";
+              for (int i = 0; i < 25; ++i) all += "x: 1\r\n";
+              return all;
+            }()),
+            "431 Request Header Fields Too Large"},
+        Row{"length_over_limit", get("host: a\r\ncontent-length: 1001\r\n", "POST / HTTP/1.1"),
+            "413 Content Too Large"},
+        Row{"bad_expectation", get("host: a\r\nexpect: coffee\r\n"), "417 Expectation Failed"},
+        // Chunks
+        Row{"chunk_size_not_hexadecimal", chunks("g\r\n"), "400 Bad Request"},
+        Row{"chunk_size_signed", chunks("+3\r\nabc\r\n0\r\n\r\n"), "400 Bad Request"},
+        Row{"chunk_size_prefixed", chunks("0x3\r\nabc\r\n0\r\n\r\n"), "400 Bad Request"},
+        Row{"chunk_size_past_64_bits", chunks("10000000000000003\r\nabc\r\n0\r\n\r\n"),
+            "400 Bad Request"},
+        Row{"chunk_size_empty", chunks("\r\nabc\r\n"), "400 Bad Request"},
+        Row{"chunk_size_then_space", chunks("3 \r\nabc\r\n0\r\n\r\n"), "400 Bad Request"},
+        Row{"chunk_size_with_bare_line_feed", chunks("3\nabc\r\n0\r\n\r\n"), "400 Bad Request"},
+        Row{"chunk_extension_with_bare_line_feed", chunks("3;a\nb\r\nabc\r\n0\r\n\r\n"),
+            "400 Bad Request"},
+        Row{"chunk_extension_with_carriage_return", chunks("3;a\rb\r\nabc\r\n0\r\n\r\n"),
+            "400 Bad Request"},
+        Row{"chunk_extension_too_long",
+            chunks("3;" + std::string(300, 'x') + "\r\nabc\r\n0\r\n\r\n"), "400 Bad Request"},
+        Row{"chunk_longer_than_its_size", chunks("3\r\nabcd\r\n0\r\n\r\n"), "400 Bad Request"},
+        Row{"chunk_end_with_bare_line_feed", chunks("3\r\nabc\n0\r\n\r\n"), "400 Bad Request"},
+        Row{"chunks_over_limit", chunks("3e9\r\n"), "413 Content Too Large"},
+        Row{"trailer_fold", chunks("0\r\nx: 1\r\n y\r\n\r\n"), "400 Bad Request"},
+        Row{"trailer_with_nul", chunks("0\r\nx: 1" + kNul + "\r\n\r\n"), "400 Bad Request"}),
+    [](const testing::TestParamInfo<Row>& row) { return std::string(row.param.name); });
+
+TEST(H1Server, AcceptsWhatIsUnusualButClear) {
+  const auto server = serve(echo);
+  const std::string accepted[] = {
+      "\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n",
+      "GET http://a:80/x?y HTTP/1.1\r\nhost: a:80\r\n\r\n",
+      "OPTIONS * HTTP/1.1\r\nHOST: a\r\n\r\n",
+      "GET /%e2%82%ac HTTP/1.1\r\nhost: [::1]:80\r\n\r\n",
+      "GET /a.b/..c?../../x HTTP/1.1\r\nhost: a\r\nx:\t v \t\r\nempty:\r\nbytes: \xff\r\n\r\n",
+      "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: "
+      "CHUNKED\r\n\r\n0000A\r\n0123456789\r\n0\r\n\r\n",
+  };
+  for (const std::string& request : accepted) {
+    RawPeer peer(server->port());
+    peer.send(request);
+    EXPECT_EQ(status_line(peer.until("]")), "HTTP/1.1 200 OK") << request;
+  }
+}
+
+TEST(H1Server, SendsItsErrorsInOpenAisShape) {
+  const auto server = serve(echo);
+  RawPeer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\n\r\n");
+  const std::string answer = peer.until_closed();
+  EXPECT_NE(answer.find("content-type: application/json"), std::string::npos);
+  EXPECT_NE(answer.find("connection: close"), std::string::npos);
+  EXPECT_TRUE(answer.ends_with(
+      R"({"error":{"message":"host is missing","type":"invalid_request_error","param":null,"code":"missing_host"}})"));
+}
+
+TEST(H1Server, SaysContinueOnlyWhenTheBodyIsWanted) {
+  std::atomic<bool> wanted{true};
+  const auto server = serve([&](const std::shared_ptr<Exchange>& exchange) {
+    if (wanted) return echo(exchange);
+    exchange->respond({.status = 403, .headers = {}, .body = "no"});
+  });
+  const std::string head =
+      "POST /e HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n";
+  RawPeer first(server->port());
+  first.send(head);
+  EXPECT_EQ(first.until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  first.send("abc");
+  EXPECT_NE(first.until("]").find("[abc]"), std::string::npos);
+
+  wanted = false;
+  RawPeer second(server->port());
+  second.send(head);
+  const std::string answer = second.until_closed();
+  EXPECT_EQ(status_line(answer), "HTTP/1.1 403 Forbidden");
+  EXPECT_NE(answer.find("connection: close"),
+            std::string::npos);  // whether the body follows is not known
+}
+
+TEST(H1Server, GivesAHeadRequestTheLengthAndNoBody) {
+  const auto server = serve(echo);
+  RawPeer peer(server->port());
+  peer.send(
+      "HEAD /x HTTP/1.1\r\nhost: a\r\n\r\nGET /y HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+  const std::string answer = peer.until_closed();
+  EXPECT_NE(answer.find("content-length: 10\r\n"), std::string::npos);
+  EXPECT_EQ(answer.find("HEAD /x"), std::string::npos);
+  EXPECT_NE(answer.find("GET /y []"), std::string::npos);
+}
+
+TEST(H1Server, StreamsInChunksWithTrailersAndWithoutChunksToHttp10) {
+  const auto server = serve([](const std::shared_ptr<Exchange>& exchange) {
+    exchange->start({200, {{"content-type", "text/plain"}, {"trailer", "x-sum"}}});
+    exchange->write("hello ");
+    exchange->post([exchange] {
+      exchange->write("world");
+      exchange->finish({{"x-sum", "11"}});
+    });
+  });
+  RawPeer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  const std::string answer = peer.until("0\r\nx-sum: 11\r\n\r\n");
+  EXPECT_NE(answer.find("transfer-encoding: chunked\r\n"), std::string::npos);
+  EXPECT_TRUE(answer.ends_with("\r\n\r\n6\r\nhello \r\n5\r\nworld\r\n0\r\nx-sum: 11\r\n\r\n"))
+      << answer;
+
+  RawPeer old(server->port());
+  old.send("GET / HTTP/1.0\r\n\r\n");
+  const std::string plain = old.until_closed();
+  EXPECT_EQ(plain.find("chunked"), std::string::npos);
+  EXPECT_TRUE(plain.ends_with("\r\n\r\nhello world")) << plain;
+}
+
+TEST(H1Server, KeepsTheConnectionAfterASmallUnreadBodyAndClosesAfterALargeOne) {
+  const auto server = serve([](const std::shared_ptr<Exchange>& exchange) {
+    exchange->respond({.status = 404, .headers = {}, .body = "none"});
+  });
+  RawPeer small(server->port());
+  small.send(post("abc") + post("def"));
+  small.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+  EXPECT_EQ(server->counters().protocol_errors, 0u);
+  const std::string answers = small.until_closed();
+  EXPECT_EQ(answers.find("connection: close"), answers.rfind("connection: close"));
+
+  RawPeer large(server->port());
+  large.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10000000\r\n\r\nabc");
+  EXPECT_NE(large.until_closed().find("connection: close"), std::string::npos);
+}
+
+TEST(H1Server, TellsTheHandlerAtOnceWhenTheClientGoesAway) {
+  for (const bool with_reset : {false, true}) {
+    std::promise<std::shared_ptr<Exchange>> entered;
+    std::promise<void> gone;
+    const auto server = serve([&](const std::shared_ptr<Exchange>& exchange) {
+      exchange->on_gone([&gone] { gone.set_value(); });
+      entered.set_value(exchange);
+    });
+    RawPeer peer(server->port());
+    peer.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    const auto exchange = entered.get_future().get();
+    with_reset ? peer.reset() : peer.close();
+    ASSERT_EQ(gone.get_future().wait_for(5s), std::future_status::ready);
+    std::promise<bool> after;
+    exchange->post([&] {
+      exchange->respond({});  // too late, and harmless
+      after.set_value(exchange->gone());
+    });
+    EXPECT_TRUE(after.get_future().get());
+  }
+}
+
+TEST(H1Server, TellsTheReaderOfABodyThatTheClientWentAway) {
+  std::promise<Code> told;
+  std::promise<void> entered;
+  const auto server = serve([&](const std::shared_ptr<Exchange>& exchange) {
+    exchange->read_body(
+        [&told, exchange](Result<std::string> body) { told.set_value(body.error().code); });
+    entered.set_value();
+  });
+  RawPeer peer(server->port());
+  peer.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc");
+  entered.get_future().wait();
+  peer.close();
+  EXPECT_EQ(told.get_future().get(), Code::kCancelled);
+}
+
+ServerLimits short_times() {
+  ServerLimits limits;
+  limits.header_timeout = 80ms;
+  limits.body_timeout = 80ms;
+  limits.idle_timeout = 80ms;
+  limits.write_timeout = 80ms;
+  return limits;
+}
+
+TEST(H1Server, CutsSlowHeadsSlowBodiesAndIdleConnections) {
+  const auto server = serve(echo, short_times());
+  RawPeer head(server->port());
+  head.send("GET / HTTP/1.1\r\nho");
+  EXPECT_EQ(status_line(head.until_closed()), "HTTP/1.1 408 Request Timeout");
+
+  RawPeer body(server->port());
+  body.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc");
+  const std::string answer = body.until_closed();
+  EXPECT_EQ(status_line(answer), "HTTP/1.1 408 Request Timeout");
+  EXPECT_TRUE(answer.ends_with("slow_client"));
+
+  RawPeer idle(server->port());
+  EXPECT_EQ(idle.until_closed(), "");
+  EXPECT_TRUE(idle.closed());
+
+  RawPeer between(server->port());
+  between.send(post("x"));
+  EXPECT_NE(between.until_closed().find("[x]"), std::string::npos);
+  EXPECT_TRUE(between.closed());
+}
+
+TEST(H1Server, CutsAClientThatTakesNoBytesAndTellsTheHandler) {
+  std::promise<void> gone;
+  const auto server = serve(
+      [&](const std::shared_ptr<Exchange>& exchange) {
+        exchange->on_gone([&gone] { gone.set_value(); });
+        exchange->start({});
+        exchange->write(std::string(32 * 1024 * 1024, 'x'));
+        EXPECT_GT(exchange->unsent(), 0u);
+      },
+      short_times());
+  RawPeer peer(server->port(), 4096);
+  peer.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  EXPECT_EQ(gone.get_future().wait_for(5s), std::future_status::ready);
+}
+
+TEST(H1Server, CallsAWriterBackWhenItsBytesWereTaken) {
+  constexpr std::size_t kPiece = 1024 * 1024;
+  const auto server = serve([](const std::shared_ptr<Exchange>& exchange) {
+    exchange->start({200, {{"content-length", std::to_string(8 * kPiece)}}});
+    const auto write = std::make_shared<std::function<void(int)>>();
+    *write = [exchange, weak = std::weak_ptr(write)](int left) {
+      if (left == 0) return exchange->finish();
+      exchange->write(std::string(kPiece, 'x'));
+      exchange->on_drained([next = weak.lock(), left] { (*next)(left - 1); });
+    };
+    (*write)(8);
+  });
+  RawPeer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+  const std::string answer = peer.until_closed();
+  EXPECT_EQ(answer.size() - answer.find("\r\n\r\n") - 4, 8 * kPiece);
+}
+
+TEST(H1Server, ReadsPiecesOnlyAsFastAsTheHandlerTakesThem) {
+  std::atomic<std::size_t> taken{0};
+  std::promise<std::shared_ptr<Exchange>> paused;
+  std::promise<void> ended;
+  const auto server = serve([&](const std::shared_ptr<Exchange>& exchange) {
+    exchange->read_pieces([&, exchange](Result<std::string> piece) {
+      if (piece->empty()) {
+        exchange->respond({});
+        ended.set_value();
+        return true;
+      }
+      if (taken == 0) {
+        exchange->pause_pieces(true);
+        paused.set_value(exchange);
+      }
+      taken += piece->size();
+      return true;
+    });
+  });
+  constexpr std::size_t kBody = 32 * 1024 * 1024;
+  RawPeer peer(server->port());
+  std::thread sender([&] { peer.send(post(std::string(kBody, 'x'))); });
+  const auto exchange = paused.get_future().get();
+  std::promise<std::size_t> seen;
+  exchange->post([&] { seen.set_value(taken); });
+  EXPECT_LT(seen.get_future().get(), 1024u * 1024u);
+  exchange->post([exchange] { exchange->pause_pieces(false); });
+  ended.get_future().wait();
+  EXPECT_EQ(taken, kBody);
+  sender.join();
+}
+
+TEST(H1Server, AbortBreaksAStreamSoThatTheClientSeesIt) {
+  const auto server = serve([](const std::shared_ptr<Exchange>& exchange) {
+    exchange->start({});
+    exchange->write("half");
+    exchange->abort();
+  });
+  RawPeer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  const std::string answer = peer.until_closed();
+  EXPECT_TRUE(answer.ends_with("4\r\nhalf\r\n")) << answer;  // no last chunk
+  RawPeer old(server->port());
+  old.send("GET / HTTP/1.0\r\n\r\n");
+  old.until_closed();
+  EXPECT_TRUE(old.was_reset());
+}
+
+TEST(H1Server, AnswersAHandlerThatThrows) {
+  const auto server =
+      serve([](const std::shared_ptr<Exchange>&) { throw std::runtime_error("oops"); });
+  RawPeer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  EXPECT_EQ(status_line(peer.until("}}")), "HTTP/1.1 500 Internal Server Error");
+}
+
+TEST(H1Server, NeverLetsAFieldEndItsLine) {
+  const auto server = serve([](const std::shared_ptr<Exchange>& exchange) {
+    exchange->respond({.status = 200,
+                       .headers = {{"x-a", "1\r\nset-cookie: stolen"}, {"bad\r\nname", "v"}},
+                       .body = ""});
+  });
+  RawPeer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  const std::string answer = peer.until("\r\n\r\n");
+  EXPECT_EQ(answer.find("\r\nset-cookie"), std::string::npos);
+  EXPECT_NE(answer.find("bad--name: v\r\n"), std::string::npos);
+}
+
+TEST(H1Server, RefusesConnectionsOverTheLimit) {
+  ServerLimits limits;
+  limits.connections = 1;
+  const auto server = serve(echo, limits);
+  RawPeer first(server->port());
+  first.send(post("x"));
+  EXPECT_NE(first.until("]").find("[x]"), std::string::npos);
+  RawPeer second(server->port());
+  EXPECT_EQ(status_line(second.until_closed()), "HTTP/1.1 503 Service Unavailable");
+  EXPECT_EQ(server->counters().connections_refused, 1u);
+  first.send(post("y"));
+  EXPECT_NE(first.until("]").find("[y]"), std::string::npos);
+}
+
+TEST(H1Server, DrainFinishesWhatIsOpenAnswersWhatIsUnderWayAndClosesTheIdle) {
+  std::promise<std::shared_ptr<Exchange>> entered;
+  const auto server = serve(
+      [&](const std::shared_ptr<Exchange>& exchange) {
+        if (exchange->head().path == "/slow") return entered.set_value(exchange);
+        echo(exchange);
+      },
+      {}, 2);
+  RawPeer slow(server->port());
+  slow.send("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n");
+  const auto exchange = entered.get_future().get();
+  RawPeer idle(server->port());
+  idle.send(post("warm"));
+  idle.until("]");
+  auto drained = std::async(std::launch::async, [&] { return server->drain(10s); });
+  idle.send(post("last"));  // on its way as the drain begins
+  const std::string last = idle.until_closed();
+  EXPECT_NE(last.find("[last]"), std::string::npos);
+  EXPECT_FALSE(RawPeer(server->port()).connected() &&
+               drained.wait_for(0s) == std::future_status::ready);
+  exchange->post([exchange] { exchange->respond({.status = 200, .headers = {}, .body = "done"}); });
+  const std::string answer = slow.until_closed();
+  EXPECT_TRUE(answer.ends_with("done"));
+  EXPECT_NE(answer.find("connection: close"), std::string::npos);
+  EXPECT_TRUE(drained.get());
+  EXPECT_EQ(server->counters().connections_open, 0u);
+}
+
+TEST(H1Server, DrainSaysWhenItCutSomething) {
+  std::promise<std::shared_ptr<Exchange>> entered;
+  auto server =
+      serve([&](const std::shared_ptr<Exchange>& exchange) { entered.set_value(exchange); });
+  RawPeer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  const auto exchange = entered.get_future().get();
+  EXPECT_FALSE(server->drain(20ms));
+  server.reset();
+  EXPECT_TRUE(exchange->gone());
+  exchange->post([] { FAIL() << "posted after the server's end"; });
+}
+
+TEST(H1Server, ListensOnAUnixSocketThatOnlyItsOwnerMayOpen) {
+  const auto folder = TemporaryDirectory::create();
+  const std::string path = (folder->path() / "s").string();
+  ServerOptions options;
+  options.unix_socket = path;
+  auto server = Server::create(options, echo);
+  ASSERT_TRUE(server.has_value()) << server.error().message;
+  EXPECT_EQ((*server)->port(), 0);
+  EXPECT_EQ(std::filesystem::status(path).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  RawPeer peer(path);
+  peer.send(post("local"));
+  EXPECT_NE(peer.until("]").find("[local]"), std::string::npos);
+  const auto second = Server::create(options, echo);
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, Code::kAlreadyExists);
+  server->reset();
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(H1Server, SaysWhyItCannotListen) {
+  const auto server = serve(echo);
+  ServerOptions taken;
+  taken.port = server->port();
+  EXPECT_EQ(Server::create(taken, echo).error().code, Code::kAlreadyExists);
+  ServerOptions nowhere;
+  EXPECT_EQ(Server::create(nowhere, echo).error().code, Code::kInvalidArgument);
+  ServerOptions address;
+  address.port = 0;
+  address.address = "not an address";
+  EXPECT_EQ(Server::create(address, echo).error().code, Code::kInvalidArgument);
+  ServerOptions tls;
+  tls.port = 0;
+  tls.tls = TlsFiles{"/nonexistent/cert.pem", "/nonexistent/key.pem"};
+  EXPECT_NE(Server::create(tls, echo).error().message.find("/nonexistent/cert.pem"),
+            std::string::npos);
+}
+
+TEST(H1Server, ServesManyConnectionsOnManyThreads) {
+  const auto server = serve(echo, {}, 4);
+  std::vector<std::thread> clients;
+  std::atomic<int> right{0};
+  for (int i = 0; i < 8; ++i)
+    clients.emplace_back([&, i] {
+      RawPeer peer(server->port());
+      for (int n = 0; n < 50; ++n) {
+        const std::string body = std::to_string(i) + "." + std::to_string(n);
+        peer.send(post(body));
+        if (peer.until("]").find("[" + body + "]") != std::string::npos) ++right;
+      }
+    });
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(right, 400);
+}
+
+}  // namespace
+}  // namespace serin::net

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/io/link.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "net/io/out_queue.h"
+
+namespace serin::net {
+
+namespace asio = boost::asio;
+using Socket = asio::generic::stream_protocol::socket;
+using boost::system::error_code;
+
+namespace {
+
+constexpr std::size_t kFirstInput = 8 * 1024;
+constexpr std::size_t kLeastRead = 2 * 1024;
+constexpr std::size_t kVectors = 16;
+constexpr std::size_t kCipherAhead = 128 * 1024;  // encrypted and not yet sent
+
+std::string name_of_peer(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  char text[INET6_ADDRSTRLEN] = {};
+  if (address.ss_family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address);
+    ::inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
+    return std::string(text) + ":" + std::to_string(ntohs(v4->sin_port));
+  }
+  if (address.ss_family == AF_INET6) {
+    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address);
+    ::inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
+    return "[" + std::string(text) + "]:" + std::to_string(ntohs(v6->sin6_port));
+  }
+  return "unix";
+}
+
+void set_tcp_options(int fd) {
+  const int on = 1;
+  const int idle_s = 30;
+  const int probes = 3;
+  const int interval_s = 10;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // A peer that lost its power sends no reset: probes find it while nothing is written.
+  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+void add_to(std::atomic<std::uint64_t>& counter, std::uint64_t by) {
+  counter.fetch_add(by, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+struct Link::Impl {
+  Impl(asio::io_context& context, int fd, bool tcp)
+      : socket(context,
+               asio::generic::stream_protocol(tcp ? AF_INET : AF_UNIX, tcp ? IPPROTO_TCP : 0), fd) {
+  }
+  Socket socket;
+  OutQueue plain;
+  OutQueue cipher;  // with TLS, what is sent
+  std::vector<char> cipher_in;
+};
+
+Link::Link(Loop& loop, int fd, bool tcp, const LinkOptions& options)
+    : loop_(loop),
+      options_(options),
+      peer_(name_of_peer(fd)),
+      opened_(loop.now()),
+      last_taken_(loop.now()),
+      impl_(std::make_unique<Impl>(loop.context(), fd, tcp)) {
+  error_code ignored;
+  impl_->socket.native_non_blocking(true, ignored);
+  impl_->socket.non_blocking(true, ignored);
+  if (tcp) set_tcp_options(fd);
+}
+
+Link::~Link() = default;
+
+std::string_view Link::alpn() const { return tls_ ? tls_->alpn() : std::string_view{}; }
+
+void Link::start(std::unique_ptr<LinkUser> user, std::unique_ptr<TlsSession> tls) {
+  user_ = std::move(user);
+  tls_ = std::move(tls);
+  loop_.add(shared_from_this());
+  if (options_.counters) add_to(options_.counters->open, 1);
+  if (tls_) {
+    impl_->cipher_in.resize(18 * 1024);  // one record with its overhead
+    mark_dirty();                        // a client's first flight
+  } else {
+    told_open_ = true;
+    user_->on_open();
+  }
+  if (open_) read();
+}
+
+void Link::hand_to(std::unique_ptr<LinkUser> user) {
+  retired_ = std::move(user_);
+  user_ = std::move(user);
+  user_->on_open();
+  if (open_ && user_ && end_ > begin_) user_->on_bytes();
+}
+
+// --- reading
+
+void Link::consume(std::size_t bytes) {
+  begin_ += bytes;
+  if (!dirty_ && (!reading_ || tls_)) mark_dirty();  // flush() reads on
+}
+
+void Link::want_input(bool wanted) {
+  if (wanted && !want_input_) mark_dirty();
+  want_input_ = wanted;
+}
+
+// False: the read-ahead is full. Never called while a read is under way, since it may move the
+// bytes.
+bool Link::make_room() {
+  if (begin_ == end_) begin_ = end_ = 0;
+  if (input_.empty()) input_.resize(std::min(kFirstInput, options_.input_bytes));
+  if (input_.size() - end_ >= std::min(kLeastRead, input_.size())) return true;
+  if (begin_ > 0) {
+    std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  if (input_.size() - end_ < kLeastRead && input_.size() < options_.input_bytes)
+    input_.resize(std::min(input_.size() * 4, options_.input_bytes));
+  return end_ < input_.size();
+}
+
+void Link::read() {
+  if (!open_ || reading_ || ended_) return;
+  asio::mutable_buffer into;
+  if (finishing_) {
+    begin_ = end_ = 0;
+    if (input_.empty()) input_.resize(kFirstInput);
+    into = asio::buffer(input_);
+  } else if (!want_input_ || !make_room()) {
+    return;
+  } else if (tls_) {
+    into = asio::buffer(impl_->cipher_in);
+  } else {
+    into = asio::buffer(input_.data() + end_, input_.size() - end_);
+  }
+  reading_ = true;
+  impl_->socket.async_read_some(
+      into, [self = shared_from_this()](const error_code& error, std::size_t bytes) {
+        const Loop::Batch batch(self->loop_);
+        self->reading_ = false;
+        self->retired_.reset();
+        if (!self->open_) return;
+        if (error) return self->on_end(error == asio::error::eof);
+        self->on_read(bytes);
+      });
+}
+
+void Link::on_read(std::size_t bytes) {
+  if (options_.counters) add_to(options_.counters->bytes_in, bytes);
+  if (finishing_) return read();
+  if (tls_) {
+    tls_->feed({impl_->cipher_in.data(), bytes});
+    mark_dirty();  // a handshake answers
+    while (pump_tls() && open_ && user_) deliver();
+  } else {
+    end_ += bytes;
+    deliver();
+  }
+  if (open_) read();
+}
+
+void Link::deliver() {
+  if (user_) user_->on_bytes();
+}
+
+// Moves decrypted bytes to the input while there is room. True when some came.
+bool Link::pump_tls() {
+  if (!open_ || !user_) return false;
+  if (!told_open_ && tls_->state() == TlsSession::State::kOpen) {
+    told_open_ = true;
+    user_->on_open();
+    if (!open_ || !user_) return false;
+  }
+  bool came = false;
+  // A read that is under way with TLS goes to another buffer: the input may move.
+  while (told_open_ && make_room()) {
+    const std::size_t bytes = tls_->read(input_.data() + end_, input_.size() - end_);
+    if (bytes == 0) break;
+    end_ += bytes;
+    came = true;
+  }
+  if (came) return true;
+  if (tls_->state() == TlsSession::State::kEnded) {
+    on_end(true);
+  } else if (tls_->state() == TlsSession::State::kFailed) {
+    send();  // the alert that says why
+    if (open_) close(LinkEnd::kTlsFailed);
+  }
+  return false;
+}
+
+void Link::on_end(bool orderly) {
+  if (finishing_) return close();
+  if (tls_ && tls_->state() != TlsSession::State::kEnded) orderly = false;
+  if (!orderly || unsent_ == 0) return close(orderly ? LinkEnd::kPeerClosed : LinkEnd::kPeerReset);
+  // It closed its half only; a finished answer still goes out.
+  finishing_ = ended_ = true;
+  end_user(LinkEnd::kPeerClosed);
+  mark_dirty();
+}
+
+// --- writing
+
+void Link::mark_dirty() {
+  if (std::exchange(dirty_, true)) return;
+  loop_.flush_later(*this);
+}
+
+std::string& Link::tail() { return impl_->plain.tail(); }
+
+void Link::write(std::string_view bytes) {
+  if (!open_ || bytes.empty()) return;
+  impl_->plain.write(bytes);
+  wrote();
+}
+
+void Link::write(std::string&& bytes) {
+  if (!open_ || bytes.empty()) return;
+  impl_->plain.write(std::move(bytes));
+  wrote();
+}
+
+void Link::wrote() {
+  impl_->plain.grew();
+  if (unsent_ == 0) last_taken_ = loop_.now();
+  unsent_ = impl_->plain.size() + impl_->cipher.size();
+  had_unsent_ = true;
+  if (!dirty_) mark_dirty();
+}
+
+void Link::flush() {
+  retired_.reset();
+  if (open_ && user_ && told_open_) user_->on_flush();  // still dirty: what it writes is sent below
+  dirty_ = false;
+  if (!open_) return;
+  if (open_ && !writing_) send();
+  if (!open_) return;
+  if (tls_ && !finishing_ && end_ - begin_ < options_.input_bytes)
+    while (pump_tls() && open_ && user_) deliver();
+  if (open_) read();
+}
+
+void Link::encrypt() {
+  OutQueue& plain = impl_->plain;
+  if (tls_->state() == TlsSession::State::kOpen) {
+    while (!plain.empty() && impl_->cipher.size() < kCipherAhead) {
+      const std::string_view block = plain.front().substr(0, 16 * 1024);
+      tls_->write(block);
+      plain.drop(block.size());
+      tls_->take(impl_->cipher.tail());
+      impl_->cipher.grew();
+    }
+    if (finishing_ && plain.empty() && !shut_) tls_->shut();
+  }
+  tls_->take(impl_->cipher.tail());
+  impl_->cipher.grew();
+}
+
+// Sends until the socket takes no more. False: it was closed.
+bool Link::send() {
+  while (true) {
+    if (tls_) encrypt();
+    OutQueue& out = tls_ ? impl_->cipher : impl_->plain;
+    unsent_ = impl_->plain.size() + (tls_ ? impl_->cipher.size() : 0);
+    if (out.empty()) break;
+    iovec vectors[kVectors];
+    msghdr message{};
+    message.msg_iov = vectors;
+    message.msg_iovlen = out.gather(vectors, kVectors);
+    const ssize_t sent = ::sendmsg(impl_->socket.native_handle(), &message, MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN && errno != EWOULDBLOCK) {
+        close(LinkEnd::kPeerReset);
+        return false;
+      }
+      writing_ = true;
+      impl_->socket.async_wait(Socket::wait_write,
+                               [self = shared_from_this()](const error_code& error) {
+                                 const Loop::Batch batch(self->loop_);
+                                 self->writing_ = false;
+                                 if (!error && self->open_) self->mark_dirty();
+                               });
+      return true;
+    }
+    if (options_.counters) add_to(options_.counters->bytes_out, static_cast<std::uint64_t>(sent));
+    last_taken_ = loop_.now();
+    out.drop(static_cast<std::size_t>(sent));
+  }
+  if (std::exchange(had_unsent_, false) && user_) user_->on_drained();
+  if (open_ && finishing_ && unsent_ == 0 && !std::exchange(shut_, true)) {
+    if (ended_ || linger_ == linger_.zero()) {
+      close();
+      return false;
+    }
+    error_code ignored;
+    impl_->socket.shutdown(Socket::shutdown_send, ignored);
+    linger_until_ = loop_.now() + linger_;
+  }
+  return open_;
+}
+
+// --- ending
+
+void Link::end_user(LinkEnd end) {
+  if (!user_) return;
+  if (options_.counters) options_.counters->open.fetch_sub(1, std::memory_order_relaxed);
+  retired_ = std::move(user_);
+  retired_->on_closed(end);
+}
+
+void Link::finish(std::chrono::milliseconds linger) {
+  if (!open_ || finishing_) return;
+  finishing_ = true;
+  linger_ = linger;
+  end_user(LinkEnd::kClosedByUs);
+  mark_dirty();
+}
+
+void Link::close(LinkEnd end) {
+  if (!std::exchange(open_, false)) return;
+  loop_.flush_later(*this);  // keeps this object until the present call-backs have returned
+  loop_.remove(*this);
+  error_code ignored;
+  impl_->socket.close(ignored);
+  impl_->plain.clear();
+  impl_->cipher.clear();
+  unsent_ = 0;
+  end_user(end);
+}
+
+void Link::reset() {
+  if (!open_) return;
+  error_code ignored;
+  impl_->socket.set_option(asio::socket_base::linger(true, 0), ignored);
+  close();
+}
+
+void Link::tick() {
+  retired_.reset();
+  if (!open_) return;
+  const Instant now = loop_.now();
+  if (unsent_ > 0 && now - last_taken_ > options_.write_timeout) {
+    end_user(LinkEnd::kWriteTimeout);
+    return reset();
+  }
+  if (finishing_ && shut_ && now > linger_until_) return close();
+  if (user_) user_->on_tick();
+}
+
+}  // namespace serin::net

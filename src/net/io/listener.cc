@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/io/listener.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace serin::net {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+namespace {
+
+constexpr int kBacklog = 1024;
+constexpr int kAcceptsAtOnce = 64;  // then other events have their turn
+constexpr std::chrono::milliseconds kPause{
+    50};  // out of descriptors: accepting again at once would spin
+
+std::string system_message(int error) {
+  return error_code(error, boost::system::system_category()).message();
+}
+
+Status bind_and_listen(int fd, const sockaddr* address, socklen_t size, const std::string& name) {
+  if (::bind(fd, address, size) != 0) {
+    const int error = errno;
+    const Code code = error == EADDRINUSE ? Code::kAlreadyExists
+                      : error == EACCES   ? Code::kPermissionDenied
+                                          : Code::kInvalidArgument;
+    return fail(code, "cannot listen on " + name + ": " + system_message(error));
+  }
+  // Before listen(): until then nobody can connect to a socket file that others may read.
+  if (address->sa_family == AF_UNIX &&
+      ::chmod(reinterpret_cast<const sockaddr_un*>(address)->sun_path, 0600) != 0)
+    return fail(Code::kPermissionDenied,
+                "cannot set the mode of " + name + ": " + system_message(errno));
+  if (::listen(fd, kBacklog) != 0)
+    return fail(errno == EADDRINUSE ? Code::kAlreadyExists : Code::kUnknown,
+                "cannot listen on " + name + ": " + system_message(errno));
+  return {};
+}
+
+Result<OwnedFd> open_socket(int family) {
+  OwnedFd fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (fd.get() < 0)
+    return fail(Code::kResourceExhausted, "cannot open a socket: " + system_message(errno));
+  return fd;
+}
+
+// A socket file is stale when nobody accepts on it.
+Status clear_stale(const std::string& path, const sockaddr_un& address) {
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) != 0) return {};
+  if (!S_ISSOCK(info.st_mode))
+    return fail(Code::kAlreadyExists, path + " exists and is not a socket; choose another path");
+  SERIN_TRY_ASSIGN(const OwnedFd probe, open_socket(AF_UNIX));
+  const int connected =
+      ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  if (connected == 0 || errno != ECONNREFUSED)
+    return fail(Code::kAlreadyExists, "another process listens on " + path);
+  ::unlink(path.c_str());
+  return {};
+}
+
+}  // namespace
+
+OwnedFd::~OwnedFd() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+OwnedFd& OwnedFd::operator=(OwnedFd&& other) noexcept {
+  if (this != &other) {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = other.release();
+  }
+  return *this;
+}
+
+Result<OwnedFd> listen_tcp(const std::string& address, std::uint16_t port) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found);
+  if (error != 0)
+    return invalid("\"" + address + "\" is no address to listen on: " + ::gai_strerror(error),
+                   "address");
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, ::freeaddrinfo);
+  SERIN_TRY_ASSIGN(OwnedFd fd, open_socket(found->ai_family));
+  const int on = 1;
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  SERIN_TRY(bind_and_listen(fd.get(), found->ai_addr, found->ai_addrlen,
+                            address + ":" + std::to_string(port)));
+  return fd;
+}
+
+Result<OwnedFd> listen_unix(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path)
+    return invalid("the socket's path " + path + " is longer than 107 bytes", "unix_socket");
+  std::memcpy(address.sun_path, path.data(), path.size());
+  SERIN_TRY(clear_stale(path, address));
+  SERIN_TRY_ASSIGN(OwnedFd fd, open_socket(AF_UNIX));
+  SERIN_TRY(
+      bind_and_listen(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address, path));
+  return fd;
+}
+
+std::uint16_t port_of(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
+  if (address.ss_family == AF_INET)
+    return ntohs(reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
+  if (address.ss_family == AF_INET6)
+    return ntohs(reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port);
+  return 0;
+}
+
+struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
+  Impl(Loop& on, int fd, Accepted call)
+      : loop(on), descriptor(on.context(), fd), pause(on.context()), accepted(std::move(call)) {}
+
+  // False: out of descriptors or memory.
+  bool accept_some(int at_most) {
+    for (int i = 0; i < at_most; ++i) {
+      const int fd =
+          ::accept4(descriptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd >= 0) {
+        accepted(OwnedFd(fd));
+        continue;
+      }
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return false;
+      // Else the connection that waited is gone already: the next.
+    }
+    return true;
+  }
+
+  void wait() {
+    descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
+                          [self = shared_from_this()](const error_code& error) {
+                            if (error || self->stopped) return;
+                            const Loop::Batch batch(self->loop);
+                            if (self->accept_some(kAcceptsAtOnce)) return self->wait();
+                            self->pause.expires_after(kPause);
+                            self->pause.async_wait([self](const error_code& cancelled) {
+                              if (!cancelled && !self->stopped) self->wait();
+                            });
+                          });
+  }
+
+  Loop& loop;
+  asio::posix::stream_descriptor descriptor;
+  asio::steady_timer pause;
+  Accepted accepted;
+  bool stopped = false;
+};
+
+Listener::Listener(Loop& loop, OwnedFd fd, Accepted accepted)
+    : impl_(std::make_shared<Impl>(loop, fd.release(), std::move(accepted))) {}
+
+Listener::~Listener() = default;
+
+void Listener::start() { impl_->wait(); }
+
+void Listener::stop() {
+  if (std::exchange(impl_->stopped, true)) return;
+  impl_->accept_some(kBacklog);
+  error_code ignored;
+  impl_->pause.cancel();
+  impl_->descriptor.close(ignored);
+}
+
+}  // namespace serin::net

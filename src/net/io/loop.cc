@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/io/loop.h"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <ctime>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "base/check.h"
+#include "net/io/link.h"
+
+namespace serin::net {
+
+namespace asio = boost::asio;
+
+struct Loop::Impl {
+  asio::io_context context{1};  // one thread runs it
+  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+  asio::steady_timer timer{context};
+  bool timer_armed = false;
+  std::thread thread;
+
+  std::mutex mutex;  // guards what follows
+  std::vector<std::function<void()>> mailbox;
+  bool stopped = false;
+
+  std::vector<std::function<void()>> running;  // the loop's thread's own, kept for its memory
+};
+
+Loop::Loop(std::chrono::milliseconds tick)
+    : tick_every_(tick), now_(std::chrono::steady_clock::now()), impl_(std::make_unique<Impl>()) {}
+
+Loop::~Loop() = default;
+
+std::shared_ptr<Loop> Loop::start(std::chrono::milliseconds tick) {
+  std::shared_ptr<Loop> loop(new Loop(tick));
+  loop->impl_->thread = std::thread([raw = loop.get()] { raw->impl_->context.run(); });
+  return loop;
+}
+
+void Loop::post(std::function<void()> call) {
+  bool first = false;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->stopped) return;
+    first = impl_->mailbox.empty();
+    impl_->mailbox.push_back(std::move(call));
+  }
+  if (first) asio::post(impl_->context, [this] { run_mailbox(); });
+}
+
+void Loop::run_mailbox() {
+  const Batch batch(*this);
+  std::vector<std::function<void()>>& running = impl_->running;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    running.swap(impl_->mailbox);
+  }
+  for (std::function<void()>& call : running) std::exchange(call, nullptr)();
+  running.clear();
+}
+
+bool Loop::on_thread() const { return impl_->thread.get_id() == std::this_thread::get_id(); }
+
+void Loop::stop() {
+  SERIN_CHECK(!on_thread());
+  if (!impl_->thread.joinable()) return;
+  post([this] {
+    // From here on nothing is posted. What the closing links call may still use the loop.
+    std::vector<std::function<void()>> dropped;
+    {
+      const std::lock_guard lock(impl_->mutex);
+      impl_->stopped = true;
+      dropped.swap(impl_->mailbox);
+    }
+    tick_call_ = nullptr;
+    const std::vector<std::shared_ptr<Link>> links = links_;
+    for (const auto& link : links) link->close(LinkEnd::kStopped);
+    impl_->timer.cancel();
+    impl_->work.reset();
+    impl_->context.stop();
+  });
+  impl_->thread.join();
+  // Completion handlers of what was closed: they hold the links.
+  impl_->context.restart();
+  impl_->context.poll();
+  impl_->context.stop();
+}
+
+asio::io_context& Loop::context() { return impl_->context; }
+
+void Loop::add(const std::shared_ptr<Link>& link) {
+  link->set_slot(links_.size());
+  links_.push_back(link);
+  need_tick();
+}
+
+void Loop::remove(Link& link) {
+  const std::size_t slot = link.slot();
+  if (slot >= links_.size() || links_[slot].get() != &link) return;
+  const std::shared_ptr<Link> keep = links_[slot];
+  links_[slot] = std::move(links_.back());
+  links_[slot]->set_slot(slot);
+  links_.pop_back();
+}
+
+void Loop::flush_later(Link& link) {
+  dirty_.push_back(link.shared_from_this());
+  if (batch_depth_ == 0) asio::post(impl_->context, [this] { const Batch batch(*this); });
+}
+
+void Loop::flush_links() {
+  // Flushing may call handlers that write again; those links wait for the next turn so that nobody
+  // starves the rest.
+  scratch_.swap(dirty_);
+  for (const auto& link : scratch_) link->flush();
+  scratch_.clear();
+  if (!dirty_.empty()) asio::post(impl_->context, [this] { const Batch batch(*this); });
+}
+
+void Loop::need_tick() {
+  if (std::exchange(impl_->timer_armed, true)) return;
+  impl_->timer.expires_after(tick_every_);
+  impl_->timer.async_wait([this](const boost::system::error_code& error) {
+    impl_->timer_armed = false;
+    if (!error) tick();
+  });
+}
+
+void Loop::tick() {
+  const Batch batch(*this);
+  if (tick_call_) tick_call_();
+  const std::vector<std::shared_ptr<Link>> links = links_;
+  for (const auto& link : links) link->tick();
+  if (!links_.empty()) need_tick();
+}
+
+std::string_view Loop::date() {
+  if (now_ >= date_until_) {
+    const std::time_t seconds = std::time(nullptr);
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    char text[40];
+    date_.assign(text, std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts));
+    date_until_ = now_ + std::chrono::seconds(1);
+  }
+  return date_;
+}
+
+Loop::Batch::Batch(Loop& loop) : loop_(loop) {
+  if (loop_.batch_depth_++ == 0) loop_.now_ = std::chrono::steady_clock::now();
+}
+
+Loop::Batch::~Batch() {
+  if (loop_.batch_depth_ == 1) loop_.flush_links();
+  --loop_.batch_depth_;
+}
+
+}  // namespace serin::net

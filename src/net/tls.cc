@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/tls.h"
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <climits>
+
+namespace serin::net {
+
+namespace {
+
+struct FreeContext {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+};
+using ContextHandle = std::unique_ptr<SSL_CTX, FreeContext>;
+struct FreeSession {
+  void operator()(SSL* ssl) const { SSL_free(ssl); }
+};
+
+constexpr unsigned char kAlpnBoth[] = "\x02h2\x08http/1.1";
+constexpr unsigned char kAlpnHttp1[] = "\x08http/1.1";
+
+std::string last_failure() {
+  const unsigned long code = ERR_get_error();
+  ERR_clear_error();
+  if (code == 0) return "the connection was cut";
+  const char* reason = ERR_reason_error_string(code);
+  return reason != nullptr ? reason : "unknown TLS error";
+}
+
+class Session final : public TlsSession {
+ public:
+  Session(SSL_CTX* context, bool client) : ssl_(SSL_new(context)) {
+    SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    client ? SSL_set_connect_state(ssl_.get()) : SSL_set_accept_state(ssl_.get());
+  }
+
+  SSL* ssl() { return ssl_.get(); }
+  State state() const override { return state_; }
+  std::string failure() const override { return failure_; }
+
+  std::string_view alpn() const override {
+    const unsigned char* name = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+    return {reinterpret_cast<const char*>(name), size};
+  }
+
+  void feed(std::string_view cipher) override {
+    BIO_write(SSL_get_rbio(ssl_.get()), cipher.data(), static_cast<int>(cipher.size()));
+    handshake();
+  }
+
+  void handshake() {
+    if (state_ != State::kHandshake) return;
+    const int done = SSL_do_handshake(ssl_.get());
+    if (done == 1) {
+      state_ = State::kOpen;
+    } else if (SSL_get_error(ssl_.get(), done) != SSL_ERROR_WANT_READ) {
+      fail();
+    }
+  }
+
+  std::size_t read(char* into, std::size_t size) override {
+    if (state_ != State::kOpen) return 0;
+    const int wanted = size > INT_MAX ? INT_MAX : static_cast<int>(size);
+    const int bytes = SSL_read(ssl_.get(), into, wanted);
+    if (bytes > 0) return static_cast<std::size_t>(bytes);
+    switch (SSL_get_error(ssl_.get(), bytes)) {
+      case SSL_ERROR_WANT_READ:
+        break;
+      case SSL_ERROR_ZERO_RETURN:
+        state_ = State::kEnded;
+        break;
+      default:
+        fail();
+    }
+    return 0;
+  }
+
+  void write(std::string_view plain) override {
+    if (state_ != State::kOpen || plain.empty()) return;
+    // Into memory, so it is whole or has failed.
+    if (SSL_write(ssl_.get(), plain.data(), static_cast<int>(plain.size())) <= 0) fail();
+  }
+
+  void shut() override {
+    if (state_ == State::kOpen && (SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) == 0)
+      SSL_shutdown(ssl_.get());
+    ERR_clear_error();
+  }
+
+  void take(std::string& out) override {
+    BIO* const bio = SSL_get_wbio(ssl_.get());
+    const std::size_t pending = BIO_ctrl_pending(bio);
+    if (pending == 0) return;
+    const std::size_t before = out.size();
+    out.resize(before + pending);
+    BIO_read(bio, out.data() + before, static_cast<int>(pending));
+  }
+
+ private:
+  void fail() {
+    state_ = State::kFailed;
+    failure_ = last_failure();
+    const long verified = SSL_get_verify_result(ssl_.get());
+    if (verified != X509_V_OK) failure_ = X509_verify_cert_error_string(verified);
+  }
+
+  std::unique_ptr<SSL, FreeSession> ssl_;
+  State state_ = State::kHandshake;
+  std::string failure_;
+};
+
+int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
+                const unsigned char* offered, unsigned offered_size, void*) {
+  unsigned char* chosen = nullptr;
+  if (SSL_select_next_proto(&chosen, out_size, kAlpnBoth, sizeof kAlpnBoth - 1, offered,
+                            offered_size) != OPENSSL_NPN_NEGOTIATED)
+    return SSL_TLSEXT_ERR_ALERT_FATAL;  // RFC 7301: no_application_protocol
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+class Context final : public TlsContext {
+ public:
+  explicit Context(ContextHandle context) : context_(std::move(context)) {}
+
+  std::unique_ptr<TlsSession> accept() override {
+    return std::make_unique<Session>(context_.get(), false);
+  }
+
+  std::unique_ptr<TlsSession> connect(const std::string& host, bool http2) override {
+    auto session = std::make_unique<Session>(context_.get(), true);
+    SSL* const ssl = session->ssl();
+    unsigned char address[16];
+    const bool literal = inet_pton(AF_INET, host.c_str(), address) == 1 ||
+                         inet_pton(AF_INET6, host.c_str(), address) == 1;
+    if (literal) {
+      X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str());
+    } else {
+      SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+      SSL_set1_host(ssl, host.c_str());
+      SSL_set_tlsext_host_name(ssl, host.c_str());
+    }
+    if (http2) {
+      SSL_set_alpn_protos(ssl, kAlpnBoth, sizeof kAlpnBoth - 1);
+    } else {
+      SSL_set_alpn_protos(ssl, kAlpnHttp1, sizeof kAlpnHttp1 - 1);
+    }
+    session->handshake();
+    return session;
+  }
+
+ private:
+  ContextHandle context_;
+};
+
+ContextHandle make_context(const SSL_METHOD* method) {
+  ContextHandle context(SSL_CTX_new(method));
+  SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
+  // RFC 9113, section 9.2.2: HTTP/2 needs forward secrecy and an AEAD; that is right for HTTP/1.1
+  // too.
+  SSL_CTX_set_cipher_list(context.get(), "ECDHE+AESGCM:ECDHE+CHACHA20");
+  return context;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<TlsContext>> TlsContext::server(const std::string& certificate,
+                                                       const std::string& key) {
+  ContextHandle context = make_context(TLS_server_method());
+  if (SSL_CTX_use_certificate_chain_file(context.get(), certificate.c_str()) != 1)
+    return invalid(
+        "cannot read a PEM certificate chain from " + certificate + ": " + last_failure(),
+        "tls.certificate");
+  if (SSL_CTX_use_PrivateKey_file(context.get(), key.c_str(), SSL_FILETYPE_PEM) != 1)
+    return invalid("cannot read a PEM key for the certificate from " + key + ": " + last_failure(),
+                   "tls.key");
+  if (SSL_CTX_check_private_key(context.get()) != 1)
+    return invalid("the key in " + key + " is not the key of the certificate in " + certificate,
+                   "tls.key");
+  SSL_CTX_set_options(context.get(), SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_alpn_select_cb(context.get(), select_alpn, nullptr);
+  return std::make_shared<Context>(std::move(context));
+}
+
+Result<std::shared_ptr<TlsContext>> TlsContext::client(const std::string& trust_file) {
+  ContextHandle context = make_context(TLS_client_method());
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  SSL_CTX_set_default_verify_paths(context.get());
+  if (!trust_file.empty() && SSL_CTX_load_verify_file(context.get(), trust_file.c_str()) != 1)
+    return invalid("cannot read PEM certificates from " + trust_file + ": " + last_failure(),
+                   "trust_file");
+  ERR_clear_error();
+  return std::make_shared<Context>(std::move(context));
+}
+
+}  // namespace serin::net

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// TLS 1.2 and up as a filter between two byte streams, without a socket. A context is made once and
+// shared; a session belongs to one connection and its thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace serin::net {
+
+class TlsSession {
+ public:
+  enum class State { kHandshake, kOpen, kEnded, kFailed };
+
+  virtual ~TlsSession() = default;
+  virtual State state() const = 0;
+  virtual std::string_view alpn() const = 0;  // empty: none agreed
+  virtual std::string failure() const = 0;
+  // Bytes from the peer. Then read() until it gives nothing.
+  virtual void feed(std::string_view cipher) = 0;
+  virtual std::size_t read(char* into, std::size_t size) = 0;
+  // Bytes for the peer; only when open.
+  virtual void write(std::string_view plain) = 0;
+  virtual void shut() = 0;  // says that no more comes
+  // Moves what is to be sent to the end of `out`.
+  virtual void take(std::string& out) = 0;
+};
+
+class TlsContext {
+ public:
+  virtual ~TlsContext() = default;
+
+  // PEM files. Offers h2 and http/1.1. kInvalidArgument names the file.
+  static Result<std::shared_ptr<TlsContext>> server(const std::string& certificate,
+                                                    const std::string& key);
+  // Verifies against the system's authorities and those in `trust_file` (PEM; may be empty).
+  static Result<std::shared_ptr<TlsContext>> client(const std::string& trust_file);
+
+  virtual std::unique_ptr<TlsSession> accept() = 0;
+  // `host` is verified (a name or an address). `http2`: also offer h2.
+  virtual std::unique_ptr<TlsSession> connect(const std::string& host, bool http2) = 0;
+};
+
+}  // namespace serin::net
