@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One item of a model's output, as model.yaml describes it, becomes a picture, sound or video; and inputs the reverse.
+// One item of a model's output, as model.yaml describes it, becomes a picture, sound or video; and
+// inputs the reverse.
 #pragma once
 
 #include "base/error.h"
@@ -10,7 +11,7 @@ namespace serin::media {
 
 // How a tensor's dimensions are ordered; the letters are those of model.yaml.
 struct PixelForm {
-  std::string layout;  // "CHW", "HWC", "HW"; for video with T in front
+  std::string layout;        // "CHW", "HWC", "HW"; for video with T in front
   double low = 0, high = 1;  // what becomes black and white
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tensors become pictures, sound and video, and back. Pure functions, safe from any thread; foreign decoders see only
-// bounded input.
+// Tensors become pictures, sound and video, and back. Pure functions, safe from any thread; foreign
+// decoders see only bounded input.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,14 @@
 namespace serin::media {
 
 enum class ImageFormat { kPng, kJpeg, kWebp };
-enum class AudioFormat { kWav, kFlac, kOpus, kMp3, kAac, kPcm };  // kOpus in Ogg, kAac in ADTS, kPcm: s16le, mono or interleaved
+enum class AudioFormat {
+  kWav,
+  kFlac,
+  kOpus,
+  kMp3,
+  kAac,
+  kPcm
+};  // kOpus in Ogg, kAac in ADTS, kPcm: s16le, mono or interleaved
 enum class VideoFormat { kMp4, kWebm, kGif };
 
 std::string_view media_type(ImageFormat format);  // "image/png"
@@ -44,16 +51,18 @@ struct DecodeLimits {
   std::int64_t audio_samples = 64 << 20;  // frames × channels
 };
 
-Result<std::string> encode(const Image& image, ImageFormat format, int quality = 90);  // quality: 1 to 100, JPEG and WebP
+Result<std::string> encode(const Image& image, ImageFormat format,
+                           int quality = 90);  // quality: 1 to 100, JPEG and WebP
 Result<std::string> encode(const Audio& audio, AudioFormat format);
 Result<std::string> encode(const Video& video, VideoFormat format);
 
-// PNG, JPEG and WebP by their first bytes; WAV, FLAC, MP3 and Ogg likewise. kInvalidArgument for anything else, damaged
-// or over a limit (said from the header, before memory is taken).
+// PNG, JPEG and WebP by their first bytes; WAV, FLAC, MP3 and Ogg likewise. kInvalidArgument for
+// anything else, damaged or over a limit (said from the header, before memory is taken).
 Result<Image> decode_image(std::string_view bytes, const DecodeLimits& limits = {});
 Result<Audio> decode_audio(std::string_view bytes, const DecodeLimits& limits = {});
 
-Image resize(const Image& image, std::int64_t width, std::int64_t height);  // area-averaging down, bilinear up
+Image resize(const Image& image, std::int64_t width,
+             std::int64_t height);  // area-averaging down, bilinear up
 Image convert_channels(const Image& image, int channels);
 Audio resample(const Audio& audio, std::int64_t sample_rate, int channels);
 
