@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// model.yaml as values. docs/package-format.md says what each field means; this is that page in C++.
+// model.yaml as values. docs/package-format.md says what each field means; this is that page in
+// C++.
 #pragma once
 
 #include <chrono>
@@ -15,7 +16,13 @@
 
 namespace serin::model {
 
-enum class Task { kTextGeneration, kImageGeneration, kAudioGeneration, kVideoGeneration, kInference };
+enum class Task {
+  kTextGeneration,
+  kImageGeneration,
+  kAudioGeneration,
+  kVideoGeneration,
+  kInference
+};
 enum class EngineKind { kTorch, kTensorflow, kRemote };
 // Where the channel and time dimensions of one item stand; kT and kCT for sound.
 enum class Layout { kCHW, kHWC, kHW, kT, kCT, kTCHW, kTHWC, kTHW };
@@ -76,7 +83,8 @@ struct TensorInput {
 struct Input {
   std::string name;
   std::string doc;
-  std::variant<NoiseInput, LabelInput, NumberInput, TextInput, ImageInput, AudioInput, TensorInput> kind;
+  std::variant<NoiseInput, LabelInput, NumberInput, TextInput, ImageInput, AudioInput, TensorInput>
+      kind;
 };
 
 // Dimensions that are not numbers in a declared shape.
@@ -87,7 +95,7 @@ struct Argument {
   std::string name;
   std::string input;  // empty: fed by the loop
   DType dtype = DType::kFloat32;
-  Shape shape;        // with kBatchDimension first
+  Shape shape;  // with kBatchDimension first
 };
 struct ResultSpec {
   std::string name;
@@ -123,14 +131,14 @@ struct AutoregressiveLoop {
   };
   std::int64_t slots = 1;
   std::int64_t context = 0;
-  std::string prompt;               // text input
-  std::string tokens;               // argument
-  std::string logits;               // result
+  std::string prompt;  // text input
+  std::string tokens;  // argument
+  std::string logits;  // result
   std::optional<std::int64_t> begin;
   std::vector<std::int64_t> end;
-  std::vector<Cache> cache;         // empty: every call sees the whole sequence
-  std::string positions, lengths;   // arguments, with a cache
-  std::int64_t chunk = 1;           // with a cache
+  std::vector<Cache> cache;        // empty: every call sees the whole sequence
+  std::string positions, lengths;  // arguments, with a cache
+  std::int64_t chunk = 1;          // with a cache
 };
 using Loop = std::variant<OnceLoop, DiffusionLoop, AutoregressiveLoop>;
 
@@ -162,18 +170,19 @@ struct Batching {
 
 struct Golden {
   json::object request;
-  std::vector<std::pair<std::string, std::string>> expect;  // output → .npy path, or the text itself
+  std::vector<std::pair<std::string, std::string>>
+      expect;  // output → .npy path, or the text itself
   double tolerance = 1e-3;
 };
 
 // An upstream server or a local command; see docs/remote-packages.md.
 struct Remote {
   enum class Protocol { kOpenAi, kOpenInference } protocol = Protocol::kOpenAi;
-  std::string url;                    // http(s)://host:port/base
-  std::vector<std::string> command;   // empty: `url` is somebody else's; else started and supervised
-  std::string model;                  // the name upstream
-  std::string key_variable;           // environment variable with the bearer key; empty: none
-  std::string health_path;            // empty: by protocol
+  std::string url;                   // http(s)://host:port/base
+  std::vector<std::string> command;  // empty: `url` is somebody else's; else started and supervised
+  std::string model;                 // the name upstream
+  std::string key_variable;          // environment variable with the bearer key; empty: none
+  std::string health_path;           // empty: by protocol
 };
 
 struct Manifest {
@@ -198,9 +207,14 @@ struct Manifest {
   const ResultSpec* find_result(std::string_view name) const;
 };
 
-// Reads and checks everything that can be known without the files: unknown fields, types, ranges, references between
-// sections, shapes. Every error is kInvalidArgument and says "model.yaml:line:column: path: what, what would be right".
+// Reads and checks everything that can be known without the files: unknown fields, types, ranges,
+// references between sections, shapes. Every error is kInvalidArgument and says
+// "model.yaml:line:column: path: what, what would be right".
 Result<Manifest> parse_manifest(std::string_view yaml, std::string_view file_name = "model.yaml");
+
+// The same before `files` is written: what stands there is not looked at, nor whether named files
+// are listed.
+Result<Manifest> parse_draft(std::string_view yaml, std::string_view file_name = "model.yaml");
 
 // "sha256:…" of the canonical JSON (RFC 8785) of the document as written.
 Result<std::string> manifest_digest(std::string_view yaml);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A package on disk, opened and checked. What it holds is untrusted until open() has returned.
+// A package on disk, opened and checked. What it holds is untrusted until open_package() has
+// returned. A value; the files stay where they are, and whoever may write to the folder may change
+// them later.
 #pragma once
 
 #include <filesystem>
@@ -23,7 +25,17 @@ enum class Verify {
   kDigests,    // and every byte against its SHA-256
 };
 
-// Refuses links, absolute and climbing paths, files that model.yaml does not list, and special files.
+// Refuses links, absolute and climbing paths, files that model.yaml does not list, and special
+// files. Blocks while it reads. kNotFound without a model.yaml; kInvalidArgument for what is wrong
+// in it or in the folder; kDataLoss for a file that is missing or not the listed bytes.
 Result<Package> open_package(const std::filesystem::path& root, Verify how);
+
+// Writes the list of files, with their sizes and digests, into model.yaml and leaves the rest of
+// the text, comments too, as its author wrote it; then opens the package. kInvalidArgument when
+// what model.yaml says is wrong.
+Result<Package> seal_package(const std::filesystem::path& root);
+
+// `yaml` with its `files` replaced, or put after `model` where there is none.
+Result<std::string> replace_files(std::string_view yaml, const std::vector<FileEntry>& files);
 
 }  // namespace serin::model

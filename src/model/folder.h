@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// A folder whose content nobody has vouched for: everything is opened from one directory
+// descriptor, a segment at a time, and no link is followed. One thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace serin::model {
+
+// A file descriptor, closed at the end.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  ~Descriptor();
+  Descriptor(Descriptor&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  int get() const { return fd_; }
+  bool open() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+struct FoundFile {
+  std::string path;  // from the folder, '/' between segments
+  std::uint64_t size = 0;
+};
+
+class Folder {
+ public:
+  static Result<Folder> open(const std::filesystem::path& root);
+
+  // Every regular file, sorted by path. kInvalidArgument for a link, a device, a socket or a pipe,
+  // for too many files and for too deep folders.
+  Result<std::vector<FoundFile>> files() const;
+  Result<std::string> read(std::string_view path, std::uint64_t limit) const;
+  // The file in pieces, in order; ends early when `piece` fails.
+  Status stream(std::string_view path, const std::function<Status(std::string_view)>& piece) const;
+  Result<std::string> sha256(std::string_view path) const;
+
+ private:
+  Folder(std::filesystem::path root, Descriptor descriptor)
+      : root_(std::move(root)), descriptor_(std::move(descriptor)) {}
+  Result<Descriptor> open_file(std::string_view path) const;
+
+  std::filesystem::path root_;
+  Descriptor descriptor_;
+};
+
+}  // namespace serin::model

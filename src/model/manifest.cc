@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/manifest.h"
+
+#include <algorithm>
+
+#include "base/digest.h"
+#include "base/yaml.h"
+#include "model/manifest_check.h"
+#include "model/manifest_sections.h"
+
+namespace serin::model {
+namespace {
+
+constexpr std::string_view kFormat = "serin.dev/package/v1";
+constexpr YamlLimits kLimits{.bytes = std::size_t{8} << 20, .depth = 32, .nodes = 400'000};
+
+std::string read_package_name(const Value& value) {
+  std::string name = value.word();
+  if (!value.present()) return name;
+  const auto edge = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  const bool good =
+      name.size() <= 63 && edge(name.front()) && edge(name.back()) &&
+      std::ranges::all_of(name, [&](char c) { return edge(c) || c == '-' || c == '.'; });
+  if (!good) {
+    value.wrong(shown(name) +
+                " must be 1 to 63 lower-case letters, digits, '-' and '.', beginning and ending "
+                "with a letter or digit");
+  }
+  return name;
+}
+
+// What only a remote package may have, and what it may not.
+void read_model_or_remote(const Fields& fields, Manifest& manifest) {
+  if (manifest.engine == EngineKind::kRemote) {
+    manifest.remote = read_remote(fields.required("remote"));
+    if (fields.has("model"))
+      fields.wrong("model", "goes not with engine: remote; the model is elsewhere");
+    return;
+  }
+  if (fields.has("remote")) fields.wrong("remote", "goes only with engine: remote");
+  const Value model = fields.required("model");
+  manifest.model = model.word();
+  if (!model.present()) return;
+  if (std::string wrong = wrong_with_package_path(manifest.model); !wrong.empty()) {
+    model.wrong(shown(manifest.model) + " " + wrong);
+  }
+}
+
+void read_call_and_outputs(const Fields& fields, Manifest& manifest) {
+  manifest.inputs = read_inputs(fields["inputs"]);
+  const bool tensors = manifest.engine != EngineKind::kRemote ||
+                       manifest.remote->protocol == Remote::Protocol::kOpenInference ||
+                       fields.has("call");
+  if (tensors) manifest.call = read_call(fields.required("call"), manifest.engine);
+  manifest.loop = read_loop(fields["loop"]);
+  const bool answers = tensors || fields.has("outputs");
+  if (answers) manifest.outputs = read_outputs(fields.required("outputs"));
+  manifest.batching = read_batching(fields["batching"]);
+  if (std::holds_alternative<AutoregressiveLoop>(manifest.loop) && fields.has("batching")) {
+    fields.wrong("batching",
+                 "goes not with an autoregressive loop; its loop.slots says how many run together");
+  }
+}
+
+Manifest read_manifest(const Value& document, bool draft) {
+  const Fields fields(
+      document, {"format", "name", "task", "description", "license", "engine", "model", "files",
+                 "inputs", "call", "loop", "outputs", "batching", "golden", "training", "remote"});
+  Manifest manifest;
+  const Value format = fields.required("format");
+  if (format.present() && format.text() != kFormat && format.present()) {
+    format.wrong(shown(format.text()) + " is not a format of this version; must be " +
+                 std::string(kFormat));
+  }
+  manifest.name = read_package_name(fields.required("name"));
+  manifest.task =
+      fields.required("task").one_of<Task>({{"text-generation", Task::kTextGeneration},
+                                            {"image-generation", Task::kImageGeneration},
+                                            {"audio-generation", Task::kAudioGeneration},
+                                            {"video-generation", Task::kVideoGeneration},
+                                            {"inference", Task::kInference}},
+                                           Task::kInference);
+  manifest.description = fields["description"].text();
+  manifest.license = fields["license"].text();
+  manifest.engine =
+      fields.required("engine").one_of<EngineKind>({{"torch", EngineKind::kTorch},
+                                                    {"tensorflow", EngineKind::kTensorflow},
+                                                    {"remote", EngineKind::kRemote}},
+                                                   EngineKind::kTorch);
+  if (document.problems().any()) return manifest;
+  read_model_or_remote(fields, manifest);
+  const bool listed = !draft && manifest.engine != EngineKind::kRemote;
+  if (!draft) manifest.files = read_files(listed ? fields.required("files") : fields["files"]);
+  if (document.problems().any()) return manifest;
+  read_call_and_outputs(fields, manifest);
+  manifest.golden = read_golden(fields["golden"]);
+  if (const Value training = fields["training"];
+      training.present() && !training.json().is_object()) {
+    training.wrong("must be a mapping");
+  }
+  return manifest;
+}
+
+// Where a field begins: its key, or the item of its list. The nearest place above for what is
+// absent.
+YamlMark locate(const YamlNode& root, const Path& path) {
+  const YamlNode* node = &root;
+  YamlMark mark = root.mark;
+  for (const Path::Step& step : path.steps()) {
+    if (const auto* index = std::get_if<std::size_t>(&step)) {
+      if (*index >= node->items.size()) return mark;
+      node = &node->items[*index];
+      mark = node->mark;
+      continue;
+    }
+    const auto entry =
+        std::ranges::find(node->entries, std::get<std::string>(step), &YamlNode::Entry::key);
+    if (entry == node->entries.end()) return mark;
+    node = &entry->value;
+    mark = entry->mark;
+  }
+  return mark;
+}
+
+Result<YamlNode> parse_document(std::string_view yaml, std::string_view file_name) {
+  auto root = parse_yaml(yaml, kLimits);
+  if (!root) {
+    root.error().message.insert(0, std::string(file_name) + ":");
+    return root;
+  }
+  if (root->kind != YamlNode::Kind::kMap) {
+    return invalid(std::string(file_name) + ":" + to_string(root->mark) +
+                   ": must be a mapping that begins with format: " + std::string(kFormat));
+  }
+  return root;
+}
+
+Result<Manifest> parse(std::string_view yaml, std::string_view file_name, bool draft) {
+  SERIN_TRY_ASSIGN(const YamlNode root, parse_document(yaml, file_name));
+  auto document = root.to_json();
+  if (!document) {
+    document.error().message.insert(0, std::string(file_name) + ":");
+    return fail(std::move(document).error());
+  }
+  Problems problems;
+  Manifest manifest = read_manifest(Value(&*document, Path(), problems), draft);
+  check_references(manifest, problems);
+  if (!draft && !problems.any()) check_files(manifest, problems);
+  if (!problems.any()) return manifest;
+  const Problem& problem = problems.first();
+  const std::string param = to_string(problem.path);
+  const std::string place =
+      std::string(file_name) + ":" + to_string(locate(root, problem.path)) + ": ";
+  return invalid(place + (param.empty() ? "" : param + ": ") + problem.message, param);
+}
+
+template <class Items>
+auto find_named(const Items& items, std::string_view name) -> decltype(&items[0]) {
+  const auto found =
+      std::ranges::find(items, name, [](const auto& item) { return std::string_view(item.name); });
+  return found == items.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::string_view name_of(Task task) {
+  switch (task) {
+    case Task::kTextGeneration:
+      return "text-generation";
+    case Task::kImageGeneration:
+      return "image-generation";
+    case Task::kAudioGeneration:
+      return "audio-generation";
+    case Task::kVideoGeneration:
+      return "video-generation";
+    case Task::kInference:
+      return "inference";
+  }
+  return "";
+}
+
+std::string_view name_of(EngineKind engine) {
+  switch (engine) {
+    case EngineKind::kTorch:
+      return "torch";
+    case EngineKind::kTensorflow:
+      return "tensorflow";
+    case EngineKind::kRemote:
+      return "remote";
+  }
+  return "";
+}
+
+std::string_view name_of(Layout layout) {
+  switch (layout) {
+    case Layout::kCHW:
+      return "CHW";
+    case Layout::kHWC:
+      return "HWC";
+    case Layout::kHW:
+      return "HW";
+    case Layout::kT:
+      return "T";
+    case Layout::kCT:
+      return "CT";
+    case Layout::kTCHW:
+      return "TCHW";
+    case Layout::kTHWC:
+      return "THWC";
+    case Layout::kTHW:
+      return "THW";
+  }
+  return "";
+}
+
+const Input* Manifest::find_input(std::string_view wanted) const {
+  return find_named(inputs, wanted);
+}
+const Argument* Manifest::find_argument(std::string_view wanted) const {
+  return find_named(call.arguments, wanted);
+}
+const Output* Manifest::find_output(std::string_view wanted) const {
+  return find_named(outputs, wanted);
+}
+const ResultSpec* Manifest::find_result(std::string_view wanted) const {
+  return find_named(call.results, wanted);
+}
+
+Result<Manifest> parse_manifest(std::string_view yaml, std::string_view file_name) {
+  return parse(yaml, file_name, false);
+}
+
+Result<Manifest> parse_draft(std::string_view yaml, std::string_view file_name) {
+  return parse(yaml, file_name, true);
+}
+
+Result<std::string> manifest_digest(std::string_view yaml) {
+  SERIN_TRY_ASSIGN(const YamlNode root, parse_document(yaml, "model.yaml"));
+  SERIN_TRY_ASSIGN(const json::value document, root.to_json());
+  return "sha256:" + sha256_hex(canonical_json(document));
+}
+
+}  // namespace serin::model
