@@ -112,7 +112,7 @@ TEST_F(PackageTest, IsNotSealedWhenItsTextIsWrong) {
   const auto sealed = seal_package(root_);
   ASSERT_FALSE(sealed.has_value());
   EXPECT_NE(
-      sealed.error().message.find("model.yaml:17:25: outputs[0].result: no result is named \"z\""),
+      sealed.error().message.find("model.yaml:17:27: outputs[0].result: no result is named \"z\""),
       std::string::npos)
       << sealed.error().message;
   EXPECT_EQ(read("model.yaml"), wrong);
