@@ -113,11 +113,21 @@ class Observer {
   virtual void left_queue(Duration waited) = 0;
 };
 
+class RequestParser;
+
 class Engine {
  public:
-  // Loads the model, runs the golden requests and starts the device thread. Slow: seconds.
+  // Loads the model, runs the golden requests (kFailedPrecondition, with the output, the largest difference and where,
+  // when one does not give what it must) and starts the device thread. Slow: seconds. `package`, `clock` and `observer`
+  // must outlive the engine.
   static Result<std::unique_ptr<Engine>> create(const model::Package& package, EngineOptions options,
                                                 const Clock& clock, Observer* observer);
+  // The same with a model that is already there; `parser` is that of the package. Both must outlive the engine.
+  static Result<std::unique_ptr<Engine>> create_with(const model::Package& package,
+                                                     const RequestParser& parser,
+                                                     std::unique_ptr<Model> model,
+                                                     EngineOptions options, const Clock& clock,
+                                                     Observer* observer);
   virtual ~Engine() = default;  // what is still in flight fails with kUnavailable
 
   // kResourceExhausted with retry_after when the queue is full; kUnavailable once draining.

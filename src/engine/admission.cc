@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/admission.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace serin::engine {
+
+std::chrono::milliseconds time_for(double cost, double cost_per_second) {
+  if (cost_per_second <= 0) return std::chrono::seconds(1);
+  const double ms = std::clamp(cost / cost_per_second * 1000, 100.0, 60'000.0);
+  return std::chrono::milliseconds(static_cast<std::int64_t>(ms));
+}
+
+Status Admission::push(JobPtr job, double cost_per_second) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) {
+    return fail(Error{Code::kUnavailable,
+                      "the worker is shutting down and takes no new requests",
+                      "draining",
+                      {},
+                      std::chrono::seconds(1)});
+  }
+  // A request dearer than the whole limit still runs when nobody waits.
+  const bool too_dear = !queue_.empty() && waiting_cost_ + job->cost > limits_.cost;
+  if (queue_.size() >= limits_.requests || too_dear) {
+    return fail(Error{Code::kResourceExhausted,
+                      std::to_string(queue_.size()) + " requests are waiting already",
+                      "queue_full",
+                      {},
+                      time_for(waiting_cost_, cost_per_second)});
+  }
+  job->arrived = clock_->now();
+  arrivals_.came(job->arrived, running_ > 0 || !queue_.empty(), limits_.max_wait);
+  waiting_cost_ += job->cost;
+  queue_.push_back(std::move(job));
+  changed_.notify_one();
+  return {};
+}
+
+void Admission::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+}
+
+void Admission::stop() {
+  const std::lock_guard lock(mutex_);
+  closed_ = stopped_ = true;
+  changed_.notify_one();
+}
+
+Admission::Taken Admission::take(std::size_t places, bool idle, bool wait_for_company,
+                                 Instant latest) {
+  const BatchingRules rules{places, wait_for_company ? limits_.max_wait : Duration(0)};
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const Instant now = clock_->now();
+    const BatchPlan plan = plan_batch(snapshot(), now, arrivals_, rules);
+    Taken taken = extract(plan);
+    taken.stopped = stopped_;
+    const bool something = !taken.run.empty() || !taken.cancelled.empty() || !taken.expired.empty();
+    if (something || !idle || stopped_ || latest <= now) return taken;
+    const Instant until = plan.wait_until ? std::min(*plan.wait_until, latest) : latest;
+    changed_.wait_for(lock, std::min<Duration>(until - now, std::chrono::seconds(10)));
+  }
+}
+
+std::vector<Waiting> Admission::snapshot() const {
+  std::vector<Waiting> waiting;
+  waiting.reserve(queue_.size());
+  for (const auto& job : queue_) {
+    waiting.push_back(
+        {job->shape_class, job->arrived, job->request.deadline, job->request.cancel.cancelled()});
+  }
+  return waiting;
+}
+
+Admission::Taken Admission::extract(const BatchPlan& plan) {
+  Taken taken;
+  const auto move_to = [&](const std::vector<std::size_t>& places, std::vector<JobPtr>& to) {
+    for (const std::size_t place : places) {
+      waiting_cost_ -= queue_[place]->cost;
+      to.push_back(std::move(queue_[place]));
+    }
+  };
+  move_to(plan.run, taken.run);
+  move_to(plan.cancelled, taken.cancelled);
+  move_to(plan.expired, taken.expired);
+  std::erase(queue_, nullptr);
+  if (queue_.empty()) waiting_cost_ = 0;  // without what rounding left
+  running_ += taken.run.size();
+  return taken;
+}
+
+void Admission::running_is(std::size_t count) {
+  const std::lock_guard lock(mutex_);
+  running_ = count;
+  if (running_ == 0 && queue_.empty()) emptied_.notify_all();
+}
+
+std::vector<JobPtr> Admission::take_all() {
+  const std::lock_guard lock(mutex_);
+  waiting_cost_ = 0;
+  return std::exchange(queue_, {});
+}
+
+Admission::Numbers Admission::numbers() const {
+  const std::lock_guard lock(mutex_);
+  return {queue_.size(), running_, waiting_cost_};
+}
+
+bool Admission::wait_empty(std::chrono::milliseconds at_most) {
+  std::unique_lock lock(mutex_);
+  return emptied_.wait_for(lock, at_most, [&] { return queue_.empty() && running_ == 0; });
+}
+
+}  // namespace serin::engine

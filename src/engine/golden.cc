@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/golden.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/files.h"
+#include "engine/dtypes.h"
+#include "engine/loaded_package.h"
+#include "engine/request_errors.h"
+
+namespace serin::engine {
+namespace {
+
+std::string name_of_golden(std::size_t index) { return "golden request " + std::to_string(index); }
+
+tl::unexpected<Error> differs(std::size_t index, const std::string& output, std::string how) {
+  return fail(Code::kFailedPrecondition,
+              name_of_golden(index) + ": " + output + " " + std::move(how));
+}
+
+Status compare_text(std::size_t index, const std::string& output, const std::string& expected,
+                    const std::string& given) {
+  if (expected == given) return {};
+  const auto place = std::ranges::mismatch(expected, given).in1 - expected.begin();
+  return differs(index, output,
+                 "is " + shown(given) + ", not " + shown(expected) + ": the texts part at byte " +
+                     std::to_string(place));
+}
+
+Status compare_tensor(std::size_t index, const std::string& output, const Tensor& expected,
+                      const Tensor& given, double tolerance) {
+  if (expected.shape() != given.shape()) {
+    return differs(index, output,
+                   "has the shape " + serin::to_string(given.shape()) + ", not " +
+                       serin::to_string(expected.shape()));
+  }
+  double largest = -1;
+  std::size_t place = 0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(given.elements()); ++i) {
+    const double difference = std::abs(load(given, i) - load(expected, i));
+    if (difference <= largest) continue;  // a NaN compares false and counts as the largest
+    largest = difference;
+    place = i;
+    if (std::isnan(difference)) break;
+  }
+  if (largest <= tolerance) return {};
+  return differs(index, output,
+                 "differs by " + json::serialize(json::value(largest)) + " at index " +
+                     std::to_string(place) + "; the tolerance is " +
+                     json::serialize(json::value(tolerance)));
+}
+
+GoldenOutputs outputs_of(const model::Manifest& manifest, Finished finished) {
+  GoldenOutputs outputs;
+  for (const auto& output : manifest.outputs) {
+    if (std::holds_alternative<model::TextOutput>(output.kind)) {
+      outputs[output.name] = finished.text;
+    } else {
+      outputs[output.name] = finished.outputs[output.name];
+    }
+  }
+  return outputs;
+}
+
+}  // namespace
+
+Result<std::vector<GoldenOutputs>> run_golden(const model::Package& package,
+                                              const RequestParser& parser, Loop& loop) {
+  std::vector<GoldenOutputs> all;
+  for (std::size_t i = 0; i < package.manifest.golden.size(); ++i) {
+    auto request = parser.parse(package.manifest.golden[i].request);
+    if (!request) return fail(std::move(request).error().within(name_of_golden(i)));
+    std::vector<Request> requests;
+    requests.push_back(*std::move(request));
+    auto outcome = std::move(run_together(loop, std::move(requests)).front());
+    if (!outcome) return fail(std::move(outcome).error().within(name_of_golden(i)));
+    all.push_back(outputs_of(package.manifest, std::move(outcome->finished)));
+  }
+  return all;
+}
+
+Status compare_golden(const model::Package& package, std::size_t index,
+                      const GoldenOutputs& given) {
+  const auto& golden = package.manifest.golden[index];
+  for (const auto& [output, expected] : golden.expect) {
+    const auto found = given.find(output);
+    if (found == given.end()) return differs(index, output, "is not an output");
+    if (const auto* text = std::get_if<std::string>(&found->second)) {
+      SERIN_TRY(compare_text(index, output, expected, *text));
+      continue;
+    }
+    SERIN_TRY_ASSIGN(const std::string bytes, read_file(package.file(expected)));
+    auto tensor = parse_npy(bytes);
+    if (!tensor) return fail(std::move(tensor).error().within(expected));
+    SERIN_TRY(
+        compare_tensor(index, output, *tensor, std::get<Tensor>(found->second), golden.tolerance));
+  }
+  return {};
+}
+
+Status check_golden(const model::Package& package, const RequestParser& parser, Loop& loop) {
+  SERIN_TRY_ASSIGN(const auto all, run_golden(package, parser, loop));
+  for (std::size_t i = 0; i < all.size(); ++i) SERIN_TRY(compare_golden(package, i, all[i]));
+  return {};
+}
+
+std::optional<Request> smallest_golden(const model::Package& package, const RequestParser& parser,
+                                       const Loop& loop) {
+  std::optional<Request> smallest;
+  for (const auto& golden : package.manifest.golden) {
+    auto request = parser.parse(golden.request);
+    if (!request) continue;
+    if (!smallest || loop.cost_of(*request) < loop.cost_of(*smallest))
+      smallest = *std::move(request);
+  }
+  if (smallest) return smallest;
+  auto request = parser.parse({{"seed", 0}});
+  if (!request) return std::nullopt;
+  return *std::move(request);
+}
+
+Result<std::vector<GoldenOutputs>> record_golden(const model::Package& package,
+                                                 const EngineOptions& options) {
+  SERIN_TRY_ASSIGN(const auto loaded, load_package(package, options, Clock::real(), nullptr));
+  return run_golden(package, *loaded.parser, *loaded.loop);
+}
+
+}  // namespace serin::engine
