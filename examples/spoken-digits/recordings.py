@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recordings of spoken digits, made by espeak-ng: what the generator learns from and what judges it.
 
 A recording is float32 [16000]: one second at 16 kHz, samples in [-1, 1]. The generator's voices
@@ -35,17 +36,22 @@ JUDGE_VOICES = [
 
 @dataclass(frozen=True)
 class Take:
-    """One run of espeak-ng: `speed` in words a minute, `pitch` from 0 to 99."""
+    """One run of espeak-ng.
+
+    speed: words a minute. pitch: 0 to 99. intonation: how far the pitch moves, in per cent.
+    """
     digit: int
     voice: str
     speed: int
     pitch: int
+    intonation: int
 
 
 def speak(take):
     """What espeak-ng says for `take`: float32 [samples] at 16 kHz, silence trimmed, rms 1."""
     command = ["espeak-ng", "-v", take.voice, "-s", str(take.speed), "-p", str(take.pitch),
-               "--stdout", WORDS[take.digit]]
+               "-m", "--stdout",
+               f'<prosody range="{take.intonation}%">{WORDS[take.digit]}</prosody>']
     wav = subprocess.run(command, check=True, capture_output=True).stdout
     sound = np.frombuffer(wav[WAV_HEADER_BYTES:], dtype="<i2").astype(np.float64) / 32768
     loud = np.flatnonzero(np.abs(sound) > 0.01 * np.abs(sound).max())
@@ -64,16 +70,15 @@ def speak_all(takes):
         return list(pool.map(speak, takes))
 
 
-def place(rng, sound):
-    """A second that holds `sound` (from `speak`), shifted, at some loudness, with slight noise."""
-    second = np.zeros(SAMPLE_RATE)
-    room = SAMPLE_RATE - len(sound)
-    if room >= 0:
-        start = int(np.clip(room * (0.5 + 0.12 * rng.standard_normal()), 0, room))
-        second[start:start + len(sound)] = sound
-    else:
-        second[:] = sound[-room // 2:][:SAMPLE_RATE]
-    rms_db = -21 + 1.5 * rng.standard_normal()
-    noise_db = -62 + 3 * rng.standard_normal()
-    second = second * 10 ** (rms_db / 20) + rng.standard_normal(SAMPLE_RATE) * 10 ** (noise_db / 20)
+def place(rng, sound, shift, rms_db=-21.0, noise_db=-62.0):
+    """A second, float32 [16000], with `sound` (from `speak`) `shift` samples from its middle.
+
+    What reaches beyond the second is cut. `rms_db` is the sound's own level and
+    `noise_db` that of white noise, both relative to full scale.
+    """
+    start = (SAMPLE_RATE - len(sound)) // 2 + shift
+    from_sample, to_sample = max(start, 0), min(start + len(sound), SAMPLE_RATE)
+    second = rng.standard_normal(SAMPLE_RATE) * 10 ** (noise_db / 20)
+    second[from_sample:to_sample] += (sound[from_sample - start:to_sample - start]
+                                      * 10 ** (rms_db / 20))
     return np.clip(second, -1, 1).astype(np.float32)

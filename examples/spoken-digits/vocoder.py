@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A source-filter vocoder: speech to slow features (numpy) and back (TensorFlow, fixed arithmetic).
 
 Features are float32 [FRAMES, FEATURES], one row each 10 ms:
@@ -122,7 +123,7 @@ def analyse(sound):
         bands[frame] = (at[BANDS:] - at[:BANDS]) / (high - low)
 
     period = SAMPLE_RATE / np.exp(log_pitch)
-    lags = period[:, None] * np.linspace(0.985, 1.015, 9)[None, :]
+    lags = period[:, None] * np.linspace(0.988, 1.012, 5)[None, :]
     aperiodicity = np.empty((FRAMES, APERIODICITIES))
     for band in range(APERIODICITIES):
         edges = (APERIODICITY_EDGES[band], APERIODICITY_EDGES[band + 1])
