@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make up` sets up, builds and serves the examples; `make test` sets up, builds and runs every test.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+export SERIN_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/serin
+export CCACHE_DIR ?= $(SERIN_CACHE)/ccache
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+# What the sanitizers watch: folders that link neither libtorch nor TensorFlow.
+TSAN_TESTS := base_test telemetry_test net_test engine_test
+
+.PHONY: help
+help: ## What there is
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+.PHONY: setup
+setup: ## Install what is missing (Debian 12)
+	@tools/setup
+
+.PHONY: build
+build: setup ## Build build/release/serin and its engines
+	@cmake --preset release $(CMAKE_FLAGS) >build.log 2>&1 || { cat build.log; exit 1; }; rm -f build.log
+	@cmake --build --preset release
+
+.PHONY: up
+up: build ## Serve the example packages on ports 5001 to 5005
+	@tools/up
+
+.PHONY: down
+down: ## Stop what `make up` started
+	@tools/up --stop
+
+.PHONY: test
+test: build ## Build and run every test
+	@ctest --preset release
+	@tools/sanitize asan
+	@tools/sanitize tsan $(TSAN_TESTS)
+	@echo "every test passed"
+
+.PHONY: soak
+soak: build ## Ten minutes of clients that connect, disconnect, stall and send garbage
+	@$(SERIN_CACHE)/venvs/test/bin/python tests/system/soak.py --seconds 600
+
+.PHONY: bench
+bench: setup ## Measure beside peers
+	@cmake --preset bench >/dev/null && cmake --build --preset bench
+	@tools/bench
+
+.PHONY: format
+format: ## Format every source file
+	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i
+
+.PHONY: lint
+lint: build ## Check formatting, and clang-tidy with warnings as errors
+	@git ls-files '*.h' '*.cc' | xargs clang-format-19 --dry-run -Werror
+	@run-clang-tidy-19 -quiet -p build/release 'src/.*\.cc$$'
