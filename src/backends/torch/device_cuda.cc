@@ -13,7 +13,7 @@ Status prepare_device(const engine::Device& device, std::uint64_t memory_limit_b
   const int count = at::cuda::getNumGPUs();
   if (device.index >= count) {
     return fail(Error{Code::kUnimplemented,
-                      "no device " + engine::to_string(device) + ": PyTorch sees " +
+                      "no device cuda:" + std::to_string(device.index) + ": PyTorch sees " +
                           std::to_string(count) + " GPUs",
                       "no_cuda"});
   }
