@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws and samples as docs/package-format.md says, in numpy: the reference the judges and tests use.
+"""Draws and samples as docs/package-format.md says, in numpy: the reference for judges and tests.
 
 The section "Random numbers" is implemented word for word: Philox4x32-10 keyed by the seed, one
-stream for labels and one for each noise input. `Package` runs a PyTorch package from its model.yaml,
+stream for labels and one for each noise input. `Package` runs a PyTorch package by its model.yaml,
 with one call or a diffusion loop, and gives what a worker gives for the same request.
 """
 

@@ -13,7 +13,8 @@ def record_file(package, name):
     """Updates the entry `- {path: NAME, size: ..., sha256: ...}` of package/model.yaml."""
     package = pathlib.Path(package)
     content = (package / name).read_bytes()
-    entry = f"- {{path: {name}, size: {len(content)}, sha256: {hashlib.sha256(content).hexdigest()}}}"
+    digest = hashlib.sha256(content).hexdigest()
+    entry = f"- {{path: {name}, size: {len(content)}, sha256: {digest}}}"
     manifest = package / "model.yaml"
     text, count = re.subn(rf"- \{{path: {re.escape(name)},[^}}]*\}}", entry, manifest.read_text())
     if count != 1:

@@ -2,8 +2,8 @@
 """Real glyphs: which Debian font packages are used, for what, and how a glyph becomes a picture.
 
 A package belongs either to the generator or to the judge, never to both, so the judge knows only
-fonts that the generator never saw. Pictures are 32x32, ink 0 on paper 255, one size a font: the
-letter H is 21 pixels high, so the widths and heights of a font's glyphs stay as its maker drew them.
+fonts that the generator never saw. Pictures are 32x32, ink 0 on paper 255. One size for a font: its
+H is 21 pixels high, so the widths and heights of a font's glyphs stay as its maker drew them.
 """
 
 import re
@@ -55,7 +55,8 @@ UNWANTED = re.compile(
     r"thin|hairline|extra-?light|ultra-?light|outline|stencil|math|integrals|nonunicode|symbol"
     r"|dingbat|d050|smallcaps|caps|rz|initials|initial|junkyard|penguin|winks|flatline|wargames"
     r"|marked|loco|progen|swift|monoisome|non-?latin|kufi|looped|sizeone|sizetwo|sizethree"
-    r"|sizefour|sizefive|variants|\[|cmunst|cmunui|upright|cmunobx|cmunci|dunh|chorus|z003|dustismo",
+    r"|sizefour|sizefive|variants|\[|cmunst|cmunui|upright|cmunobx|cmunci|dunh|chorus|z003"
+    r"|dustismo",
     re.IGNORECASE,
 )
 
@@ -106,7 +107,7 @@ def render(font, character, stretch=(1.0, 1.0), shift=(0.0, 0.0)):
 
 
 def open_font(path):
-    """The font at the size that makes H `CAP_HEIGHT` pixels high and W no wider than the picture."""
+    """The font at the size that makes H `CAP_HEIGHT` pixels high and W no wider than a picture."""
     probe = ImageFont.truetype(path, 400, layout_engine=ImageFont.Layout.BASIC)
     _, top, _, bottom = probe.getbbox("H", anchor="ls")
     widest = max(probe.getbbox(c)[2] - probe.getbbox(c)[0] for c in CHARACTERS)
@@ -118,7 +119,7 @@ def open_font(path):
 
 
 def usable(font):
-    """Whether the font has every character, figures as high as capitals, and no two glyphs alike."""
+    """Whether the font has every character, figures of capitals' height, no two glyphs alike."""
     heights = {c: -font.getbbox(c, anchor="ls")[1] for c in CHARACTERS}
     if heights["H"] < 0.55 * CAP_HEIGHT * OVERSAMPLING:
         return False
@@ -177,7 +178,7 @@ def cached_pictures(path, *arguments, **settings):
 
 
 def contact_sheet(pictures, columns, margin=2):
-    """uint8 pictures [n, h, w] side by side, `columns` in a row, as one greyscale image."""
+    """uint8 pictures [n, h, w] side by side, `columns` in a row, as one image of 16 greys."""
     count, height, width = pictures.shape
     rows = -(-count // columns)
     sheet = Image.new(
@@ -187,7 +188,7 @@ def contact_sheet(pictures, columns, margin=2):
         row, column = divmod(index, columns)
         sheet.paste(Image.fromarray(picture),
                     (margin + column * (width + margin), margin + row * (height + margin)))
-    return sheet
+    return sheet.quantize(16)
 
 
 def main():

@@ -159,8 +159,8 @@ def main():
     )
     sample = np.random.default_rng(5).choice(len(real), 5000, replace=False)
     seen, seen_style = read(reader, real[sample])
-    print(f"real glyphs of fonts the judge never saw: {(seen == real_characters[sample]).mean():.2%}"
-          f" read, style {(seen_style == real_styles[sample]).mean():.2%}")
+    print("real glyphs of fonts the judge never saw:"
+          f" {(seen == real_characters[sample]).mean():.2%} read, style {(seen_style == real_styles[sample]).mean():.2%}")
 
     requests = drawn_requests(package, range(options.seeds))
     pictures = generate(package, requests)
@@ -173,8 +173,8 @@ def main():
           f" {distinct} of {len(pictures)} distinct")
     print("closest two of one character and style differ by"
           f" {smallest_difference(pictures, wanted * 8 + wanted_style):.1f} of 255 on average")
-    wrong = [f"{fonts.CHARACTERS[w]}->{fonts.CHARACTERS[s]}" for w, s in zip(wanted, seen) if w != s]
-    print("misread:", " ".join(sorted(wrong)))
+    wrong = [(fonts.CHARACTERS[w], fonts.CHARACTERS[s]) for w, s in zip(wanted, seen) if w != s]
+    print("misread:", " ".join(f"{w}->{s}" for w, s in sorted(wrong)))
     print(f"one call, guidance included: {time_call(package):.1f} ms of one core")
     return 0 if accuracy >= BAR and distinct == len(pictures) else 1
 

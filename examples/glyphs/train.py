@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trains the glyph denoiser from nothing on rendered fonts and exports package/model.pt.
 
-Flow matching: for a picture x0 in [-1, 1], noise x1 and a time t the model sees (1 - t) x0 + t x1 and
-learns x0, and with it the velocity x1 - x0. A tenth of the characters are replaced by "any", which gives the
-unconditional prediction that guidance needs. Runs on a CPU; see README.md for the fonts.
+Flow matching: for a picture x0 in [-1, 1], noise x1 and a time t the model sees (1 - t) x0 + t x1
+and learns x0, and with it the velocity x1 - x0. A tenth of the characters are replaced by "any",
+which gives the unconditional prediction that guidance needs. Runs on a CPU; see README.md for the
+fonts.
 """
 
 import argparse
