@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opus in Ogg and AAC in ADTS, by FFmpeg.
+// Opus in Ogg, MP3 and AAC in ADTS, by FFmpeg.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -16,6 +16,8 @@ namespace serin::media {
 namespace {
 
 constexpr std::array<std::int64_t, 5> kOpusRates{8000, 12000, 16000, 24000, 48000};
+constexpr std::array<std::int64_t, 9> kMp3Rates{8000,  11025, 12000, 16000, 22050,
+                                                24000, 32000, 44100, 48000};
 constexpr std::array<std::int64_t, 12> kAacRates{8000,  11025, 12000, 16000, 22050, 24000,
                                                  32000, 44100, 48000, 64000, 88200, 96000};
 
@@ -80,6 +82,12 @@ Result<std::string> encode_opus(const Audio& audio) {
   const std::int64_t rate = rate_among(kOpusRates, audio.sample_rate);
   if (rate != audio.sample_rate) return encode_opus(resample(audio, rate, audio.channels));
   return encode_with({{"ogg", "libopus"}, AV_SAMPLE_FMT_FLT, 64'000}, audio);
+}
+
+Result<std::string> encode_mp3(const Audio& audio) {
+  const std::int64_t rate = rate_among(kMp3Rates, audio.sample_rate);
+  if (rate != audio.sample_rate) return encode_mp3(resample(audio, rate, audio.channels));
+  return encode_with({{"mp3", "libmp3lame"}, AV_SAMPLE_FMT_FLTP, 80'000}, audio);
 }
 
 Result<std::string> encode_aac(const Audio& audio) {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// FLAC and MP3 written, and WAV, FLAC, MP3 and Ogg read, by libsndfile in memory.
+// FLAC written, and WAV, FLAC and Ogg read, by libsndfile in memory.
 #include <sndfile.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <memory>
 
@@ -12,10 +11,6 @@
 namespace serin::media {
 namespace {
 
-constexpr std::int64_t kMinSampleRate = 2'000, kMaxSampleRate = 384'000;
-constexpr int kMaxChannels = 8;
-constexpr std::array<std::int64_t, 9> kMp3Rates{8000,  11025, 12000, 16000, 22050,
-                                                24000, 32000, 44100, 48000};
 constexpr std::int64_t kMaxFlacRate = 655'350;
 
 struct Closer {
@@ -90,19 +85,6 @@ Result<std::string> encode_as(const Audio& audio, int format, std::string_view n
   return std::move(memory_file.owned);
 }
 
-Status check_info(const SF_INFO& info, const DecodeLimits& limits) {
-  if (info.samplerate < kMinSampleRate || info.samplerate > kMaxSampleRate)
-    return invalid("the sound has " + std::to_string(info.samplerate) +
-                   " samples a second; between " + std::to_string(kMinSampleRate) + " and " +
-                   std::to_string(kMaxSampleRate) + " are read");
-  if (info.channels < 1 || info.channels > kMaxChannels)
-    return invalid("the sound has " + std::to_string(info.channels) + " channels; 1 to " +
-                   std::to_string(kMaxChannels) + " are read");
-  if (info.frames > limits.audio_samples / info.channels)
-    return invalid("the sound has more than " + std::to_string(limits.audio_samples) + " samples");
-  return {};
-}
-
 // In pieces, since a header may promise more than there is.
 Status read_samples(SNDFILE* file, const SF_INFO& info, const DecodeLimits& limits,
                     std::vector<float>& out) {
@@ -137,15 +119,6 @@ Result<std::string> encode_flac(const Audio& audio) {
   return encode_as(audio, SF_FORMAT_FLAC | SF_FORMAT_PCM_16, "FLAC");
 }
 
-Result<std::string> encode_mp3(const Audio& audio) {
-  if (!std::ranges::binary_search(kMp3Rates, audio.sample_rate)) {
-    const auto* above = std::ranges::upper_bound(kMp3Rates, audio.sample_rate);
-    const std::int64_t rate = above == kMp3Rates.end() ? kMp3Rates.back() : *above;
-    return encode_mp3(resample(audio, rate, audio.channels));
-  }
-  return encode_as(audio, SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, "MP3");
-}
-
 Result<Audio> decode_sndfile(std::string_view bytes, const DecodeLimits& limits) {
   Memory memory_file{.borrowed = bytes, .owned = {}};
   SF_VIRTUAL_IO io = callbacks();
@@ -153,16 +126,14 @@ Result<Audio> decode_sndfile(std::string_view bytes, const DecodeLimits& limits)
   const File file(sf_open_virtual(&io, SFM_READ, &info, &memory_file));
   if (file == nullptr)
     return invalid(std::string("the sound cannot be read: ") + sf_strerror(nullptr));
-  SERIN_TRY(check_info(info, limits));
+  SERIN_TRY(check_sound(info.samplerate, info.channels, limits, info.frames));
   Audio audio{.sample_rate = info.samplerate, .channels = info.channels, .samples = {}};
   SERIN_TRY(read_samples(file.get(), info, limits, audio.samples));
   if (audio.samples.empty()) return invalid("the sound has no samples");
   if (ends_early(info, audio.samples.size()))
     return invalid("the FLAC ends early: its header says " + std::to_string(info.frames) +
                    " frames");
-  for (float& sample : audio.samples)
-    if (!(sample >= -1.0F && sample <= 1.0F))
-      sample = sample > 0 ? 1.0F : (sample < 0 ? -1.0F : 0.0F);
+  clip(audio.samples);
   return audio;
 }
 

@@ -94,22 +94,9 @@ int close_reader(AVFormatContext*, AVIOContext* io) {
   return 0;
 }
 
-struct IoFree {
-  void operator()(AVIOContext* io) const {
-    av_freep(&io->buffer);
-    avio_context_free(&io);
-  }
-};
 struct FormatFree {
   void operator()(AVFormatContext* format) const { avformat_free_context(format); }
 };
-struct CodecFree {
-  void operator()(AVCodecContext* codec) const { avcodec_free_context(&codec); }
-};
-struct PacketFree {
-  void operator()(AVPacket* packet) const { av_packet_free(&packet); }
-};
-
 // "a=b:c=d" as FFmpeg's dictionary.
 struct Options {
   AVDictionary* dictionary = nullptr;
@@ -130,6 +117,12 @@ void silence_av() {
   std::call_once(once, [] { av_log_set_level(AV_LOG_QUIET); });
 }
 
+void AvIoFree::operator()(AVIOContext* io) const {
+  av_freep(&io->buffer);
+  avio_context_free(&io);
+}
+void AvCodecFree::operator()(AVCodecContext* codec) const { avcodec_free_context(&codec); }
+void AvPacketFree::operator()(AVPacket* packet) const { av_packet_free(&packet); }
 void AvFrameFree::operator()(AVFrame* frame) const { av_frame_free(&frame); }
 
 tl::unexpected<Error> av_failed(const char* what, int code) {
@@ -141,10 +134,10 @@ tl::unexpected<Error> av_failed(const char* what, int code) {
 // Ends in the reverse order: the muxer uses the I/O, which uses the file.
 struct AvWriter::State {
   MemoryFile file;
-  std::unique_ptr<AVIOContext, IoFree> io;
+  AvIo io;
   std::unique_ptr<AVFormatContext, FormatFree> format;
-  std::unique_ptr<AVCodecContext, CodecFree> codec;
-  std::unique_ptr<AVPacket, PacketFree> packet;
+  AvCodec codec;
+  AvPacket packet;
   AVStream* stream = nullptr;
 
   Status allocate(const Choice& choice) {

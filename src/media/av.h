@@ -10,6 +10,7 @@
 #include "base/error.h"
 
 struct AVCodecContext;
+struct AVIOContext;
 struct AVFormatContext;
 struct AVFrame;
 struct AVPacket;
@@ -54,6 +55,19 @@ class AvWriter {
   Status drain();
   std::unique_ptr<State> state_;
 };
+
+struct AvIoFree {
+  void operator()(AVIOContext* io) const;
+};
+using AvIo = std::unique_ptr<AVIOContext, AvIoFree>;
+struct AvCodecFree {
+  void operator()(AVCodecContext* codec) const;
+};
+using AvCodec = std::unique_ptr<AVCodecContext, AvCodecFree>;
+struct AvPacketFree {
+  void operator()(AVPacket* packet) const;
+};
+using AvPacket = std::unique_ptr<AVPacket, AvPacketFree>;
 
 // "cannot encode: what FFmpeg says".
 tl::unexpected<Error> av_failed(const char* what, int code);

@@ -26,11 +26,18 @@ Result<std::string> encode_opus(const Audio& audio);
 Result<std::string> encode_aac(const Audio& audio);
 // kInvalidArgument when a WAV's data ends before its header says.
 Status check_wav_length(std::string_view bytes);
-Result<Audio> decode_sndfile(std::string_view bytes, const DecodeLimits& limits);
+Result<Audio> decode_sndfile(std::string_view bytes, const DecodeLimits& limits);  // WAV, FLAC, Ogg
+Result<Audio> decode_mp3(std::string_view bytes, const DecodeLimits& limits);
 
 Result<std::string> encode_mp4(const Video& video);
 Result<std::string> encode_webm(const Video& video);
 Result<std::string> encode_gif(const Video& video);
+
+// kInvalidArgument unless the rate, the channels and frames × channels are ones that are read.
+Status check_sound(std::int64_t sample_rate, int channels, const DecodeLimits& limits,
+                   std::int64_t frames);
+// Decoders overshoot: into [-1, 1], with silence for what is not a number.
+void clip(std::vector<float>& samples);
 
 // kInvalidArgument unless width and height are positive and their product is within the limit.
 // `what`: "the PNG".

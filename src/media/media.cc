@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "media/media.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "media/codecs.h"
@@ -11,6 +12,9 @@ namespace {
 constexpr std::int64_t kMaxSide =
     65'535;  // what JPEG can say; the others' own limits are theirs to name
 constexpr std::int64_t kMaxSampleRate = 768'000;
+// Below and above, a rate is damage, and resampling would make a huge tensor of a small file.
+constexpr std::int64_t kMinReadRate = 2'000, kMaxReadRate = 384'000;
+constexpr int kMaxReadChannels = 8;
 constexpr double kMaxFrameRate = 1'000;
 
 Status check(const Image& image) {
@@ -117,6 +121,25 @@ Status check_pixels(std::string_view what, std::int64_t width, std::int64_t heig
   return {};
 }
 
+Status check_sound(std::int64_t sample_rate, int channels, const DecodeLimits& limits,
+                   std::int64_t frames) {
+  if (sample_rate < kMinReadRate || sample_rate > kMaxReadRate)
+    return invalid("the sound has " + std::to_string(sample_rate) + " samples a second; between " +
+                   std::to_string(kMinReadRate) + " and " + std::to_string(kMaxReadRate) +
+                   " are read");
+  if (channels < 1 || channels > kMaxReadChannels)
+    return invalid("the sound has " + std::to_string(channels) + " channels; 1 to " +
+                   std::to_string(kMaxReadChannels) + " are read");
+  if (frames > limits.audio_samples / channels)
+    return invalid("the sound has more than " + std::to_string(limits.audio_samples) + " samples");
+  return {};
+}
+
+void clip(std::vector<float>& samples) {
+  for (float& sample : samples)
+    sample = std::isnan(sample) ? 0.0F : std::clamp(sample, -1.0F, 1.0F);
+}
+
 Result<std::string> encode(const Image& image, ImageFormat format, int quality) {
   SERIN_TRY(check(image));
   if (quality < 1 || quality > 100)
@@ -177,8 +200,8 @@ Result<Audio> decode_audio(std::string_view bytes, const DecodeLimits& limits) {
     SERIN_TRY(check_wav_length(bytes));
     return decode_sndfile(bytes, limits);
   }
-  if (bytes.starts_with("fLaC") || bytes.starts_with("OggS") || is_mp3(bytes))
-    return decode_sndfile(bytes, limits);
+  if (bytes.starts_with("fLaC") || bytes.starts_with("OggS")) return decode_sndfile(bytes, limits);
+  if (is_mp3(bytes)) return decode_mp3(bytes, limits);
   return invalid("not a sound that can be read: WAV, FLAC, MP3 and Ogg are");
 }
 
