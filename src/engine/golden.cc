@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <utility>
 
 #include "base/files.h"
@@ -125,6 +126,33 @@ Result<std::vector<GoldenOutputs>> record_golden(const model::Package& package,
                                                  const EngineOptions& options) {
   SERIN_TRY_ASSIGN(const auto loaded, load_package(package, options, Clock::real(), nullptr));
   return run_golden(package, *loaded.parser, *loaded.loop);
+}
+
+Result<model::Package> write_golden(const model::Package& package,
+                                    const std::vector<GoldenOutputs>& recorded) {
+  std::vector<model::Golden> golden = package.manifest.golden;
+  SERIN_CHECK(golden.size() == recorded.size());
+  std::error_code failed;
+  std::filesystem::create_directories(package.root / "golden", failed);
+  if (failed)
+    return fail(Code::kUnknown, (package.root / "golden").string() + ": " + failed.message());
+  for (std::size_t i = 0; i < golden.size(); ++i) {
+    golden[i].expect.clear();
+    for (const auto& [output, value] : recorded[i]) {
+      if (const auto* text = std::get_if<std::string>(&value)) {
+        golden[i].expect.emplace_back(output, *text);
+        continue;
+      }
+      const std::string path = "golden/" + std::to_string(i) + "." + output + ".npy";
+      SERIN_TRY_ASSIGN(const auto bytes, to_npy(std::get<Tensor>(value)));
+      SERIN_TRY(write_file(package.root / path, bytes));
+      golden[i].expect.emplace_back(output, path);
+    }
+  }
+  SERIN_TRY_ASSIGN(const auto yaml, read_file(package.root / "model.yaml"));
+  SERIN_TRY_ASSIGN(const auto written, model::replace_golden(yaml, golden));
+  SERIN_TRY(write_file(package.root / "model.yaml", written));
+  return model::seal_package(package.root);
 }
 
 }  // namespace serin::engine

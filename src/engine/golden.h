@@ -37,4 +37,9 @@ std::optional<Request> smallest_golden(const model::Package& package, const Requ
 Result<std::vector<GoldenOutputs>> record_golden(const model::Package& package,
                                                  const EngineOptions& options);
 
+// Writes what was recorded into the package (golden/<request>.<output>.npy, texts into model.yaml)
+// and seals it.
+Result<model::Package> write_golden(const model::Package& package,
+                                    const std::vector<GoldenOutputs>& recorded);
+
 }  // namespace serin::engine

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 
 #include "base/yaml.h"
 
@@ -122,6 +123,20 @@ struct WriteOutput {
     flow.add("kind", "tensor").add("result", yaml_scalar(result));
   }
 };
+
+std::string golden_lines(const std::vector<Golden>& all, std::string_view indent) {
+  std::string text;
+  for (const Golden& golden : all) {
+    Flow expect;
+    for (const auto& [output, expected] : golden.expect)
+      expect.add(yaml_scalar(output), yaml_scalar(expected));
+    text.append(indent).append("- request: ").append(json::serialize(golden.request)).append("\n");
+    if (!golden.expect.empty())
+      text.append(indent).append("  expect: ").append(expect.done()).append("\n");
+    text.append(indent).append("  tolerance: ").append(written(golden.tolerance)).append("\n");
+  }
+  return text;
+}
 
 class Writer {
  public:
@@ -305,15 +320,7 @@ class Writer {
   void write_golden() {
     if (m_.golden.empty()) return;
     remark("golden");
-    line("golden:");
-    for (const Golden& golden : m_.golden) {
-      line("- request: " + json::serialize(golden.request));
-      Flow expect;
-      for (const auto& [output, expected] : golden.expect)
-        expect.add(yaml_scalar(output), yaml_scalar(expected));
-      if (!golden.expect.empty()) line("  expect: " + expect.done());
-      line("  tolerance: " + written(golden.tolerance));
-    }
+    text_ += "golden:\n" + golden_lines(m_.golden, "");
   }
 
   const Manifest& m_;
@@ -360,6 +367,47 @@ class Lines {
   std::vector<std::string> lines_;
 };
 
+// `yaml` with one top-level block replaced; put after `after` where there is none (at the end
+// without `after`).
+Result<std::string> replace_block(
+    std::string_view yaml, std::string_view key, std::string_view after,
+    const std::function<std::string(std::string_view indent)>& write) {
+  SERIN_TRY_ASSIGN(
+      const YamlNode root,
+      parse_yaml(yaml, YamlLimits{.bytes = std::size_t{8} << 20, .depth = 32, .nodes = 400'000}));
+  if (root.kind != YamlNode::Kind::kMap || root.entries.empty())
+    return invalid("model.yaml: must be a mapping");
+  const std::string indent(static_cast<std::size_t>(root.entries[0].mark.column) - 1, ' ');
+
+  const Lines lines(yaml);
+  std::size_t from = lines.end_of(root, root.entries.size() - 1), to = from;
+  for (std::size_t i = 0; i < root.entries.size(); ++i) {
+    if (root.entries[i].key == after && root.find(key) == nullptr)
+      from = to = lines.end_of(root, i);
+    if (root.entries[i].key == key) {
+      from = static_cast<std::size_t>(root.entries[i].mark.line) - 1;
+      to = lines.end_of(root, i);
+    }
+  }
+  std::string text = lines.replaced(from, to, write(indent));
+
+  // Nothing else may have moved: a document all on one line, say, has no place for a block.
+  SERIN_TRY_ASSIGN(json::value before, root.to_json());
+  const auto reread =
+      parse_yaml(text, YamlLimits{.bytes = std::size_t{32} << 20, .depth = 32, .nodes = 400'000});
+  const auto reread_json =
+      reread ? reread->to_json() : Result<json::value>(tl::unexpected(reread.error()));
+  before.get_object()[key] = nullptr;
+  json::value compared = reread_json ? *reread_json : json::value(nullptr);
+  if (compared.is_object()) compared.get_object()[key] = nullptr;
+  if (canonical_json(before) != canonical_json(compared)) {
+    return invalid(
+        "model.yaml: `" + std::string(key) +
+        "` cannot be put into this text; write each top-level field on a line of its own");
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string yaml_scalar(std::string_view text) {
@@ -394,43 +442,16 @@ std::string write_manifest(const Manifest& manifest, const Remarks& remarks) {
 }
 
 Result<std::string> replace_files(std::string_view yaml, const std::vector<FileEntry>& files) {
-  SERIN_TRY_ASSIGN(
-      const YamlNode root,
-      parse_yaml(yaml, YamlLimits{.bytes = std::size_t{8} << 20, .depth = 32, .nodes = 400'000}));
-  if (root.kind != YamlNode::Kind::kMap || root.entries.empty())
-    return invalid("model.yaml: must be a mapping");
-  const std::string indent(static_cast<std::size_t>(root.entries[0].mark.column) - 1, ' ');
-  const std::string block =
-      files.empty() ? indent + "files: []\n" : indent + "files:\n" + write_files(files, indent);
+  return replace_block(yaml, "files", "model", [&](std::string_view indent) {
+    const std::string key = std::string(indent) + "files:";
+    return files.empty() ? key + " []\n" : key + "\n" + write_files(files, indent);
+  });
+}
 
-  const Lines lines(yaml);
-  std::size_t at = root.entries.size() - 1;
-  std::size_t from = lines.end_of(root, at), to = from;
-  for (std::size_t i = 0; i < root.entries.size(); ++i) {
-    if (root.entries[i].key == "model" && root.find("files") == nullptr)
-      from = to = lines.end_of(root, i);
-    if (root.entries[i].key == "files") {
-      from = static_cast<std::size_t>(root.entries[i].mark.line) - 1;
-      to = lines.end_of(root, i);
-    }
-  }
-  std::string text = lines.replaced(from, to, block);
-
-  // Nothing else may have moved: a document all on one line, say, has no place for a block.
-  SERIN_TRY_ASSIGN(json::value before, root.to_json());
-  const auto reread =
-      parse_yaml(text, YamlLimits{.bytes = std::size_t{32} << 20, .depth = 32, .nodes = 400'000});
-  const auto after =
-      reread ? reread->to_json() : Result<json::value>(tl::unexpected(reread.error()));
-  before.get_object()["files"] = nullptr;
-  json::value compared = after ? *after : json::value(nullptr);
-  if (compared.is_object()) compared.get_object()["files"] = nullptr;
-  if (canonical_json(before) != canonical_json(compared)) {
-    return invalid(
-        "model.yaml: the list of files cannot be put into this text; write each top-level field on "
-        "a line of its own");
-  }
-  return text;
+Result<std::string> replace_golden(std::string_view yaml, const std::vector<Golden>& golden) {
+  return replace_block(yaml, "golden", "", [&](std::string_view indent) {
+    return std::string(indent) + "golden:\n" + golden_lines(golden, indent);
+  });
 }
 
 }  // namespace serin::model

@@ -37,5 +37,7 @@ Result<Package> seal_package(const std::filesystem::path& root);
 
 // `yaml` with its `files` replaced, or put after `model` where there is none.
 Result<std::string> replace_files(std::string_view yaml, const std::vector<FileEntry>& files);
+// `yaml` with its `golden` replaced, or put at its end; comments inside the old one go with it.
+Result<std::string> replace_golden(std::string_view yaml, const std::vector<Golden>& golden);
 
 }  // namespace serin::model

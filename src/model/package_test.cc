@@ -217,6 +217,15 @@ TEST(ReplaceFiles, KeepsTheIndentAndTheCommentsOfTheNextField) {
             "  model: m\n  files: []\n  # old remark\n\n  # next\n  b: 2\n");
 }
 
+TEST(ReplaceGolden, WritesWhatWasRecordedAndKeepsTheRest) {
+  EXPECT_EQ(
+      replace_golden("a: 1  # kept\ngolden:\n- request: {}\nb: 2\n",
+                     {{.request = {{"seed", 7}}, .expect = {{"text", "x: y"}}, .tolerance = 0.5}})
+          .value(),
+      "a: 1  # kept\ngolden:\n- request: {\"seed\":7}\n  expect: {text: \"x: y\"}\n"
+      "  tolerance: 0.5\nb: 2\n");
+}
+
 TEST(ReplaceFiles, RefusesATextWithNoPlaceForTheList) {
   EXPECT_FALSE(replace_files("{model: m, b: 2}", {{"x", 1, "00ff"}}).has_value());
   EXPECT_FALSE(replace_files("- a\n", {}).has_value());
