@@ -19,6 +19,8 @@ struct ClientLimits {
   std::size_t connections_per_host = 64;
   std::size_t header_bytes = 64 * 1024;
   std::size_t body_bytes = 256 * 1024 * 1024;  // of a whole response; a streamed one is not bounded
+  std::size_t pending_per_host =
+      1024;  // requests that wait for a connection; more end with kResourceExhausted
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds idle_timeout{60'000};
 };
@@ -43,6 +45,8 @@ struct ClientRequest {
 struct ResponseSink {
   std::function<void(ResponseHead)> on_head;
   std::function<void(std::string_view)> on_bytes;
+  std::function<void(const Headers&)>
+      on_trailers;  // before on_end, when there are any; may be left out
   std::function<void()> on_end;
   std::function<void(Error)>
       on_error;  // kUnavailable: nothing was sent, a retry is safe; kAborted: it broke later

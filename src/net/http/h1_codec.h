@@ -142,6 +142,7 @@ class BodyReader {
   // Known to be still to come; for a chunked body what is left of the chunk.
   std::uint64_t remaining() const { return remaining_; }
   bool chunked() const { return framing_.kind == Framing::Kind::kChunked; }
+  const Headers& trailers() const { return trailers_; }
   const Fault& fault() const { return fields_.fault(); }
 
  private:

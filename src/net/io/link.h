@@ -74,6 +74,7 @@ class Link : public std::enable_shared_from_this<Link> {
   bool open() const { return open_; }
   bool tls() const { return tls_ != nullptr; }
   std::string_view alpn() const;
+  std::string tls_failure() const { return tls_ ? tls_->failure() : std::string(); }
   const std::string& peer() const { return peer_; }
   Instant opened() const { return opened_; }
 

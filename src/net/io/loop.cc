@@ -31,7 +31,7 @@ struct Loop::Impl {
 };
 
 Loop::Loop(std::chrono::milliseconds tick)
-    : tick_every_(tick), now_(std::chrono::steady_clock::now()), impl_(std::make_unique<Impl>()) {}
+    : impl_(std::make_unique<Impl>()), tick_every_(tick), now_(std::chrono::steady_clock::now()) {}
 
 Loop::~Loop() = default;
 
@@ -88,6 +88,10 @@ void Loop::stop() {
   impl_->context.restart();
   impl_->context.poll();
   impl_->context.stop();
+  // Their sessions hold this loop.
+  dirty_.clear();
+  scratch_.clear();
+  links_.clear();
 }
 
 asio::io_context& Loop::context() { return impl_->context; }

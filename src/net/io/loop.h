@@ -66,6 +66,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   void flush_links();
   void tick();
 
+  std::unique_ptr<Impl> impl_;  // destroyed last: links hold sockets of its context
   std::chrono::milliseconds tick_every_;
   Instant now_;
   int batch_depth_ = 0;
@@ -75,7 +76,6 @@ class Loop : public std::enable_shared_from_this<Loop> {
   std::function<void()> tick_call_;
   std::string date_;
   Instant date_until_;
-  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace serin::net

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/http/client.h"
+
+#include <atomic>
+#include <future>
+#include <utility>
+
+#include "base/check.h"
+#include "net/http/client_pool.h"
+
+namespace serin::net {
+
+namespace {
+
+// Cancellation is read at each tick.
+constexpr std::chrono::milliseconds kTick{25};
+constexpr unsigned kMostThreads = 64;
+
+struct Worker {
+  std::shared_ptr<Loop> loop;
+  std::unique_ptr<ClientPool> pool;
+};
+
+class HttpClient final : public Client {
+ public:
+  HttpClient(const ClientOptions& options, const std::shared_ptr<TlsContext>& tls)
+      : body_bytes_(options.limits.body_bytes) {
+    ClientLimits limits = options.limits;
+    limits.connections_per_host =
+        std::max<std::size_t>(1, limits.connections_per_host / options.threads);
+    for (unsigned i = 0; i < options.threads; ++i) {
+      Worker worker;
+      worker.loop = Loop::start(kTick);
+      worker.pool = std::make_unique<ClientPool>(*worker.loop, limits, tls);
+      workers_.push_back(std::move(worker));
+    }
+  }
+
+  ~HttpClient() override {
+    for (Worker& worker : workers_) {
+      worker.loop->post([pool = worker.pool.get()] { pool->shut(); });
+      worker.loop->stop();
+    }
+  }
+
+  Result<Response> fetch(ClientRequest request) override;
+  void stream(ClientRequest request, ResponseSink sink) override {
+    begin(std::move(request), std::move(sink), 0);
+  }
+
+ private:
+  void begin(ClientRequest request, ResponseSink sink, std::size_t body_limit);
+
+  std::size_t body_bytes_;
+  std::vector<Worker> workers_;
+  std::atomic<std::size_t> next_{0};
+};
+
+void HttpClient::begin(ClientRequest request, ResponseSink sink, std::size_t body_limit) {
+  Worker& worker = workers_[next_.fetch_add(1, std::memory_order_relaxed) % workers_.size()];
+  auto call = std::make_shared<ClientCall>();
+  call->deadline = std::chrono::steady_clock::now() + request.timeout;
+  auto endpoint = parse_url(request.url);
+  call->request = std::move(request);
+  call->sink = std::move(sink);
+  call->body_limit = body_limit;
+  if (!endpoint) {
+    worker.loop->post([call, error = endpoint.error()] { call->fail(error); });
+    return;
+  }
+  call->endpoint = *std::move(endpoint);
+  worker.loop->post([pool = worker.pool.get(), call] { pool->begin(call); });
+}
+
+Result<Response> HttpClient::fetch(ClientRequest request) {
+  for (const Worker& worker : workers_) SERIN_CHECK(!worker.loop->on_thread());
+  // Shared with the call-backs: the one that ends the wait still touches the promise after we have
+  // gone on.
+  struct Gathered {
+    std::promise<Result<Response>> promise;
+    Response response;
+  };
+  const auto gathered = std::make_shared<Gathered>();
+  ResponseSink sink;
+  sink.on_head = [gathered](ResponseHead head) {
+    gathered->response.status = head.status;
+    gathered->response.headers = std::move(head.headers);
+  };
+  sink.on_bytes = [gathered](std::string_view bytes) { gathered->response.body += bytes; };
+  sink.on_end = [gathered] { gathered->promise.set_value(std::move(gathered->response)); };
+  sink.on_error = [gathered](Error error) { gathered->promise.set_value(fail(std::move(error))); };
+  auto future = gathered->promise.get_future();
+  begin(std::move(request), std::move(sink), body_bytes_);
+  return future.get();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Client>> Client::create(ClientOptions options) {
+  if (options.threads == 0 || options.threads > kMostThreads)
+    return invalid("threads must be 1 to 64", "threads");
+  SERIN_TRY_ASSIGN(const auto tls, TlsContext::client(options.trust_file));
+  return std::make_unique<HttpClient>(options, tls);
+}
+
+}  // namespace serin::net
