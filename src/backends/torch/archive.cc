@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::size_t kEndSize = 22, kEnd64Size = 56, kLocatorSize = 20, kCentralSize = 46,
                       kLocalSize = 30;
+constexpr std::uint16_t kDeflate = 8;
 constexpr std::size_t kMostComment = 65535;
 constexpr std::uint32_t k32 = 0xffffffff;
 
@@ -59,6 +61,23 @@ Status read_zip64(std::string_view extra, ArchiveEntry& entry) {
     extra.remove_prefix(size);
   }
   return {};
+}
+
+// Raw deflate into exactly `size` bytes.
+Result<std::string> inflated(std::string_view stored, std::uint64_t size) {
+  std::string bytes(static_cast<std::size_t>(size), '\0');
+  z_stream stream{};
+  if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
+    return fail(Code::kResourceExhausted, "no memory to decompress");
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(stored.data()));
+  stream.avail_in = static_cast<uInt>(stored.size());
+  stream.next_out = reinterpret_cast<Bytef*>(bytes.data());
+  stream.avail_out = static_cast<uInt>(bytes.size());
+  const int ended = inflate(&stream, Z_FINISH);
+  const bool whole = ended == Z_STREAM_END && stream.total_out == size;
+  inflateEnd(&stream);
+  if (!whole) return broken("compressed bytes that do not give what they say");
+  return bytes;
 }
 
 }  // namespace
@@ -159,6 +178,7 @@ Status Archive::read_directory() {
 
 Status Archive::read_entries(std::string_view directory, std::uint64_t count) {
   std::set<std::string> names;
+  std::uint64_t inflated = 0;
   for (std::uint64_t i = 0; i < count; ++i) {
     if (directory.size() < kCentralSize || !directory.starts_with("PK\x01\x02"))
       return broken("its directory is cut off");
@@ -187,10 +207,17 @@ Status Archive::read_entries(std::string_view directory, std::uint64_t count) {
         entry.stored > size_ - entry.header - kLocalSize) {
       return broken(entry.name + " lies outside the file");
     }
-    // PyTorch stores without compression; what claims to grow on reading is refused, so no small
-    // file becomes a large one.
-    if (entry.compressed || entry.size != entry.stored)
-      return broken(entry.name + " is compressed, which PyTorch never writes");
+    // PyTorch compresses code, never tensors. What grows on reading is bounded, so no small file
+    // becomes a large one.
+    if (method != 0 && method != kDeflate)
+      return broken(entry.name + " is compressed in an unknown way");
+    if (!entry.compressed && entry.size != entry.stored) {
+      return broken(entry.name + " has two sizes");
+    }
+    if (entry.compressed && (inflated += entry.size) > limits_.text_bytes) {
+      return broken("its compressed entries are larger than " + std::to_string(limits_.text_bytes) +
+                    " bytes");
+    }
     entries_.push_back(std::move(entry));
   }
   return {};
@@ -230,10 +257,11 @@ Result<std::string> Archive::read(const ArchiveEntry& entry) const {
     return broken(entry.name + " has no header");
   const std::uint64_t begin = entry.header + kLocalSize + little<std::uint16_t>(local, 26) +
                               little<std::uint16_t>(local, 28);
-  std::string bytes(static_cast<std::size_t>(entry.size), '\0');
+  if (entry.stored > limits_.text_bytes) return broken(entry.name + " is too large");
+  std::string bytes(static_cast<std::size_t>(entry.stored), '\0');
   SERIN_TRY_ASSIGN(const std::size_t read, read_at(begin, bytes));
   if (read != bytes.size()) return broken(entry.name + " lies outside the file");
-  return bytes;
+  return entry.compressed ? inflated(bytes, entry.size) : bytes;
 }
 
 FileForm form_of(const Archive& archive) {

@@ -26,7 +26,8 @@ struct ArchiveEntry {
 
 struct ArchiveLimits {
   std::size_t entries = 200'000;
-  std::uint64_t text_bytes = std::uint64_t{256} << 20;  // of one code or pickle entry
+  std::uint64_t text_bytes = std::uint64_t{256}
+                             << 20;  // of one code or pickle, and of all that is compressed
 };
 
 class Archive {
@@ -41,7 +42,7 @@ class Archive {
   const std::vector<ArchiveEntry>& entries() const { return entries_; }
   const ArchiveEntry* find(std::string_view name) const;
   bool has_folder(std::string_view prefix) const;
-  // The bytes of an entry that is not compressed.
+  // The whole of an entry, decompressed.
   Result<std::string> read(const ArchiveEntry& entry) const;
 
   std::uint64_t file_size() const { return size_; }

@@ -5,11 +5,11 @@ namespace serin::backends {
 
 Status prepare_device(const engine::Device& device, std::uint64_t) {
   if (device.kind == engine::Device::Kind::kCpu) return {};
-  return fail(Error{Code::kUnimplemented,
-                    "this build runs PyTorch on the CPU only; for " +
-                        "cuda:" + std::to_string(device.index) +
-                        " build with the preset \"cuda\", or give --device cpu",
-                    "no_cuda"});
+  return fail(
+      Error{Code::kUnimplemented,
+            "this build runs PyTorch on the CPU only; for cuda:" + std::to_string(device.index) +
+                " build with the preset \"cuda\", or give --device cpu",
+            "no_cuda"});
 }
 
 std::uint64_t allocated_bytes(const engine::Device&) { return 0; }
