@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SavedModels, and Keras models (.h5, .keras), which become one."""
+
+import importlib.util
+import pathlib
+import re
+import shutil
+
+import tensorflow as tf
+
+from serin_export.probe import Refused, check_dtype, describe, example, largest_difference
+
+BATCHES = (2, 3)
+SIGNATURE = "serving_default"
+
+
+def convert(job):
+    tf.random.set_seed(0)
+    output = pathlib.Path(job["output"]) / "saved_model"
+    if job["kind"] == "keras":
+        original = load_keras(job)
+        names = argument_names(original)
+        export(original, names, output)
+    else:
+        original = None
+        shutil.copytree(job["source"], output)
+    loaded = tf.saved_model.load(str(output))
+    method = choose(loaded.signatures)
+    signature = loaded.signatures[method]
+    arguments = [describe_argument(name, spec) for name, spec in ordered(signature)]
+    runs = [run(signature, arguments, batch) for batch in BATCHES]
+    results = describe(list(runs[0]), *[[tensor.numpy() for tensor in one.values()] for one in runs], BATCHES)
+    for result, tensor in zip(results, runs[0].values(), strict=True):
+        result["dtype"] = check_dtype(tensor.dtype.name, result["name"])
+    report = {"model": "saved_model", "method": method, "batch": -1, "warnings": [], "arguments": arguments, "results": results}
+    if original is not None:
+        report["verified"] = compare(original, names, arguments, runs)
+    return report
+
+
+def load_keras(job):
+    import keras
+
+    custom = {}
+    if job.get("class_file"):
+        file = pathlib.Path(job["class_file"])
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        custom = {name: value for name, value in vars(module).items() if isinstance(value, type)}
+    # Lambda layers hold code: it runs here, in the sandbox, once, and becomes graph operations.
+    return keras.models.load_model(job["source"], compile=False, custom_objects=custom, safe_mode=False)
+
+
+def identifier(name, place, word):
+    plain = re.sub(r"[^A-Za-z0-9_]", "_", name.split("/")[-1].split(":")[0]).strip("_")
+    return plain if plain and not plain[0].isdigit() else f"{word}{place}"
+
+
+def unique(names):
+    seen = set()
+    for place, name in enumerate(names):
+        yield name if name not in seen else f"{name}_{place}"
+        seen.add(name)
+
+
+def argument_names(model):
+    if not model.inputs:
+        raise Refused("the file does not say its inputs; save a model that was built with keras.Input")
+    return list(unique(identifier(one.name, i, "input") for i, one in enumerate(model.inputs)))
+
+
+def export(model, names, folder):
+    """One signature with a free batch, arguments and results by name."""
+    outputs = list(unique(identifier(name, i, "output") for i, name in enumerate(model.output_names)))
+
+    def serve(**inputs):
+        given = model([inputs[name] for name in names] if len(names) > 1 else inputs[names[0]], training=False)
+        return dict(zip(outputs, tf.nest.flatten(given), strict=True))
+
+    specs = {
+        name: tf.TensorSpec([None, *one.shape[1:]], one.dtype, name=name)
+        for name, one in zip(names, model.inputs, strict=True)
+    }
+    holder = tf.Module()
+    holder.model = model
+    function = tf.function(serve, autograph=False).get_concrete_function(**specs)
+    tf.saved_model.save(holder, str(folder), signatures={SIGNATURE: function})
+
+
+def choose(signatures):
+    names = [name for name in signatures if not name.startswith("__")]
+    if SIGNATURE in names:
+        return SIGNATURE
+    if len(names) != 1:
+        raise Refused(f"has no signature {SIGNATURE}; it has {', '.join(names) or 'none'}")
+    return names[0]
+
+
+def ordered(signature):
+    return sorted(signature.structured_input_signature[1].items())
+
+
+def describe_argument(name, spec):
+    if spec.shape.rank is None or spec.shape.rank == 0:
+        raise Refused(f"the argument {name} must have the batch as its first dimension")
+    rest = spec.shape.as_list()[1:]
+    if any(size is None for size in rest):
+        raise Refused(f"the argument {name} has dimensions besides the batch that vary: {spec.shape}; export it with fixed ones")
+    return {"name": name, "dtype": check_dtype(spec.dtype.name, name), "shape": [-1, *rest]}
+
+
+def run(signature, arguments, batch):
+    inputs = {
+        one["name"]: tf.cast(example(one["dtype"], one["shape"], batch, place), one["dtype"])
+        for place, one in enumerate(arguments)
+    }
+    return dict(sorted(signature(**inputs).items()))
+
+
+def compare(original, names, arguments, runs):
+    by_name = {one["name"]: (place, one) for place, one in enumerate(arguments)}
+    largest = 0.0
+    for batch, ours in zip(BATCHES, runs, strict=True):
+        inputs = [tf.cast(example(by_name[n][1]["dtype"], by_name[n][1]["shape"], batch, by_name[n][0]), by_name[n][1]["dtype"]) for n in names]
+        theirs = tf.nest.flatten(original(inputs if len(inputs) > 1 else inputs[0], training=False))
+        outputs = list(unique(identifier(name, i, "output") for i, name in enumerate(original.output_names)))
+        expected = dict(zip(outputs, theirs, strict=True))
+        largest = max(largest, largest_difference([t.numpy() for t in ours.values()], [expected[n].numpy() for n in ours]))
+    return largest

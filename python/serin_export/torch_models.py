@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TorchScript, pickled modules and state_dicts, and exported programs."""
+
+import importlib.util
+import pathlib
+import shutil
+import sys
+
+import torch
+
+from serin_export.probe import Refused, check_dtype, describe, example, largest_difference
+
+BATCHES = (2, 3)
+
+
+def convert(job):
+    torch.manual_seed(0)
+    torch.set_grad_enabled(False)
+    kind, source, output = job["kind"], job["source"], pathlib.Path(job["output"])
+    if kind == "torch_exported":
+        return exported(job, source, output)
+    warnings = []
+    if kind == "torch_script":
+        model = torch.jit.load(source, map_location="cpu").eval()
+        names = [argument.name for argument in model.forward.schema.arguments[1:]]
+        arguments = declared(job, names)
+        shutil.copyfile(source, output / "model.pt")
+        converted, difference = model, None
+    else:
+        model = unpickled(job, source)
+        names = parameter_names(model)
+        arguments = declared(job, names)
+        converted = scripted(model, arguments, warnings)
+        converted.save(str(output / "model.pt"))
+        converted = torch.jit.load(str(output / "model.pt"), map_location="cpu").eval()
+        difference = 0.0
+    report = probe(converted, arguments, BATCHES)
+    if difference is not None:
+        for batch in BATCHES:
+            inputs = examples(arguments, batch)
+            difference = max(difference, largest_difference(named(converted(*inputs))[1], named(model(*inputs))[1]))
+        report["verified"] = difference
+    return {"model": "model.pt", "method": "forward", "batch": -1, "warnings": warnings, **report}
+
+
+def load_class(job):
+    """The class that --class names, where a pickle may look for it too."""
+    file = pathlib.Path(job["class_file"])
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    for name, value in vars(module).items():
+        if isinstance(value, type) and not hasattr(sys.modules["__main__"], name):
+            setattr(sys.modules["__main__"], name, value)
+    found = getattr(module, job["class_name"], None)
+    if not isinstance(found, type) or not issubclass(found, torch.nn.Module):
+        raise Refused(f"{file.name} has no class {job['class_name']} that is a torch.nn.Module")
+    return found
+
+
+def unpickled(job, source):
+    made_of = load_class(job)
+    loaded = torch.load(source, map_location="cpu", weights_only=False)  # foreign code: we are in the sandbox
+    if isinstance(loaded, torch.nn.Module):
+        return loaded.eval()
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
+            loaded = loaded[key]
+    if not isinstance(loaded, dict):
+        raise Refused(f"holds a {type(loaded).__name__}, neither a module nor a state_dict")
+    try:
+        model = made_of()
+    except TypeError as error:
+        raise Refused(f"{job['class_name']}() cannot be made without arguments: {error}") from error
+    try:
+        model.load_state_dict(loaded)
+    except RuntimeError as error:
+        raise Refused(f"the weights do not fit {job['class_name']}: {error}") from error
+    return model.eval()
+
+
+def parameter_names(model):
+    code = model.forward.__func__.__code__
+    return list(code.co_varnames[1 : code.co_argcount])
+
+
+def declared(job, names):
+    """The arguments with the dtypes and shapes of --input: TorchScript knows neither."""
+    given = {one["name"]: one for one in job["inputs"]}
+    arguments = []
+    for name in names:
+        if name not in given:
+            continue
+        shape = given.pop(name)
+        arguments.append({"name": name, "dtype": check_dtype(shape["dtype"], name), "shape": shape["shape"]})
+    missing = [name for name in names if name not in {argument["name"] for argument in arguments}]
+    if given:
+        raise Refused(f"there is no argument {', '.join(given)}; the arguments are {', '.join(names)}")
+    if not arguments or (missing and names[: len(arguments)] != [a["name"] for a in arguments]):
+        options = " ".join(f"--input '{name}=float32[N,…]'" for name in missing)
+        raise Refused(f"the file does not say the dtype and shape of {', '.join(missing)}: give them with {options}")
+    return arguments
+
+
+def examples(arguments, batch):
+    tensors = []
+    for place, argument in enumerate(arguments):
+        values = torch.from_numpy(example(argument["dtype"], argument["shape"], batch, place))
+        tensors.append(values.to(torch.bfloat16) if argument["dtype"] == "bfloat16" else values)
+    return tensors
+
+
+def scripted(model, arguments, warnings):
+    try:
+        return torch.jit.script(model)
+    except Exception as error:  # TorchScript raises many kinds for what it cannot compile
+        reason = str(error).strip().splitlines()[0][:200]
+        warnings.append(
+            f"the module could not be scripted ({reason}), so it was traced with a batch of 2: "
+            "branches and loops are fixed as that batch took them"
+        )
+        return torch.jit.trace(model, tuple(examples(arguments, 2)), check_trace=False)
+
+
+def named(result):
+    """Names and values of a tensor, a tuple of tensors or a dict of them."""
+    if isinstance(result, torch.Tensor):
+        return ["result"], [to_numpy(result)]
+    if isinstance(result, (tuple, list)) and all(isinstance(one, torch.Tensor) for one in result):
+        return [f"result{i}" for i in range(len(result))], [to_numpy(one) for one in result]
+    if isinstance(result, dict) and all(isinstance(one, torch.Tensor) for one in result.values()):
+        return list(result), [to_numpy(one) for one in result.values()]
+    raise Refused(f"gives a {type(result).__name__}; a model must give a tensor, a tuple of tensors or a dict of tensors")
+
+
+def to_numpy(tensor):
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).detach().numpy()
+
+
+def dtypes(result):
+    values = [result] if isinstance(result, torch.Tensor) else list(result.values() if isinstance(result, dict) else result)
+    return [check_dtype(str(value.dtype).removeprefix("torch."), "a result") for value in values]
+
+
+def probe(model, arguments, batches):
+    runs = [model(*examples(arguments, batch)) for batch in batches]
+    names, small = named(runs[0])
+    results = describe(names, small, named(runs[1])[1], batches)
+    for result, dtype in zip(results, dtypes(runs[0]), strict=True):
+        result["dtype"] = dtype
+    return {"arguments": arguments, "results": results}
+
+
+def exported(job, source, output):
+    """Kept as it is. Its own signature says everything; a batch that it fixes stays fixed."""
+    program = torch.export.load(source)
+    model = program.module()
+    arguments, batch = [], -1
+    for node in program.graph.nodes:
+        if node.op != "placeholder" or node.name not in program.graph_signature.user_inputs:
+            continue
+        value = node.meta["val"]
+        first = value.shape[0] if value.ndim else None
+        fixed = [size for size in value.shape[1:] if not isinstance(size, int)]
+        if first is None or fixed:
+            raise Refused(f"the argument {node.name} must have the batch first and only that may vary: {list(value.shape)}")
+        if isinstance(first, int):
+            batch = first
+        arguments.append(
+            {"name": node.name, "dtype": check_dtype(str(value.dtype).removeprefix("torch."), node.name),
+             "shape": [-1, *value.shape[1:]]}
+        )
+    if batch == -1:
+        report = probe(model, arguments, BATCHES)
+    else:
+        report = probe(model, arguments, (batch, batch))
+    shutil.copyfile(source, output / "model.pt2")
+    return {"model": "model.pt2", "method": "forward", "batch": batch, "warnings": [], **report}
