@@ -22,6 +22,7 @@ bool ClientCall::bytes(std::string_view piece) {
 
 void ClientCall::end(const Headers& trailers) {
   if (std::exchange(ended, true)) return;
+  session = nullptr;
   const ResponseSink last = std::exchange(sink, {});
   if (trailers.size() > 0 && last.on_trailers) last.on_trailers(trailers);
   if (last.on_end) last.on_end();
@@ -29,6 +30,7 @@ void ClientCall::end(const Headers& trailers) {
 
 void ClientCall::fail(Error error) {
   if (std::exchange(ended, true)) return;
+  session = nullptr;
   const ResponseSink last = std::exchange(sink, {});
   if (last.on_error) last.on_error(std::move(error));
 }

@@ -104,6 +104,8 @@ class H2Session final : public LinkUser {
   void take_frame(const nghttp2_frame& frame);
   void take_data(std::int32_t id, std::string_view bytes);
   void idle_frame();
+  void blame();
+  void note_reset(std::uint32_t code);
   h1::Fault check_head(H2Stream& stream);
   void begin_exchange(H2Stream& stream);
   void pump_touched();
@@ -134,6 +136,7 @@ class H2Session final : public LinkUser {
   std::vector<std::int32_t> drained_;
   bool in_head_ = false;
   bool terminated_ = false;
+  bool blamed_ = false;
   bool noticed_ = false;
   bool goaway_sent_ = false;
   Instant head_since_;

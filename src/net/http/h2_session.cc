@@ -58,12 +58,10 @@ struct H2Session::Callbacks {
     self(user).close_stream(id);
     return 0;
   }
-  static int invalid_frame(nghttp2_session*, const nghttp2_frame*, int, void* user) {
-    self(user).context_.count(self(user).context_.counters.protocol_errors);
-    self(user).idle_frame();
-    return 0;
-  }
   static int frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+      self(user).blame();
+    if (frame->hd.type == NGHTTP2_RST_STREAM) self(user).note_reset(frame->rst_stream.error_code);
     const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (!ends || (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS)) return 0;
     // RFC 9113, section 8.1: an answer that does not need the rest of its request asks the client
@@ -82,7 +80,6 @@ struct H2Session::Callbacks {
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, frame_received);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, data);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, closed);
-    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, invalid_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, frame_sent);
     nghttp2_option* option = nullptr;
     nghttp2_option_new(&option);
@@ -130,7 +127,7 @@ void H2Session::on_bytes() {
     const ssize_t used = nghttp2_session_mem_recv(
         session_, reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
     if (used < 0) {
-      context_.count(context_.counters.protocol_errors);
+      blame();
       send_frames();  // the GOAWAY that says why, where there is one
       link_.finish();
       return;
@@ -207,13 +204,27 @@ void H2Session::take_frame(const nghttp2_frame& frame) {
   }
 }
 
+// The connection broke the rules.
+void H2Session::blame() {
+  if (!std::exchange(blamed_, true)) context_.count(context_.counters.protocol_errors);
+}
+
+// A stream that we reset since its client broke a rule costs us what one costs that its client
+// resets.
+void H2Session::note_reset(std::uint32_t code) {
+  const bool answered =
+      code == NGHTTP2_NO_ERROR || code == NGHTTP2_CANCEL || code == NGHTTP2_INTERNAL_ERROR;
+  if (answered) return;
+  if (code != NGHTTP2_REFUSED_STREAM) context_.count(context_.counters.protocol_errors);
+  idle_frame();
+}
+
 void H2Session::idle_frame() {
   const double seconds = std::chrono::duration<double>(loop_->now() - bucket_at_).count();
   bucket_ = std::min(kIdleFrameBurst, bucket_ + seconds * kIdleFrameRate);
   bucket_at_ = loop_->now();
   bucket_ -= 1;
   if (bucket_ >= 0 || std::exchange(terminated_, true)) return;
-  context_.count(context_.counters.protocol_errors);
   nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
