@@ -338,7 +338,7 @@ TEST(EngineTest, StartsOnlyWhenItsGoldenRequestsGiveWhatTheyMust) {
   const auto refused = wrong.start(kSquare);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kFailedPrecondition);
-  EXPECT_NE(refused.error().message.find("golden request 0: y differs by 5E-1 at index 0"),
+  EXPECT_NE(refused.error().message.find("golden request 0: y differs by 0.5 at index 0"),
             std::string::npos)
       << refused.error().message;
   EXPECT_FALSE(right.start(by_row([](float) { return NAN; })));

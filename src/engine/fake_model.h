@@ -114,7 +114,9 @@ inline model::Package text_package(std::int64_t slots, std::int64_t context, std
   model::Package package;
   auto& m = package.manifest;
   m.task = model::Task::kTextGeneration;
-  m.inputs = {{"prompt", "", model::TextInput{.tokenizer = "tokenizer.json", .default_text = "a"}}};
+  model::TextInput prompt;
+  prompt.default_text = "a";
+  m.inputs = {{"prompt", "", prompt}};
   model::AutoregressiveLoop loop;
   loop.slots = slots;
   loop.context = context;

@@ -48,9 +48,8 @@ Status compare_tensor(std::size_t index, const std::string& output, const Tensor
   }
   if (largest <= tolerance) return {};
   return differs(index, output,
-                 "differs by " + json::serialize(json::value(largest)) + " at index " +
-                     std::to_string(place) + "; the tolerance is " +
-                     json::serialize(json::value(tolerance)));
+                 "differs by " + shown(largest) + " at index " + std::to_string(place) +
+                     "; the tolerance is " + shown(tolerance));
 }
 
 GoldenOutputs outputs_of(const model::Manifest& manifest, Finished finished) {

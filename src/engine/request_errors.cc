@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/request_errors.h"
 
+#include <charconv>
+
 #include "base/json.h"
 
 namespace serin::engine {
@@ -12,6 +14,12 @@ std::string shown(std::string_view text) {
   // Not within a character of several bytes.
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
   return json::serialize(json::value(std::string(text.substr(0, end)) + "…"));
+}
+
+std::string shown(double number) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, number).ptr;
+  return {text, end};
 }
 
 }  // namespace serin::engine

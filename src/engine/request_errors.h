@@ -25,5 +25,6 @@ inline tl::unexpected<Error> wrong_value(std::string_view param, std::string mes
 
 // What somebody sent, for a message: shortened and escaped.
 std::string shown(std::string_view text);
+std::string shown(double number);  // 0.5
 
 }  // namespace serin::engine

@@ -34,12 +34,10 @@ std::string kind_of(const json::value& value) {
   }
 }
 
-std::string number_text(double value) { return json::serialize(json::value(value)); }
-
 std::string range_text(const model::NumberInput& number) {
   std::string text = number.integer ? "an integer" : "a number";
-  if (number.min) text += " from " + number_text(*number.min);
-  if (number.max) text += (number.min ? " to " : " up to ") + number_text(*number.max);
+  if (number.min) text += " from " + shown(*number.min);
+  if (number.max) text += (number.min ? " to " : " up to ") + shown(*number.max);
   return text;
 }
 
@@ -86,8 +84,8 @@ class NestedReader {
       return wrong_type(name_, "must hold numbers, not " + kind_of(value));
     }
     if (!fits(number, spec_.dtype)) {
-      return wrong_value(
-          name_, number_text(number) + " does not fit " + std::string(name_of(spec_.dtype)));
+      return wrong_value(name_,
+                         shown(number) + " does not fit " + std::string(name_of(spec_.dtype)));
     }
     store(tensor_, next_++, number);
     return {};
@@ -173,7 +171,7 @@ Result<Tensor> number_from(const model::NumberInput& number, std::string_view na
   const bool whole = std::trunc(given) == given && std::abs(given) <= 0x1p53;
   if ((number.integer && !whole) || (number.min && given < *number.min) ||
       (number.max && given > *number.max)) {
-    return wrong_value(name, "must be " + range_text(number) + ", not " + number_text(given));
+    return wrong_value(name, "must be " + range_text(number) + ", not " + shown(given));
   }
   return number_tensor(number, given);
 }
@@ -231,8 +229,8 @@ Result<Tensor> audio_from(const model::AudioInput& audio, std::string_view name,
   const double seconds =
       frames / static_cast<double>(std::max<std::int64_t>(1, decoded->sample_rate));
   if (seconds > audio.max_seconds) {
-    return wrong_value(name, "must last at most " + number_text(audio.max_seconds) +
-                                 " seconds, not " + number_text(seconds));
+    return wrong_value(
+        name, "must last at most " + shown(audio.max_seconds) + " seconds, not " + shown(seconds));
   }
   const Tensor sound = media::from_audio(
       media::resample(*decoded, audio.sample_rate, static_cast<int>(audio.channels)));

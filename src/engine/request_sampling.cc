@@ -30,16 +30,14 @@ constexpr NumberKey kNumberKeys[] = {
     {"repetition_penalty", &Sampling::repetition_penalty, 0, 10, true},
 };
 
-std::string text_of(double value) { return json::serialize(json::value(value)); }
-
 Result<double> number_from(std::string_view key, const json::value& value, double low, double high,
                            bool above) {
-  const std::string range = above ? "a number above " + text_of(low) + " and up to " + text_of(high)
-                                  : "a number from " + text_of(low) + " to " + text_of(high);
+  const std::string range = above ? "a number above " + shown(low) + " and up to " + shown(high)
+                                  : "a number from " + shown(low) + " to " + shown(high);
   if (!value.is_number()) return wrong_type(key, "must be " + range);
   const double given = value.to_number<double>();
   if (given < low || given > high || (above && given == low)) {
-    return wrong_value(key, "must be " + range + ", not " + text_of(given));
+    return wrong_value(key, "must be " + range + ", not " + shown(given));
   }
   return given;
 }
@@ -118,7 +116,8 @@ Result<std::int64_t> integer_from(std::string_view key, const json::value& value
   if (value.is_int64()) {
     given = value.get_int64();
   } else if (value.is_uint64()) {
-    whole = false;  // beyond 2^63
+    whole = value.get_uint64() <= static_cast<std::uint64_t>(high);
+    if (whole) given = static_cast<std::int64_t>(value.get_uint64());
   } else {
     const double number = value.get_double();
     whole = std::trunc(number) == number && std::abs(number) <= 0x1p53;

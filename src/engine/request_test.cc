@@ -6,40 +6,18 @@
 #include <set>
 
 #include "base/base64.h"
-#include "engine/fake_model.h"
+#include "engine/every_input.h"
 #include "media/media.h"
 
 namespace serin::engine {
 namespace {
-
-// A package with every kind of input.
-model::Package all_kinds() {
-  model::Package package = fake::text_package(2, 32, 4);
-  auto& inputs = package.manifest.inputs;
-  model::LabelInput drawn, fixed;
-  drawn.labels = {"red", "green", "blue"};
-  fixed.labels = {"no", "yes"};
-  fixed.default_label = "yes";
-  fixed.one_hot = true;
-  inputs.push_back({"noise", "", model::NoiseInput{.shape = {2, 3}}});
-  inputs.push_back({"colour", "", drawn});
-  inputs.push_back({"loud", "", fixed});
-  inputs.push_back({"slant", "", model::NumberInput{.default_value = 0.5, .min = -1, .max = 1}});
-  inputs.push_back(
-      {"count", "", model::NumberInput{.default_value = 3, .min = 1, .integer = true}});
-  inputs.push_back({"note", "", model::TextInput{.max_tokens = 6, .pad_token = 9}});
-  inputs.push_back({"picture", "", model::ImageInput{.width = 4, .height = 2, .channels = 1}});
-  inputs.push_back({"sound", "", model::AudioInput{.sample_rate = 100, .max_seconds = 0.5}});
-  inputs.push_back({"raw", "", model::TensorInput{DType::kUInt8, {2, 2}, 7}});
-  return package;
-}
 
 std::string picture_bytes(std::uint8_t grey) {
   return *media::encode(media::Image{8, 4, 1, std::vector<std::uint8_t>(32, grey)},
                         media::ImageFormat::kPng);
 }
 std::string sound_bytes(std::size_t samples) {
-  return *media::encode(media::Audio{100, 1, std::vector<float>(samples, 0.5f)},
+  return *media::encode(media::Audio{4000, 1, std::vector<float>(samples, 0.5f)},
                         media::AudioFormat::kWav);
 }
 
@@ -48,7 +26,7 @@ class RequestParserTest : public ::testing::Test {
   // With the media, which have no default here.
   json::object whole(json::object fields) const {
     fields.insert(
-        {{"picture", to_base64(picture_bytes(255))}, {"sound", to_base64(sound_bytes(20))}});
+        {{"picture", to_base64(picture_bytes(255))}, {"sound", to_base64(sound_bytes(800))}});
     return fields;
   }
   Request parse(json::object fields) const {
@@ -57,7 +35,7 @@ class RequestParserTest : public ::testing::Test {
     return request ? *std::move(request) : Request{};
   }
 
-  model::Package package_ = all_kinds();
+  model::Package package_ = fake::every_input();
   RequestParser parser_ = fake::parser_of(package_);
 };
 
@@ -120,11 +98,11 @@ TEST_F(RequestParserTest, MakesMediaTheSizeOfTheManifest) {
   const Tensor picture = request.inputs.at("picture"), sound = request.inputs.at("sound");
   EXPECT_EQ(picture.shape(), (Shape{1, 2, 4}));
   EXPECT_NEAR(picture.values<float>()[7], 1, 1e-6);
-  EXPECT_EQ(sound.shape(), (Shape{1, 50}));
-  EXPECT_NEAR(sound.values<float>()[19], 0.5, 0.01);
-  EXPECT_EQ(sound.values<float>()[20], 0) << "silence to the length";
+  EXPECT_EQ(sound.shape(), (Shape{1, 2000}));
+  EXPECT_NEAR(sound.values<float>()[799], 0.5, 0.01);
+  EXPECT_EQ(sound.values<float>()[800], 0) << "silence to the length";
   const std::string url = "data:image/png;base64," + to_base64(picture_bytes(0));
-  auto dark = parser_.parse({{"picture", url}, {"sound", to_base64(sound_bytes(1))}});
+  auto dark = parser_.parse({{"picture", url}, {"sound", to_base64(sound_bytes(10))}});
   ASSERT_TRUE(dark) << dark.error().message;
   EXPECT_NEAR(dark->inputs.at("picture").values<float>()[0], 0, 1e-6);
 }
@@ -220,7 +198,7 @@ TEST_F(RequestParserTest, RefusesEveryBadFieldWithItsNameAndReason) {
       {{{"picture", "%%%"}}, "picture", "invalid_value", ""},
       {{{"picture", "aGVsbG8="}}, "picture", "invalid_value", ""},
       {{{"picture", 5}}, "picture", "invalid_type", "string"},
-      {{{"sound", to_base64(sound_bytes(80))}}, "sound", "invalid_value", "at most 0.5"},
+      {{{"sound", to_base64(sound_bytes(3000))}}, "sound", "invalid_value", "at most 0.5"},
       {{{"sound", "aGVsbG8="}}, "sound", "invalid_value", ""},
       {{{"temperature", 2.1}}, "temperature", "invalid_value", "0 to 2"},
       {{{"temperature", "hot"}}, "temperature", "invalid_type", "number"},

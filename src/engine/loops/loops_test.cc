@@ -112,7 +112,9 @@ model::Package diffusion_package(Predicts predicts, Schedule schedule, bool guid
   model::LabelInput label;
   label.labels = {"none", "three"};
   label.default_label = "three";
-  m.inputs = {{"noise", "", model::NoiseInput{.shape = {5}}}, {"label", "", label}};
+  model::NoiseInput noise;
+  noise.shape = {5};
+  m.inputs = {{"noise", "", noise}, {"label", "", label}};
   m.call.arguments = {{"x", "noise", DType::kFloat32, state},
                       {"t", "", DType::kFloat32, {model::kBatchDimension}},
                       {"label", "label", DType::kInt64, {model::kBatchDimension}}};
