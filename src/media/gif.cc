@@ -75,6 +75,7 @@ class Lzw {
         continue;
       }
       child = static_cast<std::uint16_t>(next);
+      used_.push_back(&child);
       if (next++ == 1 << width) ++width;  // a decoder's table lags by one entry
     }
     codes.put(prefix, width);
@@ -83,8 +84,13 @@ class Lzw {
   }
 
  private:
-  void reset() { children_.assign(4096 * 256, 0); }
-  std::vector<std::uint16_t> children_;
+  // Only what was written: the table is large, a small picture's entries are few.
+  void reset() {
+    for (std::uint16_t* child : used_) *child = 0;
+    used_.clear();
+  }
+  std::vector<std::uint16_t> children_ = std::vector<std::uint16_t>((kMaxCode + 1) * 256);
+  std::vector<std::uint16_t*> used_;
 };
 
 void put16(std::string& out, std::int64_t value) {
