@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <future>
+#include <mutex>
 #include <utility>
 
 #include "base/check.h"
@@ -23,15 +24,15 @@ struct Worker {
 
 class HttpClient final : public Client {
  public:
-  HttpClient(const ClientOptions& options, const std::shared_ptr<TlsContext>& tls)
-      : body_bytes_(options.limits.body_bytes) {
+  HttpClient(const ClientOptions& options, std::shared_ptr<TlsContext> tls)
+      : body_bytes_(options.limits.body_bytes), tls_(std::move(tls)) {
     ClientLimits limits = options.limits;
     limits.connections_per_host =
         std::max<std::size_t>(1, limits.connections_per_host / options.threads);
     for (unsigned i = 0; i < options.threads; ++i) {
       Worker worker;
       worker.loop = Loop::start(kTick);
-      worker.pool = std::make_unique<ClientPool>(*worker.loop, limits, tls);
+      worker.pool = std::make_unique<ClientPool>(*worker.loop, limits);
       workers_.push_back(std::move(worker));
     }
   }
@@ -51,10 +52,22 @@ class HttpClient final : public Client {
  private:
   void begin(ClientRequest request, ResponseSink sink, std::size_t body_limit);
 
+  std::shared_ptr<TlsContext> tls();
+
   std::size_t body_bytes_;
+  std::once_flag tls_once_;
+  std::shared_ptr<TlsContext> tls_;
   std::vector<Worker> workers_;
   std::atomic<std::size_t> next_{0};
 };
+
+// Reading the system's authorities takes tens of milliseconds: not before somebody asks for https.
+std::shared_ptr<TlsContext> HttpClient::tls() {
+  std::call_once(tls_once_, [this] {
+    if (!tls_) tls_ = *TlsContext::client({});
+  });
+  return tls_;
+}
 
 void HttpClient::begin(ClientRequest request, ResponseSink sink, std::size_t body_limit) {
   Worker& worker = workers_[next_.fetch_add(1, std::memory_order_relaxed) % workers_.size()];
@@ -69,6 +82,7 @@ void HttpClient::begin(ClientRequest request, ResponseSink sink, std::size_t bod
     return;
   }
   call->endpoint = *std::move(endpoint);
+  if (call->endpoint.tls) call->tls = tls();
   worker.loop->post([pool = worker.pool.get(), call] { pool->begin(call); });
 }
 
@@ -99,8 +113,11 @@ Result<Response> HttpClient::fetch(ClientRequest request) {
 Result<std::unique_ptr<Client>> Client::create(ClientOptions options) {
   if (options.threads == 0 || options.threads > kMostThreads)
     return invalid("threads must be 1 to 64", "threads");
-  SERIN_TRY_ASSIGN(const auto tls, TlsContext::client(options.trust_file));
-  return std::make_unique<HttpClient>(options, tls);
+  std::shared_ptr<TlsContext> tls;
+  if (!options.trust_file.empty()) {
+    SERIN_TRY_ASSIGN(tls, TlsContext::client(options.trust_file));
+  }
+  return std::make_unique<HttpClient>(options, std::move(tls));
 }
 
 }  // namespace serin::net

@@ -9,6 +9,7 @@
 #include "net/http/client.h"
 #include "net/http/uri.h"
 #include "net/io/link.h"
+#include "net/tls.h"
 
 namespace serin::net {
 
@@ -17,6 +18,7 @@ class ClientSession;
 struct ClientCall {
   ClientRequest request;
   Endpoint endpoint;
+  std::shared_ptr<TlsContext> tls;  // for an https endpoint
   ResponseSink sink;
   Instant deadline;
   std::size_t body_limit = 0;  // 0: none

@@ -43,8 +43,7 @@ class ClientGate final : public LinkUser {
 
 }  // namespace
 
-ClientPool::ClientPool(Loop& loop, const ClientLimits& limits, std::shared_ptr<TlsContext> tls)
-    : loop_(loop), limits_(limits), tls_(std::move(tls)) {
+ClientPool::ClientPool(Loop& loop, const ClientLimits& limits) : loop_(loop), limits_(limits) {
   loop.post([this] { loop_.on_tick([this] { tick(); }); });
 }
 
@@ -56,6 +55,7 @@ ClientPool::Host& ClientPool::host_of(const ClientCall& call) {
   if (!host) {
     host = std::make_unique<Host>();
     host->endpoint = call.endpoint;
+    host->tls = call.tls;
     host->prior_http2 = call.request.http2 && !call.endpoint.tls;
     host->speaks_http2 = host->prior_http2;
   }
@@ -120,7 +120,7 @@ void ClientPool::connected(Host& host, Result<OwnedFd> fd) {
   const auto link = std::make_shared<Link>(loop_, fd->release(), tcp, options);
   const Instant deadline = loop_.now() + limits_.connect_timeout;
   link->start(std::make_unique<ClientGate>(*this, host, *link, deadline),
-              host.endpoint.tls ? tls_->connect(host.endpoint.host, true) : nullptr);
+              host.endpoint.tls ? host.tls->connect(host.endpoint.host, true) : nullptr);
 }
 
 std::unique_ptr<LinkUser> ClientPool::opened(Host& host, Link& link) {

@@ -16,7 +16,7 @@ namespace serin::net {
 
 class ClientPool final : public ClientSessionOwner {
  public:
-  ClientPool(Loop& loop, const ClientLimits& limits, std::shared_ptr<TlsContext> tls);
+  ClientPool(Loop& loop, const ClientLimits& limits);
   ~ClientPool() override;
 
   void begin(std::shared_ptr<ClientCall> call);
@@ -30,6 +30,7 @@ class ClientPool final : public ClientSessionOwner {
   // --- for the connection while it learns its protocol
   struct Host {
     Endpoint endpoint;
+    std::shared_ptr<TlsContext> tls;
     bool prior_http2 = false;
     bool speaks_http2 = false;  // as far as is known
     std::size_t connecting = 0;
@@ -50,7 +51,6 @@ class ClientPool final : public ClientSessionOwner {
 
   Loop& loop_;
   ClientLimits limits_;
-  std::shared_ptr<TlsContext> tls_;
   bool shut_ = false;
   std::unordered_map<std::string, std::unique_ptr<Host>> hosts_;
   std::unordered_map<ClientSession*, Host*> host_of_session_;
