@@ -36,27 +36,6 @@ Error unreadable(::archive* archive) {
           "is not a tar archive compressed with zstd, or is cut: " + said(archive)};
 }
 
-// Removed with all it holds unless kept.
-class Partial {
- public:
-  explicit Partial(fs::path path) : path_(std::move(path)) {}
-  ~Partial() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  Partial(const Partial&) = delete;
-  Partial& operator=(const Partial&) = delete;
-  const fs::path& path() const { return path_; }
-  void keep() { path_.clear(); }
-
- private:
-  fs::path path_;
-};
-
-std::string beside(const fs::path& path) {
-  return path.string() + ".partial-" + std::to_string(getpid());
-}
-
 Status add_file(::archive* archive, const Folder& folder, const FoundFile& file) {
   const Entry entry(archive_entry_new());
   archive_entry_set_pathname(entry.get(), file.path.c_str());
@@ -210,7 +189,7 @@ Result<Package> unpack(const fs::path& archive, const fs::path& folder,
   constexpr std::size_t kBlock = std::size_t{1} << 18;
   if (archive_read_open_fd(handle.get(), file.get(), kBlock) != ARCHIVE_OK)
     return fail(unreadable(handle.get()));
-  Partial partial(beside(folder));
+  Partial partial(folder);
   if (!fs::create_directory(partial.path(), error))
     return fail(Code::kUnknown, partial.path().string() + ": cannot be made: " + error.message());
   SERIN_TRY(Extractor(handle.get(), partial.path(), limits).run());
@@ -220,9 +199,7 @@ Result<Package> unpack(const fs::path& archive, const fs::path& folder,
     if (opened.error().message.starts_with(prefix)) opened.error().message.erase(0, prefix.size());
     return opened;
   }
-  fs::rename(partial.path(), folder, error);
-  if (error) return fail(Code::kUnknown, folder.string() + ": " + error.message());
-  partial.keep();
+  SERIN_TRY(partial.keep());
   opened->root = folder;
   return opened;
 }
@@ -231,14 +208,10 @@ Result<Package> unpack(const fs::path& archive, const fs::path& folder,
 
 Status pack_package(const fs::path& root, const fs::path& archive) {
   SERIN_TRY_ASSIGN(const Package package, open_package(root, Verify::kDigests));
-  Partial partial(beside(archive));
+  Partial partial(archive);
   if (auto written = write_archive(package, partial.path()); !written)
     return fail(std::move(written.error()).within(archive.string()));
-  std::error_code error;
-  fs::rename(partial.path(), archive, error);
-  if (error) return fail(Code::kUnknown, archive.string() + ": " + error.message());
-  partial.keep();
-  return {};
+  return partial.keep();
 }
 
 Result<Package> unpack_package(const fs::path& archive, const fs::path& folder,

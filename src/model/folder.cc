@@ -153,4 +153,20 @@ Result<std::string> Folder::sha256(std::string_view path) const {
   return digest.hex();
 }
 
+Partial::Partial(const std::filesystem::path& target)
+    : target_(target), path_(target.string() + ".partial-" + std::to_string(getpid())) {}
+
+Partial::~Partial() {
+  std::error_code ignored;
+  if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+}
+
+Status Partial::keep() {
+  std::error_code error;
+  std::filesystem::rename(path_, target_, error);
+  if (error) return fail(Code::kUnknown, target_.string() + ": " + error.message());
+  path_.clear();
+  return {};
+}
+
 }  // namespace serin::model

@@ -54,4 +54,20 @@ class Folder {
   Descriptor descriptor_;
 };
 
+// A place beside `target` in which it is made, to be renamed to it; removed with all it holds
+// unless kept.
+class Partial {
+ public:
+  explicit Partial(const std::filesystem::path& target);
+  ~Partial();
+  Partial(const Partial&) = delete;
+  Partial& operator=(const Partial&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+  // Renames it to the target.
+  Status keep();
+
+ private:
+  std::filesystem::path target_, path_;
+};
+
 }  // namespace serin::model

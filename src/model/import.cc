@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/import.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+
+#include "base/files.h"
+#include "model/folder.h"
+#include "model/import_sandbox.h"
+#include "model/manifest_reader.h"
+
+namespace serin::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kKnown =
+    "TorchScript (.pt), a pickled module or state_dict (.pt), an exported program (.pt2), a "
+    "SavedModel folder and Keras (.keras, .h5) can be imported";
+constexpr std::uint64_t kReportLimit = std::uint64_t{4} << 20;
+
+struct CloseArchive {
+  void operator()(::archive* archive) const { archive_read_free(archive); }
+};
+
+// The names in a zip file, without the folder that PyTorch puts all of them in.
+Result<std::vector<std::string>> zip_names(const fs::path& path) {
+  constexpr std::size_t kMost = 200'000;
+  const std::unique_ptr<::archive, CloseArchive> zip(archive_read_new());
+  archive_read_support_format_zip_seekable(zip.get());
+  if (archive_read_open_filename(zip.get(), path.c_str(), std::size_t{1} << 16) != ARCHIVE_OK) {
+    return invalid(path.string() + ": is a damaged zip file");
+  }
+  std::vector<std::string> names;
+  ::archive_entry* entry = nullptr;
+  while (archive_read_next_header(zip.get(), &entry) == ARCHIVE_OK && names.size() < kMost) {
+    const char* name = archive_entry_pathname(entry);
+    names.emplace_back(name == nullptr ? "" : name);
+  }
+  return names;
+}
+
+bool any_name(const std::vector<std::string>& names, auto&& fits) {
+  return std::ranges::any_of(names, fits);
+}
+
+// `inner` below the one folder that PyTorch's archives have.
+bool is_inner(std::string_view name, std::string_view inner) {
+  const std::size_t slash = name.find('/');
+  return slash != std::string_view::npos && name.substr(slash + 1).starts_with(inner);
+}
+
+Result<SourceKind> recognise_zip(const fs::path& path) {
+  SERIN_TRY_ASSIGN(const auto names, zip_names(path));
+  const auto inner = [&](std::string_view what) {
+    return any_name(names, [&](const std::string& name) { return is_inner(name, what); });
+  };
+  if (any_name(names, [](const std::string& name) { return name == "model.weights.h5"; }))
+    return SourceKind::kKeras;
+  if (inner("data/aotinductor/")) {
+    return fail(Code::kPermissionDenied, path.string() +
+                                             ": holds machine code that AOTInductor compiled; save "
+                                             "the exported program itself with torch.export.save");
+  }
+  if (inner("models/") || inner("serialized_exported_program.json") ||
+      any_name(names, [](const std::string& name) {
+        return name == "serialized_exported_program.json";
+      })) {
+    return SourceKind::kTorchExported;
+  }
+  if (inner("code/") || inner("constants.pkl")) return SourceKind::kTorchScript;
+  if (inner("data.pkl")) return SourceKind::kTorchPickle;
+  return invalid(path.string() + ": is a zip file with no model in it; " + std::string(kKnown));
+}
+
+std::string head_of(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string head(16, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(file.gcount()));
+  return head;
+}
+
+bool is_torch(SourceKind kind) {
+  return kind == SourceKind::kTorchScript || kind == SourceKind::kTorchPickle ||
+         kind == SourceKind::kTorchExported;
+}
+
+std::string_view job_kind(SourceKind kind) {
+  switch (kind) {
+    case SourceKind::kTorchScript:
+      return "torch_script";
+    case SourceKind::kTorchPickle:
+      return "torch_pickle";
+    case SourceKind::kTorchExported:
+      return "torch_exported";
+    case SourceKind::kSavedModel:
+      return "saved_model";
+    case SourceKind::kKeras:
+      return "keras";
+  }
+  return "";
+}
+
+Result<fs::path> find_python(SourceKind kind) {
+  const bool torch = is_torch(kind);
+  const std::string variable = torch ? "SERIN_PYTHON_TORCH" : "SERIN_PYTHON_TENSORFLOW";
+  const char* given = std::getenv(variable.c_str());
+  const fs::path made =
+      cache_directory() / "venvs" / (torch ? "torch" : "tensorflow") / "bin/python";
+  const fs::path python = given != nullptr && *given != '\0' ? fs::path(given) : made;
+  std::error_code error;
+  if (fs::exists(python, error)) return fs::absolute(python);
+  return fail(Code::kFailedPrecondition,
+              "there is no Python with " + std::string(torch ? "PyTorch" : "TensorFlow") + " at " +
+                  python.string() + ": run tools/setup, or name one in " + variable);
+}
+
+struct ClassName {
+  fs::path file;
+  std::string name;
+};
+
+Result<ClassName> split_class(const std::string& text) {
+  if (text.empty()) return ClassName{};
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == text.size())
+    return invalid("--class must be FILE:CLASS, such as model.py:Decoder, not " + shown(text));
+  const fs::path file = text.substr(0, colon);
+  if (!fs::is_regular_file(file))
+    return fail(Code::kNotFound, "--class: there is no file " + file.string());
+  return ClassName{fs::canonical(file), text.substr(colon + 1)};
+}
+
+json::object job_of(SourceKind kind, const fs::path& source, const ClassName& named,
+                    const std::vector<InputShape>& inputs) {
+  json::array shapes;
+  for (const InputShape& input : inputs) {
+    shapes.push_back(json::object{{"name", input.name},
+                                  {"dtype", name_of(input.dtype)},
+                                  {"shape", json::value_from(input.shape)}});
+  }
+  return {
+      {"kind", job_kind(kind)},
+      {"source", source.string()},
+      {"class_file", named.file.empty() ? json::value(nullptr) : json::value(named.file.string())},
+      {"class_name", named.name},
+      {"inputs", std::move(shapes)},
+      {"output", "out"}};
+}
+
+struct Report {
+  std::string model;
+  ModelSignature signature;
+  std::vector<std::string> warnings;
+  double verified = -1;
+};
+
+// The report is written by a process that ran foreign code: nothing in it is taken for granted.
+std::vector<ModelSignature::Value> read_values(const Value& list) {
+  std::vector<ModelSignature::Value> values;
+  for (const Value& item : list.list()) {
+    const Fields fields(item, {"name", "dtype", "shape", "low", "high"});
+    ModelSignature::Value value;
+    value.name = fields.required("name").word();
+    value.dtype = fields.required("dtype").dtype();
+    for (const Value& size : fields.required("shape").list())
+      value.shape.push_back(size.integer(-1, std::int64_t{1} << 31, 1));
+    if (value.shape.empty() || value.shape[0] != kBatchDimension ||
+        std::ranges::count(value.shape, kBatchDimension) != 1) {
+      fields.wrong("shape", "must have the batch as its first dimension, and fixed ones after it");
+    }
+    if (fields.has("low")) value.low = fields["low"].number(-1e308, 1e308);
+    if (fields.has("high")) value.high = fields["high"].number(-1e308, 1e308);
+    values.push_back(std::move(value));
+  }
+  return values;
+}
+
+Result<Report> parse_report(std::string_view text) {
+  SERIN_TRY_ASSIGN(const json::value document, parse_json(text));
+  Problems problems;
+  const Fields fields(
+      Value(&document, Path(), problems),
+      {"error", "model", "method", "batch", "warnings", "arguments", "results", "verified"});
+  if (fields.has("error")) return invalid(fields["error"].text());
+  Report report;
+  report.model = fields.required("model").one_of<std::string>(
+      {{"model.pt", "model.pt"}, {"model.pt2", "model.pt2"}, {"saved_model", "saved_model"}}, "");
+  report.signature.method = fields.required("method").word();
+  report.signature.batch = fields.required("batch").integer(-1, 4096, -1);
+  report.signature.arguments = read_values(fields.required("arguments"));
+  report.signature.results = read_values(fields.required("results"));
+  report.warnings = fields["warnings"].words();
+  report.verified = fields["verified"].number(0, 1e308, -1);
+  if (!problems.any()) return report;
+  return invalid("the report of serin_export: " + to_string(problems.first().path) + ": " +
+                 problems.first().message);
+}
+
+Result<Report> export_model(const ImportOptions& options, SourceKind kind, const fs::path& work) {
+  SERIN_TRY_ASSIGN(const ClassName named, split_class(options.class_name));
+  if (kind == SourceKind::kTorchPickle && named.name.empty()) {
+    return invalid(
+        "holds a pickled module or a state_dict, which needs its Python class: name it with "
+        "--class FILE:CLASS");
+  }
+  SERIN_TRY_ASSIGN(const fs::path python, find_python(kind));
+  const fs::path source = fs::canonical(options.source);
+  fs::create_directory(work / "out");
+  SERIN_TRY(
+      write_file(work / "job.json", json::serialize(job_of(kind, source, named, options.inputs))));
+  Confined command;
+  command.arguments = {python.string(), "-m", "serin_export", "job.json"};
+  command.folder = work;
+  command.readable = {source, fs::canonical(python.parent_path().parent_path()),
+                      fs::absolute(options.exporter)};
+  if (!named.file.empty()) command.readable.push_back(named.file);
+  command.environment = {{"PYTHONPATH", fs::absolute(options.exporter).string()},
+                         {"PYTHONDONTWRITEBYTECODE", "1"},
+                         {"CUDA_VISIBLE_DEVICES", ""},
+                         {"USER", "serin"},
+                         {"TF_CPP_MIN_LOG_LEVEL", "3"},
+                         {"KERAS_BACKEND", "tensorflow"},
+                         {"KERAS_HOME", (work / "keras").string()}};
+  command.deadline = options.deadline;
+  SERIN_TRY_ASSIGN(const ConfinedExit exit, run_confined(command));
+  if (exit.timed_out)
+    return fail(Code::kDeadlineExceeded, "the conversion took longer than " +
+                                             std::to_string(options.deadline.count() / 1000) +
+                                             " s");
+  SERIN_TRY_ASSIGN(const Folder folder, Folder::open(work));
+  const auto report = folder.read("report.json", kReportLimit);
+  if (!report)
+    return fail(Code::kInvalidArgument, "the conversion ended with code " +
+                                            std::to_string(exit.code) +
+                                            " and said: " + exit.output);
+  return parse_report(*report);
+}
+
+// What foreign code wrote, as plain files; links are refused.
+Status copy_folder(const Folder& from, const fs::path& to) {
+  SERIN_TRY_ASSIGN(const auto files, from.files());
+  for (const FoundFile& file : files) {
+    fs::create_directories((to / file.path).parent_path());
+    std::ofstream out(to / file.path, std::ios::binary);
+    SERIN_TRY(from.stream(file.path, [&](std::string_view piece) -> Status {
+      out.write(piece.data(), static_cast<std::streamsize>(piece.size()));
+      return {};
+    }));
+    if (!out.flush())
+      return fail(Code::kResourceExhausted, (to / file.path).string() + ": cannot be written");
+  }
+  return {};
+}
+
+Result<Imported> import_from(const ImportOptions& options, const Inspect& inspect) {
+  if (fs::exists(options.output))
+    return fail(Code::kAlreadyExists, options.output.string() + ": exists already");
+  SERIN_TRY_ASSIGN(const SourceKind kind, recognise(options.source));
+  SERIN_TRY_ASSIGN(const TemporaryDirectory work, TemporaryDirectory::create("serin-import"));
+  auto exported = export_model(options, kind, work.path());
+  if (!exported) return fail(std::move(exported.error()).within(options.source.string()));
+  const EngineKind engine = is_torch(kind) ? EngineKind::kTorch : EngineKind::kTensorflow;
+  const fs::path named = options.output.has_filename() ? options.output.filename()
+                                                       : options.output.parent_path().filename();
+  Draft draft =
+      draft_manifest(package_name(named.string()), engine, exported->model, exported->signature);
+  draft.warnings.insert(draft.warnings.begin(), exported->warnings.begin(),
+                        exported->warnings.end());
+
+  Partial partial(options.output.has_filename() ? options.output : options.output.parent_path());
+  fs::create_directories(partial.path());
+  SERIN_TRY_ASSIGN(const Folder made, Folder::open(work.path() / "out"));
+  SERIN_TRY(copy_folder(made, partial.path()));
+  if (inspect) SERIN_TRY(inspect(engine, partial.path() / exported->model));
+  SERIN_TRY(
+      write_file(partial.path() / "model.yaml", write_manifest(draft.manifest, draft.remarks)));
+  SERIN_TRY_ASSIGN(Package package, seal_package(partial.path()));
+  SERIN_TRY(partial.keep());
+  package.root = options.output;
+  return Imported{std::move(package), std::move(draft.warnings), exported->verified};
+}
+
+}  // namespace
+
+std::string_view name_of(SourceKind kind) {
+  switch (kind) {
+    case SourceKind::kTorchScript:
+      return "TorchScript";
+    case SourceKind::kTorchPickle:
+      return "a pickled PyTorch module or state_dict";
+    case SourceKind::kTorchExported:
+      return "an exported PyTorch program";
+    case SourceKind::kSavedModel:
+      return "a TensorFlow SavedModel";
+    case SourceKind::kKeras:
+      return "a Keras model";
+  }
+  return "";
+}
+
+Result<SourceKind> recognise(const fs::path& source) {
+  std::error_code error;
+  const auto status = fs::status(source, error);
+  if (!fs::exists(status))
+    return fail(Code::kNotFound, source.string() + ": there is no such file or folder");
+  if (fs::is_directory(status)) {
+    if (fs::exists(source / "saved_model.pb", error)) return SourceKind::kSavedModel;
+    return invalid(source.string() + ": is a folder without saved_model.pb; " +
+                   std::string(kKnown));
+  }
+  if (!fs::is_regular_file(status)) return invalid(source.string() + ": is not a file");
+  const std::string head = head_of(source);
+  if (head.starts_with("PK\x03\x04")) return recognise_zip(source);
+  if (head.starts_with("\x89HDF\r\n\x1a\n")) return SourceKind::kKeras;
+  if (head.starts_with("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9"))
+    return SourceKind::kTorchPickle;  // torch.save before 1.6
+  return invalid(source.string() + ": is not a model that Serin knows; " + std::string(kKnown));
+}
+
+Result<InputShape> parse_input_shape(std::string_view text) {
+  const auto wrong = [&] {
+    return invalid("--input must be NAME=DTYPE[N,SIZE,…], such as x=float32[N,3,64,64], not " +
+                   shown(text));
+  };
+  const std::size_t equals = text.find('='), bracket = text.find('[');
+  if (equals == std::string_view::npos || equals == 0 || bracket == std::string_view::npos ||
+      bracket < equals || !text.ends_with(']'))
+    return wrong();
+  InputShape input;
+  input.name = text.substr(0, equals);
+  const auto dtype = dtype_named(text.substr(equals + 1, bracket - equals - 1));
+  if (!dtype) return wrong();
+  input.dtype = *dtype;
+  std::string_view sizes = text.substr(bracket + 1, text.size() - bracket - 2);
+  while (true) {
+    const std::size_t comma = std::min(sizes.find(','), sizes.size());
+    std::string_view size = sizes.substr(0, comma);
+    while (size.starts_with(' ')) size.remove_prefix(1);
+    std::int64_t number = 0;
+    const auto read = std::from_chars(size.data(), size.data() + size.size(), number);
+    const bool batch = size == "N" && input.shape.empty();
+    const bool fixed = read.ec == std::errc() && read.ptr == size.data() + size.size() &&
+                       number > 0 && !input.shape.empty();
+    if (!batch && !fixed) return wrong();
+    input.shape.push_back(batch ? kBatchDimension : number);
+    if (comma == sizes.size()) return input;
+    sizes.remove_prefix(comma + 1);
+  }
+}
+
+Result<Imported> import_model(const ImportOptions& options, const Inspect& inspect) {
+  try {
+    return import_from(options, inspect);
+  } catch (const fs::filesystem_error& error) {  // the border to std::filesystem's throwing forms
+    return fail(Code::kUnknown, error.what());
+  }
+}
+
+}  // namespace serin::model

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models as PyTorch, TensorFlow and Keras save them become packages."""
+
+import pathlib
+
+from conftest import ROOT
+
+EXPORTER = ROOT / "python"
+
+DECODER = """
+import torch
+class Decoder(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.grow = torch.nn.Linear(8, 3 * 16 * 16)
+    def forward(self, z):
+        return torch.sigmoid(self.grow(z)).view(-1, 3, 16, 16)
+"""
+BRANCHES = DECODER.replace("torch.sigmoid(", "(lambda x: torch.sigmoid(x))(")
+
+SAVE = DECODER + """
+import sys
+model = Decoder().eval()
+torch.jit.script(model).save('script.pt')
+torch.save(model.state_dict(), 'state.pt')
+torch.save(model, 'module.pt')
+torch.export.save(torch.export.export(model, (torch.zeros(2, 8),), dynamic_shapes=[{0: torch.export.Dim('N', max=64)}]), 'free.pt2')
+torch.export.save(torch.export.export(model, (torch.zeros(4, 8),)), 'fixed.pt2')
+"""
+
+KERAS = """
+import keras
+noise = keras.Input((8,), name='noise')
+label = keras.Input((), dtype='int32', name='label')
+x = keras.layers.Add()([noise, keras.layers.Embedding(10, 8)(label)])
+x = keras.layers.Dense(256, activation='tanh')(x)
+model = keras.Model([noise, label], keras.layers.Reshape((16, 16, 1), name='image')(x))
+model.save('model.keras')
+model.save('model.h5')
+model.export('saved', verbose=False)
+"""
+
+
+def yaml(folder):
+    return (pathlib.Path(folder) / "model.yaml").read_text()
+
+
+def test_torchscript_with_a_shape(driver, torch, tmp_path):
+    torch(SAVE, tmp_path)
+    said = driver("import", tmp_path / "script.pt", tmp_path / "Decoder", EXPORTER, "-", "z=float32[N,8]")
+    text = yaml(tmp_path / "Decoder")
+    assert "name: decoder\n" in text and "task: image-generation\n" in text
+    assert "{name: z, input: z, dtype: float32, shape: [N, 8]}" in text
+    assert "{name: result, kind: image, result: result, layout: CHW, range: [0, 1]}" in text
+    assert "Guessed: a picture" in said
+    assert (tmp_path / "Decoder/model.pt").read_bytes() == (tmp_path / "script.pt").read_bytes()
+    said = driver("import", tmp_path / "script.pt", tmp_path / "again", EXPORTER, "-", fails=True)
+    assert "--input 'z=float32[N" in said
+    assert not (tmp_path / "again").exists()
+
+
+def test_pickles_with_their_class(driver, torch, tmp_path):
+    (tmp_path / "nets.py").write_text(DECODER)
+    torch(SAVE.replace(DECODER, "from nets import *\n"), tmp_path)
+    for name in ("state", "module"):
+        said = driver("import", tmp_path / f"{name}.pt", tmp_path / name, EXPORTER, f"{tmp_path}/nets.py:Decoder", "z=float32[N,8]")
+        assert "verified 0" in said
+        assert "shape: [N, 3, 16, 16]" in yaml(tmp_path / name)
+    assert "--class FILE:CLASS" in driver("import", tmp_path / "state.pt", tmp_path / "x", EXPORTER, "-", fails=True)
+    said = driver("import", tmp_path / "state.pt", tmp_path / "x", EXPORTER, f"{tmp_path}/nets.py:Nothing", fails=True)
+    assert "nets.py has no class Nothing" in said
+
+
+def test_a_module_that_cannot_be_scripted_is_traced(driver, torch, tmp_path):
+    (tmp_path / "nets.py").write_text(BRANCHES)
+    torch("from nets import *\ntorch.save(Decoder().state_dict(), 'state.pt')", tmp_path)
+    said = driver("import", tmp_path / "state.pt", tmp_path / "out", EXPORTER, f"{tmp_path}/nets.py:Decoder", "z=float32[N,8]")
+    assert "it was traced" in said
+
+
+def test_exported_programs_say_everything(driver, torch, tmp_path):
+    torch(SAVE, tmp_path)
+    driver("import", tmp_path / "free.pt2", tmp_path / "free", EXPORTER, "-")
+    assert "model: model.pt2\n" in yaml(tmp_path / "free") and "sizes: [1]" in yaml(tmp_path / "free")
+    driver("import", tmp_path / "fixed.pt2", tmp_path / "fixed", EXPORTER, "-")
+    assert "sizes: [4]" in yaml(tmp_path / "fixed")
+
+
+def test_keras_and_saved_models(driver, tensorflow, tmp_path):
+    tensorflow(KERAS, tmp_path)
+    for source in ("model.keras", "model.h5", "saved"):
+        folder = tmp_path / source.replace(".", "-").join(["from-", ""])
+        said = driver("import", tmp_path / source, folder, EXPORTER, "-")
+        text = yaml(folder)
+        assert "engine: tensorflow\n" in text and "method: serving_default\n" in text
+        assert "{name: label, input: label, dtype: int32, shape: [N]}" in text
+        assert "layout: HWC, range: [-1, 1]" in text, text
+        if source != "saved":
+            assert float(said.split("verified ")[1]) < 1e-5
+
+
+def test_a_pickle_that_attacks_reaches_nothing(driver, tmp_path):
+    """The pickle runs in the sandbox: what it tries fails, and so does the import."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    (tmp_path / "nets.py").write_text(
+        f"""
+import socket
+found = []
+for what in (lambda: socket.socket(), lambda: open({str(secret)!r}), lambda: open({str(tmp_path / "hit")!r}, "w"), lambda: open("/etc/shadow")):
+    try:
+        what()
+        found.append("YES")
+    except OSError:
+        found.append("no")
+raise RuntimeError(" ".join(found))
+"""
+    )
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "evil.pt", "w") as archive:
+        archive.writestr("evil/data.pkl", b"cos\nsystem\n(S'echo'\ntR.")
+    said = driver("import", tmp_path / "evil.pt", tmp_path / "out", EXPORTER, f"{tmp_path}/nets.py:Evil", "z=float32[N,8]", fails=True)
+    assert "RuntimeError: no no no no" in said
+    assert not (tmp_path / "hit").exists() and not (tmp_path / "out").exists()
