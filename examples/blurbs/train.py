@@ -39,7 +39,7 @@ DEPTH = 3
 HEADS = 6
 BATCH_TOKENS = 1536
 LAST_STEP = 6000  # where the learning rate ends, unless the minutes end first
-PEAK_RATE = 3e-3
+PEAK_RATE = 3e-3  # of Adam; where training goes on from a model, a third is enough
 BEGIN, END = "<|begin|>", "<|end|>"
 
 
@@ -159,7 +159,7 @@ class Trainer:
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(
             tf.gather_nd(rows[:, 1:], counted), tf.cast(logits, tf.float32)))
 
-    def fit(self, batches, minutes, checkpoint):
+    def fit(self, batches, minutes, peak_rate, checkpoint):
         """Trains to LAST_STEP, or for so many minutes; `checkpoint(model)` now and then."""
         began, saved, step, mean = time.monotonic(), time.monotonic(), 0, None
         while True:
@@ -169,7 +169,7 @@ class Trainer:
                     done = max(done, (time.monotonic() - began) / (60 * minutes))
                 if done >= 1:
                     return
-                rate = PEAK_RATE * min(1, (step + 1) / 150) * (0.03 + 0.97 * (1 - done))
+                rate = peak_rate * min(1, (step + 1) / 150) * (0.03 + 0.97 * (1 - done))
                 loss = float(self.step(tf.constant(rows), tf.constant(rate, tf.float32)))
                 mean = loss if mean is None else mean + 0.03 * (loss - mean)
                 step += 1
@@ -210,6 +210,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE, help="where blurbs.h5 and package/ go")
     parser.add_argument("--minutes", type=float, help="end early after so many")
+    parser.add_argument("--start", type=Path, help="a blurbs.h5 to go on from")
+    parser.add_argument("--rate", type=float, default=PEAK_RATE, help="the highest learning rate")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     package = arguments.out / "package"
@@ -234,7 +236,11 @@ def main():
         plain.save(arguments.out / "blurbs.h5", include_optimizer=False)
 
     trainer = Trainer()
-    trainer.fit(Batches(np.random.default_rng(SEED), encoded), arguments.minutes, write)
+    if arguments.start:
+        trainer.model.set_weights(
+            keras.models.load_model(arguments.start, compile=False).get_weights())
+    trainer.fit(Batches(np.random.default_rng(SEED), encoded), arguments.minutes, arguments.rate,
+                write)
     write(trainer.model)
     export_saved_model(arguments.out / "blurbs.h5", package / "model")
     seal(package)
