@@ -89,20 +89,20 @@ class Prose(nn.Module):
         width, head = config.width, config.head_width
         kept = config.shared_heads * head
         cos, sin = self.cos[:length], self.sin[:length]
+        group = config.heads // config.shared_heads
         unseen = torch.full((length, length), float("-inf"), device=tokens.device).triu(1)
         x = normalise(F.embedding(tokens, self.embedding))
         for layer in self.layers:
             parts = F.linear(normalise(x), layer.query_key_value).split([width, kept, kept], -1)
             q, k, v = (p.unflatten(-1, (-1, head)).transpose(1, 2) for p in parts)  # [B, *, T, E]
             q, k = rotate(q, cos, sin).to(v.dtype), rotate(k, cos, sin).to(v.dtype)
-            group = config.heads // config.shared_heads
             # Heads that share a key are taken as one long sequence: [B * G, H / G * T, E]. On a
             # processor these plain products are faster to differentiate than fused attention.
             q = q.reshape(-1, group * length, head) * head ** -0.5
             k, v = k.reshape(-1, length, head), v.reshape(-1, length, head)
-            scores = torch.bmm(q, k.transpose(1, 2)).view(-1, group, length, length)
-            share = torch.softmax(scores + unseen.to(scores.dtype), -1, dtype=scores.dtype)
-            seen = torch.bmm(share.view(-1, group * length, length), v)
+            mask = unseen.to(q.dtype).repeat(group, 1).expand(q.size(0), -1, -1)
+            share = torch.softmax(torch.baddbmm(mask, q, k.transpose(1, 2)), -1, dtype=q.dtype)
+            seen = torch.bmm(share, v)
             seen = seen.view(batch, config.heads, length, head).transpose(1, 2)
             x = x + F.linear(seen.reshape(batch, length, width), layer.mix)
             gate, up = F.linear(normalise(x), layer.gate_up).chunk(2, -1)
