@@ -149,6 +149,13 @@ Status check_carry(const model::Call& call, std::span<const engine::Model::Carry
   return {};
 }
 
+bool lies_in(const void* data, std::span<const Tensor> arguments) {
+  return std::any_of(arguments.begin(), arguments.end(), [data](const Tensor& argument) {
+    const auto bytes = argument.bytes();
+    return !argument.empty() && data >= bytes.data() && data < bytes.data() + bytes.size();
+  });
+}
+
 bool holds_nan(DType dtype, std::span<const std::byte> bytes) {
   switch (dtype) {
     case DType::kFloat16:

@@ -39,6 +39,9 @@ Status check_result(const model::ResultSpec& declared, DType dtype, const Shape&
 // A carry names arguments and results that exist, each once, of equal dtype and shape, without T.
 Status check_carry(const model::Call& call, std::span<const engine::Model::Carry> pairs);
 
+// True when memory at `data` belongs to one of the arguments: a model gave back what it was given.
+bool lies_in(const void* data, std::span<const Tensor> arguments);
+
 // True where a float tensor's bytes hold a NaN; false for other dtypes.
 bool holds_nan(DType dtype, std::span<const std::byte> bytes);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backends/tensorflow/tensorflow_model.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <protozero/pbf_writer.hpp>
@@ -40,6 +41,12 @@ bool fits(const Shape& declared, const TensorInfo& info) {
     if (declared[i] >= 0 && info.shape[i] >= 0 && declared[i] != info.shape[i]) return false;
   }
   return true;
+}
+
+Tensor copy_of(const Tensor& tensor) {
+  Tensor made(tensor.dtype(), tensor.shape());
+  std::copy(tensor.bytes().begin(), tensor.bytes().end(), made.mutable_bytes().begin());
+  return made;
 }
 
 Status check_declared(const std::string& name, DType dtype, const Shape& shape,
@@ -229,7 +236,10 @@ Result<std::vector<Tensor>> TensorflowModel::run(std::span<const Tensor> argumen
     held->tensors[i] = std::move(given[held->pairs[i].result]);
   }
   for (std::size_t i = 0; i < given.size(); ++i) {
-    if (given[i] != nullptr) results[i] = host_tensor(std::move(given[i]));
+    if (given[i] == nullptr) continue;
+    const bool copy = lies_in(TF_TensorData(given[i].get()), arguments);
+    results[i] = host_tensor(std::move(given[i]));
+    if (copy) results[i] = copy_of(results[i]);
   }
   return results;
 }

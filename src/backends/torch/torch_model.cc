@@ -6,6 +6,7 @@
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/jit/ir/alias_analysis.h>
 #include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <utility>
 
@@ -84,6 +85,8 @@ Result<std::unique_ptr<engine::Model>> TorchModel::create(torch::jit::Module mod
   }
   SERIN_TRY(check_schema(method->function().getSchema(), options.call));
   try {
+    // Calls between methods are inlined only while the optimiser is on; running goes on without it (see settle()).
+    const torch::jit::GraphOptimizerEnabledGuard inlining(true);
     torch::jit::Module made = frozen(module, options.call.method);
     auto made_method = made.get_method(options.call.method);
     return std::unique_ptr<engine::Model>(
@@ -235,7 +238,8 @@ Result<std::vector<Tensor>> TorchModel::run(std::span<const Tensor> arguments,
     }
     for (std::size_t i = 0; i < given.size(); ++i) {
       // Memory that somebody else holds too (a weight, an argument) may change after this call.
-      const bool shared = given[i].storage().use_count() > 1 || given[i].use_count() > 1;
+      const bool shared = given[i].storage().use_count() > 1 || given[i].use_count() > 1 ||
+                          lies_in(given[i].const_data_ptr(), arguments);
       if (pair_of[i] != SIZE_MAX)
         held->tensors[pair_of[i]] = given[i];
       else
