@@ -61,9 +61,14 @@ Result<std::string> encode(const Video& video, VideoFormat format);
 Result<Image> decode_image(std::string_view bytes, const DecodeLimits& limits = {});
 Result<Audio> decode_audio(std::string_view bytes, const DecodeLimits& limits = {});
 
+// Programs' mistakes, not errors: sides, rates (up to 768,000) and channels (1, 3, 4; for sound up
+// to 8) are in range. A caller that takes sound from outside bounds its duration before it asks for
+// a higher rate.
 Image resize(const Image& image, std::int64_t width,
              std::int64_t height);  // area-averaging down, bilinear up
-Image convert_channels(const Image& image, int channels);
-Audio resample(const Audio& audio, std::int64_t sample_rate, int channels);
+Image convert_channels(const Image& image,
+                       int channels);  // transparency onto white, colour to luma
+Audio resample(const Audio& audio, std::int64_t sample_rate,
+               int channels);  // to one channel: the mean; from one: copies
 
 }  // namespace serin::media

@@ -75,7 +75,11 @@ def snr(wanted, got):
 
 
 def best_snr(wanted, got, most):
-    return max(snr(wanted, got[shift:]) for shift in range(most))
+    """At the shift, under `most`, where the two correlate best: encoders begin with a delay."""
+    size = len(wanted) + len(got)
+    spectrum = np.fft.rfft(got[:, 0], size) * np.conj(np.fft.rfft(wanted[:, 0], size))
+    shift = int(np.argmax(np.fft.irfft(spectrum, size)[:most]))
+    return snr(wanted, got[shift:])
 
 
 @pytest.mark.parametrize("channels", [1, 2])
