@@ -42,20 +42,20 @@ def chain(tmp_path):
 
 def test_the_tool_verifies_what_serin_signs(driver, package, key):
     driver("sign", package, key[0])
-    tool("verify", "key", package, "--signature", package / "model.sig", "--public-key", key[1])
+    tool("verify", "key", package, "--signature", package / "model.sig", "--public_key", key[1])
     (package / "model.pt").write_bytes(b"WEIGHTS")
-    tool("verify", "key", package, "--signature", package / "model.sig", "--public-key", key[1], fails=True)
+    tool("verify", "key", package, "--signature", package / "model.sig", "--public_key", key[1], fails=True)
 
 
 def test_the_tool_lets_attestations_come_later(driver, package, key):
     driver("sign", package, key[0])
     (package / "attestations").mkdir()
     (package / "attestations/cpu.json").write_text("{}")
-    tool("verify", "key", package, "--signature", package / "model.sig", "--public-key", key[1])
+    tool("verify", "key", package, "--signature", package / "model.sig", "--public_key", key[1])
 
 
 def test_serin_verifies_what_the_tool_signs(driver, package, key):
-    tool("sign", "key", package, "--signature", package / "model.sig", "--private-key", key[0])
+    tool("sign", "key", package, "--signature", package / "model.sig", "--private_key", key[0])
     assert driver("verify", package, key[1]).startswith("public key ")
     (package / "model.pt").write_bytes(b"WEIGHTS")
     driver("seal", package)
@@ -64,10 +64,10 @@ def test_serin_verifies_what_the_tool_signs(driver, package, key):
 
 def test_certificates_go_both_ways(driver, package, chain):
     driver("sign", package, chain / "leaf.pem", chain / "leaf.crt", chain / "middle.crt")
-    tool("verify", "certificate", package, "--signature", package / "model.sig", "--certificate-chain", chain / "ca.crt")
+    tool("verify", "certificate", package, "--signature", package / "model.sig", "--certificate_chain", chain / "ca.crt")
     (package / "model.sig").unlink()
     tool(
-        "sign", "certificate", package, "--signature", package / "model.sig", "--private-key", chain / "leaf.pem",
-        "--signing-certificate", chain / "leaf.crt", "--certificate-chain", chain / "middle.crt",
+        "sign", "certificate", package, "--signature", package / "model.sig", "--private_key", chain / "leaf.pem",
+        "--signing_certificate", chain / "leaf.crt", "--certificate_chain", chain / "middle.crt",
     )
     assert driver("verify", package, chain / "ca.crt").strip() == "CN=leaf"
