@@ -395,7 +395,7 @@ std::size_t resident_bytes() {
 // SERIN_CYCLES=1000 for the whole length; the default keeps a test run short.
 TEST_P(BackendContract, KeepsItsMemoryFlatOverLoadsAndUnloads) {
   const char* asked = std::getenv("SERIN_CYCLES");
-  const int cycles = asked == nullptr ? 250 : std::atoi(asked);
+  const int cycles = asked == nullptr ? 150 : std::atoi(asked);
   const Tensor x = floats({1, 4}, {1, 2, 3, 4});
   std::size_t at_100 = 0;
   for (int i = 1; i <= cycles; ++i) {

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include <charconv>
+#include <cstdlib>
 #include <system_error>
 
 namespace serin::engine {
@@ -28,6 +29,13 @@ tl::unexpected<Error> not_built(std::string_view name,
                         "=ON, or install the package that holds it. Looked for";
   for (const auto& path : looked) message += " " + path.string();
   return fail(Error{Code::kUnimplemented, std::move(message), "engine_not_built"});
+}
+
+// TensorFlow reads these while its libraries are being loaded; who set them knows better.
+void prepare_environment(model::EngineKind kind) {
+  if (kind != model::EngineKind::kTensorflow) return;
+  ::setenv("TF_DETERMINISTIC_OPS", "1", 0);
+  ::setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
 }
 
 std::string last_dl_error() {
@@ -72,6 +80,7 @@ Result<std::unique_ptr<Backend>> create_backend(model::EngineKind kind) {
   for (const std::filesystem::path& path : places) {
     std::error_code problem;
     if (!std::filesystem::exists(path, problem)) continue;
+    prepare_environment(kind);
     // Local: two frameworks bring symbols of the same names. Never closed: their threads outlive
     // any model.
     void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);

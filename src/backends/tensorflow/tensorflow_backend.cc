@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shared object's one door.
-#include <cstdlib>
-
 #include "backends/tensorflow/saved_model.h"
 #include "backends/tensorflow/tensorflow_model.h"
 
@@ -55,8 +53,5 @@ class TensorflowBackend final : public engine::Backend {
 }  // namespace serin::backends
 
 extern "C" __attribute__((visibility("default"))) serin::engine::Backend* serin_create_backend() {
-  // Read by TensorFlow when it first needs them; who set them knows better.
-  ::setenv("TF_DETERMINISTIC_OPS", "1", 0);
-  ::setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
   return new serin::backends::TensorflowBackend();
 }
