@@ -38,6 +38,16 @@ void prepare_environment(model::EngineKind kind) {
   ::setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
 }
 
+// A GPU where this build can use one and the driver's device file is there: the program links
+// nothing that could ask more.
+Device best_device() {
+#ifdef SERIN_CUDA
+  std::error_code problem;
+  if (std::filesystem::exists("/dev/nvidia0", problem)) return {Device::Kind::kCuda, 0};
+#endif
+  return {};
+}
+
 std::string last_dl_error() {
   const char* message = ::dlerror();
   return message == nullptr ? "no reason given" : message;
@@ -52,12 +62,7 @@ std::string to_string(const Device& device) {
 Result<Device> parse_device(std::string_view text) {
   if (text == "cpu") return Device{};
   if (text == "cuda") return Device{Device::Kind::kCuda, 0};
-  if (text == "auto") {
-    // The driver's own device file: the program links nothing that could ask the driver.
-    std::error_code problem;
-    const bool gpu = std::filesystem::exists("/dev/nvidia0", problem);
-    return gpu ? Device{Device::Kind::kCuda, 0} : Device{};
-  }
+  if (text == "auto") return best_device();
   constexpr std::string_view kCuda = "cuda:";
   if (text.starts_with(kCuda)) {
     const std::string_view digits = text.substr(kCuda.size());
