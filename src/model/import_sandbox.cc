@@ -158,6 +158,17 @@ void limit(int resource, rlim_t most) {
   setrlimit(static_cast<__rlimit_resource_t>(resource), &value);
 }
 
+// What a process may read of itself (TensorFlow looks up its own command line). The descriptor
+// stays open over the start of the program: the rule is on procfs's inode, which lives only as long
+// as something holds it.
+void allow_itself(int ruleset) {
+  landlock_path_beneath_attr rule{};
+  rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+  rule.parent_fd = open("/proc/self", O_PATH | O_DIRECTORY);
+  if (rule.parent_fd >= 0)
+    syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+}
+
 [[noreturn]] void become(const Prepared& prepared) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   const int nothing = open("/dev/null", O_RDONLY);
@@ -165,6 +176,7 @@ void limit(int resource, rlim_t most) {
   dup2(prepared.log, STDOUT_FILENO);
   dup2(prepared.log, STDERR_FILENO);
   syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
+  allow_itself(prepared.ruleset);
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_NOFILE, 1024);
   const bool confined = chdir(prepared.folder) == 0 &&
