@@ -12,9 +12,11 @@
 #include <thread>
 
 #include "base/files.h"
+#include "net/http/raw_peer.h"
 #include "net/http/server.h"
 #include "net/http/tls_files_for_test.h"
 #include "net/io/listener.h"
+#include "net/tls.h"
 
 namespace serin::net {
 namespace {
@@ -166,6 +168,52 @@ TEST(Client, FetchesOverTlsFromAServerItCanVerify) {
     EXPECT_EQ(response->body.size(), 2'000'010u);
     EXPECT_EQ(response->headers.get("x-protocol"), "h2");  // ALPN
   }
+}
+
+// Speaks HTTP/1.1 under TLS, which our client never chooses by itself.
+TEST(Tls, CarriesLargeBodiesBothWaysOverHttp1) {
+  const auto folder = TemporaryDirectory::create();
+  ServerOptions options;
+  options.tls = make_tls_files(folder->path());
+  const auto server = serve(echo, options);
+  const auto context = *TlsContext::client(options.tls->certificate);
+  const auto tls = context->connect("localhost", false);
+  RawPeer peer(server->port());
+  std::string out;
+  std::string in;
+  const auto read = [&](std::size_t wanted) {
+    while (in.size() < wanted && tls->state() != TlsSession::State::kFailed) {
+      char bytes[16384];
+      const std::size_t came = tls->read(bytes, sizeof bytes);
+      in.append(bytes, came);
+      if (came > 0) continue;
+      const std::string cipher = peer.exactly(1) + peer.some();
+      if (cipher.empty()) return;
+      tls->feed(cipher);
+      tls->take(out);
+      peer.send(std::exchange(out, {}));
+    }
+  };
+  tls->take(out);
+  peer.send(std::exchange(out, {}));
+  while (tls->state() == TlsSession::State::kHandshake) {
+    tls->feed(peer.exactly(1) + peer.some());
+    tls->take(out);
+    peer.send(std::exchange(out, {}));
+  }
+  ASSERT_EQ(tls->state(), TlsSession::State::kOpen) << tls->failure();
+  EXPECT_EQ(tls->alpn(), "http/1.1");
+  const std::string body(5'000'000, 'x');
+  tls->write("POST /p HTTP/1.1\r\nhost: a\r\ncontent-length: 5000000\r\n\r\n");
+  tls->write(body);
+  tls->take(out);
+  peer.send(std::exchange(out, {}));
+  read(body.size());
+  const std::size_t begin = in.find("\r\n\r\n") + 4;
+  read(begin + 8 + body.size());
+  EXPECT_EQ(in.substr(begin, 8), "POST /p ");
+  EXPECT_EQ(in.find_first_not_of('x', begin + 8), std::string::npos);
+  EXPECT_EQ(in.size(), begin + 8 + body.size());
 }
 
 TEST(Client, RefusesAServerThatItCannotVerify) {

@@ -475,6 +475,22 @@ TEST(H1Server, ReadsPiecesOnlyAsFastAsTheHandlerTakesThem) {
   sender.join();
 }
 
+TEST(H1Server, SendsALargeAnswerWhole) {
+  const auto server = serve([](const std::shared_ptr<Exchange>& exchange) {
+    exchange->respond({.status = 200, .headers = {}, .body = std::string(20'000'000, 'x')});
+  });
+  RawPeer peer(server->port());
+  for (int i = 0; i < 2; ++i) {
+    peer.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    const std::string head = peer.exactly(17);
+    EXPECT_EQ(head, "HTTP/1.1 200 OK\r\n");
+    std::string rest = peer.exactly(20'000'000);
+    const std::size_t body = rest.find("\r\n\r\n") + 4;
+    rest += peer.exactly(body);
+    EXPECT_EQ(rest.find_first_not_of('x', body), std::string::npos);
+  }
+}
+
 TEST(H1Server, AbortBreaksAStreamSoThatTheClientSeesIt) {
   const auto server = serve([](const std::shared_ptr<Exchange>& exchange) {
     exchange->start({});

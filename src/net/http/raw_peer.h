@@ -74,6 +74,8 @@ class RawPeer {
     got_.erase(0, out.size());
     return out;
   }
+  // What has been read and not been given yet.
+  std::string some() { return std::exchange(got_, {}); }
   std::string until_closed() {
     while (more()) {
     }

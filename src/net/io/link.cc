@@ -235,17 +235,21 @@ std::string& Link::tail() { return impl_->plain.tail(); }
 void Link::write(std::string_view bytes) {
   if (!open_ || bytes.empty()) return;
   impl_->plain.write(bytes);
-  wrote();
+  note_output();
 }
 
 void Link::write(std::string&& bytes) {
   if (!open_ || bytes.empty()) return;
   impl_->plain.write(std::move(bytes));
-  wrote();
+  note_output();
 }
 
 void Link::wrote() {
   impl_->plain.grew();
+  note_output();
+}
+
+void Link::note_output() {
   if (unsent_ == 0) last_taken_ = loop_.now();
   unsent_ = impl_->plain.size() + impl_->cipher.size();
   had_unsent_ = true;

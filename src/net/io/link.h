@@ -111,6 +111,7 @@ class Link : public std::enable_shared_from_this<Link> {
   void set_slot(std::size_t slot) { slot_ = slot; }
   std::size_t slot() const { return slot_; }
   void mark_dirty();
+  void note_output();
   void flush();
   void tick();
   void read();

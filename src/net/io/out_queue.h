@@ -24,6 +24,7 @@ class OutQueue {
     return blocks_.back();
   }
   void grew() {
+    if (sealed_ || blocks_.empty()) return;
     size_ += blocks_.back().size() - counted_;
     counted_ = blocks_.back().size();
   }

@@ -42,11 +42,22 @@ TEST(OutQueue, SharesABlockAmongSmallWritesAndKeepsLargeOnesApart) {
   queue.write(std::string(20'000, 'b'));
   queue.write(std::string_view("after"));
   iovec vectors[16];
+  EXPECT_EQ(queue.size(), 20'011u);
   EXPECT_EQ(queue.gather(vectors, 16), 3u);
   EXPECT_EQ(vectors[0].iov_len, 6u);
   EXPECT_EQ(vectors[1].iov_len, 20'000u);
   EXPECT_EQ(queue.gather(vectors, 1), 1u);
   queue.clear();
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(OutQueue, CountsALargeWriteOnce) {
+  OutQueue queue;
+  queue.write(std::string_view("head"));
+  queue.write(std::string(20'000, 'b'));
+  queue.grew();  // nothing was appended since
+  EXPECT_EQ(queue.size(), 20'004u);
+  queue.drop(20'004);
   EXPECT_TRUE(queue.empty());
 }
 
