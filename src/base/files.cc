@@ -114,6 +114,8 @@ Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t l
                 path.string() + " is larger than the limit of " + std::to_string(limit) + " bytes");
   };
   if (S_ISREG(status.st_mode) && expected > limit) return too_large();
+  bytes.reserve(static_cast<std::size_t>(expected) +
+                4096);  // the last read, which finds the end, must not move it all
   // What the system says of a size is a hint: a file may grow, and those under /proc say 0.
   std::size_t used = 0;
   for (;;) {
