@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What main() is made of: each command adds itself to one description (a CLI::App), from which
+// --help, `serin help`, the man page and the shells' completions are made.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/error.h"
+
+namespace CLI {
+class App;
+}
+
+namespace serin::cli {
+
+// What a command does once its line was understood. Printed and turned into the exit code by
+// main().
+using Action = std::function<Status()>;
+
+// Each adds one command below `app`, and stores what to do in `chosen` when it is the one called.
+void add_serve(CLI::App& app, Action& chosen);
+void add_package(CLI::App& app, Action& chosen);
+void add_key(CLI::App& app, Action& chosen);
+void add_help(CLI::App& app, Action& chosen);
+void add_completion(CLI::App& app, Action& chosen);
+void add_man(CLI::App& app, Action& chosen);
+
+// The program's exit code for an error: 2 for what the caller got wrong, 1 for the rest. The one
+// mapping.
+int exit_code(const Error& error);
+
+// Texts of `serin help TOPIC`; empty for an unknown topic.
+std::string topic_text(std::string_view topic);
+std::string topic_list();
+
+// Pure: the description as a man page (roff) and as completions for a shell.
+std::string man_page(const CLI::App& app);
+Result<std::string> completions(const CLI::App& app, std::string_view shell);
+
+}  // namespace serin::cli

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/version.h"
+
+namespace {
+
+void configure_log(const std::string& level, const std::string& form) {
+  using serin::log::Form;
+  using serin::log::Level;
+  const Level least = level == "debug"     ? Level::kDebug
+                      : level == "warning" ? Level::kWarning
+                      : level == "error"   ? Level::kError
+                                           : Level::kInfo;
+  serin::log::configure(least, form == "json"   ? Form::kJson
+                               : form == "text" ? Form::kText
+                                                : Form::kAuto);
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  using namespace serin::cli;
+  CLI::App app(
+      "Serin turns a generative model into a microservice that improves itself and survives.",
+      "serin");
+  app.set_version_flag("--version", std::string("serin ") + serin::cli::kVersion,
+                       "Print the version");
+  app.require_subcommand(0, 1);
+  app.fallthrough();
+  std::string level = "info";
+  std::string form = "auto";
+  app.add_option("--log-level", level, "debug, info, warning or error")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  app.add_option("--log-format", form, "auto (text on a terminal), json or text")
+      ->check(CLI::IsMember({"auto", "json", "text"}))
+      ->capture_default_str();
+
+  Action chosen;
+  add_serve(app, chosen);
+  add_package(app, chosen);
+  add_key(app, chosen);
+  add_help(app, chosen);
+  add_completion(app, chosen);
+  add_man(app, chosen);
+
+  try {
+    app.parse(count, words);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (!chosen) {
+    std::cout << app.help();
+    return 0;
+  }
+  configure_log(level, form);
+  const serin::Status done = chosen();
+  if (done) return 0;
+  std::cerr << "serin: " << done.error().message << "\n";
+  return exit_code(done.error());
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// `serin package …`: everything one does to a package on disk.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "cli/command.h"
+#include "cli/version.h"
+#include "engine/golden.h"
+#include "engine/reproducible.h"
+#include "model/archive.h"
+#include "model/attestation.h"
+#include "model/package.h"
+#include "model/sign.h"
+
+namespace serin::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct PackageLine {
+  fs::path package, archive, folder, key, trust;
+  std::vector<fs::path> certificates;
+  std::string device = "cpu";
+  int threads = 1;
+  bool run = false, reproducible = false, golden = false;
+};
+
+Result<engine::EngineOptions> engine_options(const PackageLine& line) {
+  engine::EngineOptions options;
+  SERIN_TRY_ASSIGN(options.device, engine::parse_device(line.device));
+  options.threads = line.threads;
+  options.cache = cache_directory() / "compiled";
+  return options;
+}
+
+Status inspect(const PackageLine& line) {
+  SERIN_TRY_ASSIGN(const auto package,
+                   model::open_package(line.package, model::Verify::kStructure));
+  const model::Manifest& manifest = package.manifest;
+  std::uint64_t bytes = 0;
+  for (const model::FileEntry& file : manifest.files) bytes += file.size;
+  std::cout << "name:     " << manifest.name << "\n"
+            << "digest:   " << package.digest << "\n"
+            << "task:     " << name_of(manifest.task) << "\n"
+            << "engine:   " << name_of(manifest.engine) << "\n"
+            << "files:    " << manifest.files.size() << ", " << bytes << " bytes\n";
+  if (!manifest.description.empty()) std::cout << "about:    " << manifest.description << "\n";
+  if (!manifest.license.empty()) std::cout << "license:  " << manifest.license << "\n";
+  for (const model::Input& input : manifest.inputs) {
+    std::cout << "input:    " << input.name << (input.doc.empty() ? "" : "  " + input.doc) << "\n";
+  }
+  for (const model::Output& output : manifest.outputs)
+    std::cout << "output:   " << output.name << "\n";
+  return {};
+}
+
+// Says what was measured and writes it beside the package, signed where a key is given.
+Status attest(const PackageLine& line, const model::Package& package) {
+  SERIN_TRY_ASSIGN(const auto options, engine_options(line));
+  SERIN_TRY_ASSIGN(const auto report, engine::verify_reproducible(package, options));
+  model::Attestation attestation;
+  attestation.package = package.digest;
+  attestation.profile = report.profile;
+  attestation.software = std::string("serin ") + kVersion;
+  for (const engine::OutputReport& output : report.outputs) {
+    attestation.largest_difference[output.output] = output.bitwise ? 0 : output.largest_difference;
+    std::cout << output.output << ": "
+              << (output.bitwise ? "bitwise"
+                                 : "differs by up to " + std::to_string(output.largest_difference))
+              << "\n";
+  }
+  std::optional<model::SigningKey> key;
+  if (!line.key.empty()) {
+    SERIN_TRY_ASSIGN(key, model::SigningKey::load(line.key));
+  }
+  SERIN_TRY_ASSIGN(const auto path, model::write_attestation(package, attestation,
+                                                             key ? &*key : nullptr, Clock::real()));
+  std::cout << report.requests << " golden requests, " << report.runs << " runs in company on "
+            << report.profile << "; wrote " << path << "\n";
+  return {};
+}
+
+Status verify(const PackageLine& line) {
+  SERIN_TRY_ASSIGN(const auto package, model::open_package(line.package, model::Verify::kDigests));
+  std::cout << package.digest << "\n";
+  if (!line.trust.empty()) {
+    SERIN_TRY_ASSIGN(const auto trust, model::Trust::load(line.trust));
+    SERIN_TRY_ASSIGN(const auto signer, model::verify_signature(package, trust));
+    std::cout << "signed by " << signer << "\n";
+  }
+  if (line.run) {
+    SERIN_TRY_ASSIGN(const auto options, engine_options(line));
+    SERIN_TRY_ASSIGN(const auto given, engine::record_golden(package, options));
+    for (std::size_t i = 0; i < given.size(); ++i)
+      SERIN_TRY(engine::compare_golden(package, i, given[i]));
+    std::cout << given.size() << " golden requests gave what they must\n";
+  }
+  if (line.reproducible) SERIN_TRY(attest(line, package));
+  return {};
+}
+
+Status seal(const PackageLine& line) {
+  SERIN_TRY_ASSIGN(auto package, model::seal_package(line.package));
+  if (line.golden) {
+    SERIN_TRY_ASSIGN(const auto options, engine_options(line));
+    SERIN_TRY_ASSIGN(const auto given, engine::record_golden(package, options));
+    SERIN_TRY_ASSIGN(package, engine::write_golden(package, given));
+  }
+  std::cout << package.digest << "\n";
+  return {};
+}
+
+Status sign(const PackageLine& line) {
+  SERIN_TRY_ASSIGN(const auto package, model::open_package(line.package, model::Verify::kDigests));
+  SERIN_TRY_ASSIGN(const auto key, model::SigningKey::load(line.key, {}, line.certificates));
+  SERIN_TRY(model::sign_package(package, key));
+  std::cout << "wrote " << (line.package / "model.sig").string() << "\n";
+  return {};
+}
+
+Status pack(const PackageLine& line) {
+  fs::path archive = line.archive;
+  if (archive.empty()) {
+    SERIN_TRY_ASSIGN(const auto package,
+                     model::open_package(line.package, model::Verify::kStructure));
+    archive = package.manifest.name + ".serin";
+  }
+  SERIN_TRY(model::pack_package(line.package, archive));
+  std::cout << archive.string() << "\n";
+  return {};
+}
+
+Status unpack(const PackageLine& line) {
+  const fs::path folder = line.folder.empty() ? line.archive.stem() : line.folder;
+  SERIN_TRY_ASSIGN(const auto package, model::unpack_package(line.archive, folder));
+  std::cout << folder.string() << " " << package.digest << "\n";
+  return {};
+}
+
+}  // namespace
+
+void add_package(CLI::App& app, Action& chosen) {
+  auto line = std::make_shared<PackageLine>();
+  CLI::App* group = app.add_subcommand("package", "Make, check, sign and move packages");
+  group->require_subcommand(1);
+  auto command = [&](const std::string& name, const std::string& about,
+                     Status (*action)(const PackageLine&)) {
+    CLI::App* made = group->add_subcommand(name, about);
+    made->callback([line, action, &chosen] { chosen = [line, action] { return action(*line); }; });
+    return made;
+  };
+  auto takes_package = [&](CLI::App* made) {
+    made->add_option("package", line->package, "The package's folder")->required();
+    return made;
+  };
+  auto runs_model = [&](CLI::App* made) {
+    made->add_option("--device", line->device, "auto, cpu or cuda:N")->capture_default_str();
+    made->add_option("--threads", line->threads, "Threads of one operation")
+        ->check(CLI::Range(1, 256))
+        ->capture_default_str();
+  };
+
+  takes_package(command("inspect", "Say what a package is", inspect));
+  CLI::App* check = takes_package(
+      command("verify", "Check every byte against model.yaml, and print the digest", verify));
+  check->add_option("--trust", line->trust, "Public key or authority that must have signed it")
+      ->check(CLI::ExistingFile);
+  check->add_flag("--run", line->run, "Run the golden requests too");
+  check->add_flag("--reproducible", line->reproducible,
+                  "Run them alone and in company, and write an attestation");
+  check->add_option("--key", line->key, "Private key (PEM) that signs the attestation")
+      ->check(CLI::ExistingFile);
+  runs_model(check);
+  CLI::App* close = takes_package(command("seal", "Write the list of files into model.yaml", seal));
+  close->add_flag("--golden", line->golden, "Record what the golden requests give, first");
+  runs_model(close);
+  CLI::App* write =
+      takes_package(command("sign", "Write an OpenSSF model-signing bundle, model.sig", sign));
+  write->add_option("--key", line->key, "Private key (PEM, P-256, P-384 or P-521)")
+      ->required()
+      ->check(CLI::ExistingFile);
+  write->add_option("--certificate", line->certificates,
+                    "The key's certificate, then those above it");
+  CLI::App* in = takes_package(
+      command("pack", "Make one archive of a package, the same to the byte each time", pack));
+  in->add_option("-o,--output", line->archive, "The archive; default: NAME.serin");
+  CLI::App* out = command("unpack", "Unpack an archive and check it", unpack);
+  out->add_option("archive", line->archive, "NAME.serin")->required();
+  out->add_option("-o,--output", line->folder, "The folder; default: the archive's name");
+}
+
+}  // namespace serin::cli

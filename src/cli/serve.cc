@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// `serin serve PACKAGE`: one process, one package.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <memory>
+#include <thread>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "worker/worker.h"
+
+namespace serin::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+// What stands on the line, before it is turned into options.
+struct ServeLine {
+  worker::WorkerOptions options;
+  std::uint16_t port = 5000;
+  bool no_port = false;
+  std::string device = "auto";
+  std::string certificate, key;
+  std::string key_file;
+  std::string sandbox = "on";
+  std::size_t body_megabytes = 64;
+  double ready_within = 60, drain_within = 30, timeout = 0, idle_timeout = 75, idle_probe = 10;
+};
+
+milliseconds seconds(double value) { return milliseconds(static_cast<std::int64_t>(value * 1000)); }
+
+// One SHA-256 in hex a line; '#' begins a comment.
+Result<std::vector<std::string>> read_key_hashes(const std::string& path) {
+  SERIN_TRY_ASSIGN(const auto text, read_file(path, 1 << 20));
+  std::vector<std::string> hashes;
+  std::size_t number = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    at = end + 1;
+    ++number;
+    line.resize(std::min(line.find('#'), line.size()));
+    std::erase_if(line, [](unsigned char c) { return std::isspace(c); });
+    if (line.empty()) continue;
+    if (line.size() != 64 || line.find_first_not_of("0123456789abcdef") != std::string::npos) {
+      return invalid(path + ":" + std::to_string(number) +
+                     ": must be a SHA-256 in 64 lower-case hex digits; `serin key hash` makes one");
+    }
+    hashes.push_back(std::move(line));
+  }
+  if (hashes.empty()) return invalid(path + " holds no key; without keys leave --key-file out");
+  return hashes;
+}
+
+Result<worker::WorkerOptions> options_of(const ServeLine& line) {
+  worker::WorkerOptions options = line.options;
+  SERIN_TRY_ASSIGN(options.engine.device, engine::parse_device(line.device));
+  if (!line.no_port) options.server.port = line.port;
+  if (line.no_port && options.server.unix_socket.empty()) {
+    return invalid("--no-port needs --socket: there would be nothing to listen on");
+  }
+  if (line.certificate.empty() != line.key.empty()) {
+    return invalid("--tls-certificate and --tls-key go together");
+  }
+  if (!line.certificate.empty()) options.server.tls = net::TlsFiles{line.certificate, line.key};
+  if (!line.key_file.empty()) {
+    SERIN_TRY_ASSIGN(options.key_hashes, read_key_hashes(line.key_file));
+  }
+  options.sandbox = line.sandbox == "on";
+  options.server.limits.body_bytes = line.body_megabytes << 20;
+  options.server.limits.idle_timeout = seconds(line.idle_timeout);
+  options.ready_within = seconds(line.ready_within);
+  options.drain_within = seconds(line.drain_within);
+  options.default_timeout = seconds(line.timeout);
+  options.engine.idle_probe_interval = seconds(line.idle_probe);
+  options.engine.cache = cache_directory() / "compiled";
+  if (options.state.empty())
+    options.state = cache_directory() / "state" / options.package.filename();
+  return options;
+}
+
+Status serve(const ServeLine& line) {
+  // Threads started from here on leave these signals to sigwait().
+  sigset_t stops;
+  sigemptyset(&stops);
+  sigaddset(&stops, SIGTERM);
+  sigaddset(&stops, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  SERIN_TRY_ASSIGN(auto options, options_of(line));
+  SERIN_TRY_ASSIGN(const auto worker, worker::Worker::create(std::move(options)));
+  log::info("listening", {{"port", worker->port()}});
+  SERIN_TRY(worker->load());
+  int signal = 0;
+  sigwait(&stops, &signal);
+  log::info("stopping", {{"signal", signal}});
+  worker->drain();
+  return {};
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, Action& chosen) {
+  auto line = std::make_shared<ServeLine>();
+  worker::WorkerOptions& options = line->options;
+  CLI::App* command = app.add_subcommand("serve", "Serve one package over HTTP and gRPC");
+  command->add_option("package", options.package, "The package's folder")->required();
+
+  command->add_option("--port", line->port, "TCP port; 0: any free one")
+      ->capture_default_str()
+      ->group("Listening");
+  command->add_flag("--no-port", line->no_port, "Listen on --socket alone")->group("Listening");
+  command->add_option("--address", options.server.address, "Address for the port")
+      ->capture_default_str()
+      ->group("Listening");
+  command->add_option("--socket", options.server.unix_socket, "Unix socket to listen on too")
+      ->group("Listening");
+  command
+      ->add_option("--tls-certificate", line->certificate, "PEM chain; TLS 1.2 and up on the port")
+      ->group("Listening");
+  command->add_option("--tls-key", line->key, "PEM key of the certificate")->group("Listening");
+  command
+      ->add_option("--key-file", line->key_file, "SHA-256 of each accepted bearer key, one a line")
+      ->group("Listening");
+  command->add_option("--io-threads", options.server.threads, "Threads that speak to clients")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str()
+      ->group("Listening");
+
+  command->add_option("--device", line->device, "auto, cpu or cuda:N")
+      ->capture_default_str()
+      ->group("Model");
+  command->add_option("--threads", options.engine.threads, "Threads of one operation")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str()
+      ->group("Model");
+  command
+      ->add_option("--memory-limit", options.engine.memory_limit_bytes,
+                   "Bytes of device memory; 0: no cap")
+      ->transform(CLI::AsSizeValue(false))
+      ->group("Model");
+  command
+      ->add_option("--trust", options.trust,
+                   "Public key or authority that must have signed the package")
+      ->check(CLI::ExistingFile)
+      ->group("Model");
+  command->add_option("--sandbox", line->sandbox, "on or off")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->capture_default_str()
+      ->group("Model");
+
+  command->add_option("--service", options.service, "Name of the service; default: the package's")
+      ->group("Names");
+  command->add_option("--version-label", options.version, "Label of this version")
+      ->capture_default_str()
+      ->group("Names");
+  command->add_option("--otlp", options.otlp_endpoint, "OpenTelemetry collector, http://host:4318")
+      ->group("Names");
+  command->add_option("--state", options.state, "Folder for durable jobs")->group("Names");
+
+  command
+      ->add_option("--queue", options.engine.queue_requests,
+                   "Requests that may wait; further ones get 429")
+      ->capture_default_str()
+      ->group("Limits");
+  command->add_option("--max-body-mb", line->body_megabytes, "Largest body")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str()
+      ->group("Limits");
+  command->add_option("--connections", options.server.limits.connections, "Open connections")
+      ->capture_default_str()
+      ->group("Limits");
+  command->add_option("--max-tokens", options.requests.max_tokens, "Tokens of one answer")
+      ->capture_default_str()
+      ->group("Limits");
+  command->add_option("--max-choices", options.choices, "Answers of one request")
+      ->capture_default_str()
+      ->group("Limits");
+  command
+      ->add_option("--timeout", line->timeout,
+                   "Seconds for a request that brings no deadline; 0: none")
+      ->capture_default_str()
+      ->group("Limits");
+  command->add_option("--idle-timeout", line->idle_timeout, "Seconds an idle connection is kept")
+      ->capture_default_str()
+      ->group("Limits");
+
+  command
+      ->add_option("--ready-within", line->ready_within, "Seconds without progress until not ready")
+      ->capture_default_str()
+      ->group("Lifecycle");
+  command
+      ->add_option("--idle-probe", line->idle_probe,
+                   "Seconds between golden requests of an idle engine")
+      ->capture_default_str()
+      ->group("Lifecycle");
+  command
+      ->add_option("--drain-within", line->drain_within,
+                   "Seconds that running requests have after SIGTERM")
+      ->capture_default_str()
+      ->group("Lifecycle");
+  command->callback([line, &chosen] { chosen = [line] { return serve(*line); }; });
+}
+
+}  // namespace serin::cli

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/api/call.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+#include "net/grpc/frame.h"
+#include "worker/api/error_body.h"
+
+namespace serin::worker::api {
+namespace {
+
+constexpr std::uint16_t kClientClosedRequest = 499;
+
+// A request id that the client chose, if it is harmless to repeat in a log or a header.
+bool usable_request_id(std::string_view id) {
+  constexpr std::size_t kLongest = 128;
+  return !id.empty() && id.size() <= kLongest &&
+         std::ranges::all_of(id, [](unsigned char c) { return c > 0x20 && c < 0x7f; });
+}
+
+}  // namespace
+
+Result<std::optional<Duration>> requested_timeout(const net::RequestHead& head) {
+  if (net::grpc::is_grpc(head)) {
+    SERIN_TRY_ASSIGN(const auto timeout, net::grpc::timeout(head));
+    if (!timeout) return std::nullopt;
+    return std::chrono::duration_cast<Duration>(*timeout);
+  }
+  const auto field = head.headers.find("serin-timeout");
+  if (!field) return std::nullopt;
+  double number = 0;
+  const auto [rest, failed] = std::from_chars(field->data(), field->data() + field->size(), number);
+  const std::string_view unit(rest, static_cast<std::size_t>(field->data() + field->size() - rest));
+  constexpr double kLongest = 86'400;  // a day
+  const double seconds = unit == "ms" ? number / 1000 : number;
+  const bool known_unit = unit.empty() || unit == "s" || unit == "ms";
+  if (failed != std::errc{} || !known_unit || !(seconds > 0) || seconds > kLongest) {
+    return invalid("Serin-Timeout must be a time such as 250ms or 1.5s, up to a day",
+                   "Serin-Timeout");
+  }
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+Call::Call(const Context& context, std::shared_ptr<net::Exchange> exchange, RouteMetrics& route)
+    : context_(context),
+      exchange_(std::move(exchange)),
+      route_(route),
+      arrived_(context.clock.now()),
+      span_(context.tracer.start(head().path, telemetry::SpanKind::kServer,
+                                 telemetry::parse_traceparent(head().headers.get("traceparent"),
+                                                              head().headers.get("tracestate")))) {
+  exchange_->on_gone([token = cancel_, gone = gone_] {
+    *gone = true;
+    token.cancel();
+  });
+  if (const auto id = head().headers.get("x-request-id"); usable_request_id(id)) request_id_ = id;
+}
+
+Call::~Call() {
+  if (status_ == 0 || *gone_) {
+    status_ = kClientClosedRequest;
+    context_.metrics.cancelled();
+  }
+  route_.answered(status_, context_.clock.now() - arrived_);
+  span_.set("http.response.status_code", std::int64_t{status_});
+  if (status_ >= 500) span_.fail("status " + std::to_string(status_));
+}
+
+void Call::read_body(std::function<void(std::string)> then) {
+  exchange_->read_body(
+      [self = shared_from_this(), then = std::move(then)](Result<std::string> body) {
+        if (!body) return self->fail(body.error());
+        then(*std::move(body));
+      });
+}
+
+void Call::read_object(std::function<void(json::object)> then) {
+  read_body([self = shared_from_this(), then = std::move(then)](std::string body) {
+    auto parsed = parse_json(body.empty() ? "{}" : std::string_view(body));
+    if (!parsed) {
+      parsed.error().reason = "invalid_json";
+      return self->fail(std::move(parsed.error()).within("the body is not JSON"));
+    }
+    if (!parsed->is_object()) {
+      return self->fail({Code::kInvalidArgument, "the body must be a JSON object", "invalid_json"});
+    }
+    then(std::move(parsed->as_object()));
+  });
+}
+
+Result<engine::Request> Call::parse(const json::object& fields,
+                                    engine::RequestParser::Tensors tensors) {
+  SERIN_TRY_ASSIGN(const auto timeout, requested_timeout(head()));
+  SERIN_TRY_ASSIGN(auto request, context_.parser.parse(fields, std::move(tensors)));
+  const Duration fallback = context_.options.default_timeout;
+  if (timeout) {
+    request.deadline = arrived_ + *timeout;
+  } else if (fallback > Duration::zero()) {
+    request.deadline = arrived_ + fallback;
+  }
+  request.cancel = cancel_;
+  return request;
+}
+
+Result<std::vector<engine::Request>> Call::parse_choices(json::object fields, std::int64_t count) {
+  const auto most = static_cast<std::int64_t>(context_.options.choices);
+  if (count < 1 || count > most) {
+    return invalid("n must be between 1 and " + std::to_string(most), "n");
+  }
+  constexpr std::uint64_t kLargest = std::numeric_limits<std::int64_t>::max();
+  std::vector<engine::Request> made;
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (i > 0) fields["seed"] = (made.front().seed + static_cast<std::uint64_t>(i)) & kLargest;
+    SERIN_TRY_ASSIGN(auto request, parse(fields));
+    made.push_back(std::move(request));
+  }
+  return made;
+}
+
+void Call::describe(std::uint64_t seed) { seed_ = seed; }
+
+void Call::add_common_fields(net::Headers& headers) const {
+  if (!request_id_.empty()) headers.set("x-request-id", request_id_);
+  if (!seed_) return;
+  headers.set("serin-package", context_.package.digest);
+  headers.set("serin-profile", context_.engine.profile());
+  headers.set("serin-seed", std::to_string(*seed_));
+}
+
+void Call::respond(net::Response response) {
+  status_ = response.status;
+  add_common_fields(response.headers);
+  exchange_->respond(std::move(response));
+}
+
+void Call::respond_json(const json::value& body, std::uint16_t status) {
+  respond({status, {{"content-type", "application/json"}}, json::serialize(body)});
+}
+
+void Call::fail(const Error& error) {
+  if (fail_by_) return fail_by_(error);
+  respond(error_response(error));
+}
+
+void Call::start_stream(net::ResponseHead head) {
+  status_ = head.status;
+  streaming_ = true;
+  add_common_fields(head.headers);
+  exchange_->start(std::move(head));
+}
+
+void Call::send_event(const net::SseEvent& event) {
+  if (!streaming_) {
+    start_stream({200,
+                  {{"content-type", "text/event-stream; charset=utf-8"},
+                   {"cache-control", "no-cache"},
+                   {"x-accel-buffering", "no"}}});
+  }
+  send_bytes(net::to_sse(event));
+}
+
+void Call::send_bytes(std::string_view bytes) {
+  if (*gone_) return;
+  exchange_->write(bytes);
+  bound_unsent();
+}
+
+// A client that reads too slowly loses its place: memory is bounded and the device is not.
+void Call::bound_unsent() {
+  if (exchange_->unsent() <= context_.options.server.limits.unsent_bytes) return;
+  *gone_ = true;
+  cancel_.cancel();
+  exchange_->abort();
+}
+
+void Call::finish_stream(const net::Headers& trailers) {
+  if (!*gone_) exchange_->finish(trailers);
+}
+
+void Call::fail_stream(const Error& error) {
+  if (!streaming_) return fail(error);
+  if (*gone_) return;
+  span_.fail(error.message);
+  exchange_->write(error_event(error));
+  exchange_->finish();
+}
+
+}  // namespace serin::worker::api

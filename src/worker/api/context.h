@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every API of a worker may use. Made once by the Worker, which owns all of it and outlives
+// every call.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "base/clock.h"
+#include "engine/engine.h"
+#include "engine/request.h"
+#include "model/package.h"
+#include "model/tokenizer.h"
+#include "telemetry/trace.h"
+#include "worker/metrics.h"
+#include "worker/options.h"
+#include "worker/pool.h"
+
+namespace serin::worker::api {
+
+struct Context {
+  const WorkerOptions& options;
+  const model::Package& package;
+  const engine::RequestParser& parser;
+  engine::Engine& engine;
+  Metrics& metrics;
+  const telemetry::Tracer& tracer;
+  const Clock& clock;
+  Pool& pool;
+  std::shared_ptr<const model::ChatTemplate> chat_template;  // null: the package has none
+  std::atomic<bool>& draining;
+
+  const std::string& service() const {
+    return options.service.empty() ? package.manifest.name : options.service;
+  }
+  // What clients may call the model: the service, the package's name, or "service:version".
+  bool is_model(std::string_view name) const {
+    return name == service() || name == package.manifest.name ||
+           name == service() + ":" + options.version;
+  }
+};
+
+}  // namespace serin::worker::api

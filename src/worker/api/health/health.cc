@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Liveness, readiness, start-up and metrics: for orchestrators and scrapers, without a key.
+#include "telemetry/metrics.h"
+#include "worker/api/routes.h"
+#include "worker/lifecycle/readiness.h"
+
+namespace serin::worker::api {
+namespace {
+
+void live(const std::shared_ptr<Call>& call, const net::PathParameters&) {
+  call->respond_json({{"status", "live"}});
+}
+
+void ready(const std::shared_ptr<Call>& call, const net::PathParameters&) {
+  const Context& context = call->context();
+  const Readiness now = readiness(context.engine.state(), context.draining.load(),
+                                  context.clock.now(), context.options.ready_within);
+  call->respond_json({{"status", now.ready ? "ready" : "not_ready"}, {"reason", now.reason}},
+                     now.ready ? 200 : 503);
+}
+
+void metrics(const std::shared_ptr<Call>& call, const net::PathParameters&) {
+  const auto form = telemetry::negotiate(call->head().headers.get("accept"));
+  call->respond({200,
+                 {{"content-type", telemetry::content_type(form)}},
+                 call->context().metrics.registry().expose(form)});
+}
+
+}  // namespace
+
+std::vector<Route> health_routes() {
+  // The server listens once the model is loaded and its golden requests have passed: an answer
+  // means started.
+  return {{"GET", "/health/live", live, true},
+          {"GET", "/health/startup", live, true},
+          {"GET", "/health/ready", ready, true},
+          {"GET", "/metrics", metrics, true}};
+}
+
+}  // namespace serin::worker::api

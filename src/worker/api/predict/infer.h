@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Open Inference Protocol v2 (https://github.com/kserve/open-inference-protocol), free of its
+// wire forms: tensors with a batch dimension in, one generation a row, tensors out. REST and gRPC
+// both come through here.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/tensor.h"
+#include "worker/api/generation.h"
+
+namespace serin::worker::api {
+
+// Of BYTES the elements lie in `strings`, of every other datatype little-endian in `bytes`.
+struct InferTensor {
+  std::string name;
+  std::string datatype;  // "FP32", "BYTES", …
+  Shape shape;
+  std::string bytes = {};
+  std::vector<std::string> strings = {};
+};
+
+struct InferRequest {
+  std::string id;
+  json::object parameters;  // seed, max_tokens and the other reserved keys
+  std::vector<InferTensor> inputs;
+  std::vector<std::string> outputs;  // names; empty: all
+};
+
+struct InferResponse {
+  std::string id;
+  std::vector<InferTensor> outputs;
+};
+
+std::string_view datatype_of(DType dtype);                 // "FP32"
+std::optional<DType> dtype_of(std::string_view datatype);  // nothing for BYTES and unknown ones
+std::int64_t expected_bytes(const InferTensor& tensor);  // of `bytes`; −1 when the shape is not one
+
+// One request a row. kInvalidArgument with `param` naming the input.
+Result<std::vector<engine::Request>> infer_requests(Call& call, const InferRequest& infer);
+// Rows stacked again.
+Result<InferResponse> infer_response(const Context& context, const InferRequest& infer,
+                                     const std::vector<Answer>& answers);
+
+// A package's inputs and outputs as the protocol names them, for metadata.
+struct InferField {
+  std::string name, datatype;
+  Shape shape;  // −1: the batch
+};
+std::vector<InferField> infer_inputs(const model::Manifest& manifest);
+std::vector<InferField> infer_outputs(const model::Manifest& manifest);
+
+}  // namespace serin::worker::api

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/api/routes.h"
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+
+#include "base/digest.h"
+#include "worker/api/error_body.h"
+
+namespace serin::worker::api {
+namespace {
+
+constexpr std::string_view kBearer = "Bearer ";
+
+// Compares hashes in constant time, all of them, so that time tells nothing of which came close.
+bool known_key(std::string_view key, const std::vector<std::string>& hashes) {
+  const std::string hash = sha256_hex(key);
+  bool known = false;
+  for (const std::string& candidate : hashes) {
+    known |= candidate.size() == hash.size() &&
+             CRYPTO_memcmp(candidate.data(), hash.data(), hash.size()) == 0;
+  }
+  return known;
+}
+
+Error no_such_route(const net::RequestHead& head) {
+  return {Code::kNotFound,
+          "there is nothing at " + head.method + " " + head.path +
+              "; /openapi.json lists what there is",
+          "unknown_url"};
+}
+
+net::Response wrong_method(const net::RequestHead& head, const std::vector<std::string>& allowed) {
+  std::string list;
+  for (const std::string& method : allowed) list += (list.empty() ? "" : ", ") + method;
+  net::Response response =
+      error_response({Code::kUnimplemented, head.path + " answers " + list + ", not " + head.method,
+                      "wrong_method"});
+  response.status = 405;
+  response.headers.set("allow", list);
+  return response;
+}
+
+}  // namespace
+
+Routes::Routes(const Context& context) : context_(context) {
+  telemetry::Registry& registry = context.metrics.registry();
+  auto measured = [&](const std::string& pattern) {
+    return metrics_.emplace_back(std::make_unique<RouteMetrics>(registry, pattern)).get();
+  };
+  unmatched_ = measured("unmatched");
+  for (auto* make : {&health_routes, &generate_routes, &openai_routes, &predict_routes, &grpc_routes}) {
+    for (Route& route : make()) {
+      auto call = [this, handler = std::move(route.handler), open = route.open,
+                   metrics = measured(route.pattern)](std::shared_ptr<net::Exchange> exchange,
+                                                      const net::PathParameters& parameters) {
+        auto made = std::make_shared<Call>(context_, std::move(exchange), *metrics);
+        if (!open && !admitted(made->head())) {
+          return made->fail({Code::kUnauthenticated,
+                             "this worker wants a key: Authorization: Bearer KEY",
+                             "invalid_api_key"});
+        }
+        handler(made, parameters);
+      };
+      router_.add(route.method, route.pattern, std::move(call));
+    }
+  }
+}
+
+bool Routes::admitted(const net::RequestHead& head) const {
+  if (context_.options.key_hashes.empty()) return true;
+  const std::string_view field = head.headers.get("authorization");
+  return field.starts_with(kBearer) &&
+         known_key(field.substr(kBearer.size()), context_.options.key_hashes);
+}
+
+void Routes::handle(std::shared_ptr<net::Exchange> exchange) const {
+  const auto match = router_.match(exchange->head().method, exchange->head().path);
+  if (match.handler != nullptr) return (*match.handler)(std::move(exchange), match.parameters);
+  auto call = std::make_shared<Call>(context_, std::move(exchange), *unmatched_);
+  if (match.allowed.empty()) return call->fail(no_such_route(call->head()));
+  call->respond(wrong_method(call->head(), match.allowed));
+}
+
+}  // namespace serin::worker::api

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/lifecycle/sandbox.h"
+
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <seccomp.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <initializer_list>
+#include <iterator>
+#include <memory>
+#include <optional>
+
+#include "base/files.h"
+
+// Debian 12's headers know Landlock up to ABI 2; these are later ones, from the kernel's
+// documentation.
+#ifndef LANDLOCK_ACCESS_FS_REFER
+#define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+
+namespace serin::worker {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kIoctlDevice = 1ULL << 15;  // ABI 5
+constexpr std::uint64_t kBindTcp = 1ULL << 0;       // ABI 4
+constexpr std::uint64_t kConnectTcp = 1ULL << 1;
+constexpr int kRuleNetPort = 2;
+
+// The structures of ABI 4; older kernels take the shorter prefix.
+struct RulesetAttributes {
+  std::uint64_t handled_access_fs;
+  std::uint64_t handled_access_net;
+};
+struct PortRule {
+  std::uint64_t allowed_access;
+  std::uint64_t port;
+};
+
+constexpr std::uint64_t kRead = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+constexpr std::uint64_t kWrite =
+    kRead | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+    LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+    LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_REFER | LANDLOCK_ACCESS_FS_TRUNCATE;
+
+tl::unexpected<Error> kernel_error(std::string_view what) {
+  return fail(Code::kFailedPrecondition, "the sandbox cannot be entered: " + std::string(what) +
+                                             ": " + std::strerror(errno) +
+                                             "; a kernel of 5.13 or newer with Landlock and "
+                                             "seccomp is needed, or serve with --sandbox=off a "
+                                             "package that you trust");
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+std::uint64_t known_to(int abi, std::uint64_t access) {
+  if (abi < 2) access &= ~std::uint64_t{LANDLOCK_ACCESS_FS_REFER};
+  if (abi < 3) access &= ~std::uint64_t{LANDLOCK_ACCESS_FS_TRUNCATE};
+  return access;
+}
+
+Status allow_path(int ruleset, const fs::path& path, std::uint64_t access) {
+  const Descriptor opened(open(path.c_str(), O_PATH | O_CLOEXEC));
+  if (opened.get() < 0) return {};  // what is not there needs no rule
+  struct stat status{};
+  if (fstat(opened.get(), &status) != 0) return kernel_error(path.string());
+  constexpr std::uint64_t kForFiles =
+      LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE;
+  if (!S_ISDIR(status.st_mode)) access &= kForFiles;
+  landlock_path_beneath_attr rule{};
+  rule.allowed_access = access;
+  rule.parent_fd = opened.get();
+  if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0) {
+    return kernel_error("a rule for " + path.string());
+  }
+  return {};
+}
+
+Status allow_ports(int ruleset, const std::vector<std::uint16_t>& ports, std::uint64_t access) {
+  for (const std::uint16_t port : ports) {
+    PortRule rule{access, port};
+    if (syscall(SYS_landlock_add_rule, ruleset, kRuleNetPort, &rule, 0) != 0) {
+      return kernel_error("a rule for port " + std::to_string(port));
+    }
+  }
+  return {};
+}
+
+Status restrict_files_and_ports(const Sandbox& sandbox) {
+  const int abi = landlock_abi();
+  if (abi < 1) return kernel_error("Landlock");
+  RulesetAttributes attributes{};
+  attributes.handled_access_fs =
+      known_to(abi, kWrite | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
+                        LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+                        LANDLOCK_ACCESS_FS_MAKE_SYM);
+  if (abi >= 5) attributes.handled_access_fs |= kIoctlDevice;
+  if (abi >= 4) attributes.handled_access_net = kBindTcp | kConnectTcp;
+  const std::size_t size = abi >= 4 ? sizeof(attributes) : sizeof(std::uint64_t);
+  const Descriptor ruleset(
+      static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, size, 0)));
+  if (ruleset.get() < 0) return kernel_error("a Landlock ruleset");
+  for (const fs::path& path : sandbox.read) SERIN_TRY(allow_path(ruleset.get(), path, kRead));
+  for (const fs::path& path : sandbox.write) {
+    std::error_code ignored;
+    fs::create_directories(path, ignored);
+    SERIN_TRY(allow_path(ruleset.get(), path, known_to(abi, kWrite)));
+  }
+  if (abi >= 4) {
+    SERIN_TRY(allow_ports(ruleset.get(), sandbox.bind, kBindTcp));
+    SERIN_TRY(allow_ports(ruleset.get(), sandbox.connect, kConnectTcp));
+  }
+  if (syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) return kernel_error("Landlock");
+  return {};
+}
+
+// System calls with no place in a worker. They answer EPERM: a library that tries one goes on
+// without.
+constexpr std::array kRefused = {SCMP_SYS(execve),
+                                 SCMP_SYS(execveat),
+                                 SCMP_SYS(ptrace),
+                                 SCMP_SYS(process_vm_readv),
+                                 SCMP_SYS(process_vm_writev),
+                                 SCMP_SYS(pidfd_getfd),
+                                 SCMP_SYS(mount),
+                                 SCMP_SYS(umount2),
+                                 SCMP_SYS(pivot_root),
+                                 SCMP_SYS(chroot),
+                                 SCMP_SYS(setns),
+                                 SCMP_SYS(unshare),
+                                 SCMP_SYS(open_by_handle_at),
+                                 SCMP_SYS(name_to_handle_at),
+                                 SCMP_SYS(bpf),
+                                 SCMP_SYS(perf_event_open),
+                                 SCMP_SYS(userfaultfd),
+                                 SCMP_SYS(io_uring_setup),
+                                 SCMP_SYS(io_uring_enter),
+                                 SCMP_SYS(io_uring_register),
+                                 SCMP_SYS(init_module),
+                                 SCMP_SYS(finit_module),
+                                 SCMP_SYS(delete_module),
+                                 SCMP_SYS(kexec_load),
+                                 SCMP_SYS(kexec_file_load),
+                                 SCMP_SYS(reboot),
+                                 SCMP_SYS(swapon),
+                                 SCMP_SYS(swapoff),
+                                 SCMP_SYS(add_key),
+                                 SCMP_SYS(request_key),
+                                 SCMP_SYS(keyctl),
+                                 SCMP_SYS(acct),
+                                 SCMP_SYS(quotactl),
+                                 SCMP_SYS(settimeofday),
+                                 SCMP_SYS(clock_settime),
+                                 SCMP_SYS(clock_adjtime),
+                                 SCMP_SYS(adjtimex),
+                                 SCMP_SYS(sethostname),
+                                 SCMP_SYS(setdomainname),
+                                 SCMP_SYS(iopl),
+                                 SCMP_SYS(ioperm),
+                                 SCMP_SYS(personality),
+                                 SCMP_SYS(lookup_dcookie),
+                                 SCMP_SYS(vhangup),
+                                 SCMP_SYS(setuid),
+                                 SCMP_SYS(setgid),
+                                 SCMP_SYS(setresuid),
+                                 SCMP_SYS(setresgid),
+                                 SCMP_SYS(mknod),
+                                 SCMP_SYS(mknodat),
+                                 SCMP_SYS(fanotify_init),
+                                 SCMP_SYS(move_mount),
+                                 SCMP_SYS(fsopen),
+                                 SCMP_SYS(open_tree)};
+
+Status restrict_system_calls(bool may_connect) {
+  const std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter(seccomp_init(SCMP_ACT_ALLOW),
+                                                                seccomp_release);
+  if (filter == nullptr) return kernel_error("seccomp");
+  auto refuse = [&](int call, std::initializer_list<scmp_arg_cmp> when) {
+    return seccomp_rule_add_array(filter.get(), SCMP_ACT_ERRNO(EPERM), call,
+                                  static_cast<unsigned>(when.size()), std::data(when)) == 0;
+  };
+  for (const int call : kRefused) {
+    if (!refuse(call, {})) return kernel_error("a seccomp rule");
+  }
+  // Streams over IP and Unix sockets are all a worker speaks: no raw packets, no netlink, and
+  // without somebody to connect to no datagrams.
+  const scmp_datum_t kinds = ~static_cast<unsigned>(SOCK_NONBLOCK | SOCK_CLOEXEC);
+  const scmp_arg_cmp other_family{0, SCMP_CMP_GT, AF_INET6, 0};
+  const scmp_arg_cmp over_ip{0, SCMP_CMP_GE, AF_INET, 0};
+  const scmp_arg_cmp raw{1, SCMP_CMP_MASKED_EQ, kinds, SOCK_RAW};
+  const scmp_arg_cmp datagram{1, SCMP_CMP_MASKED_EQ, kinds, SOCK_DGRAM};
+  bool ruled = refuse(SCMP_SYS(socket), {other_family}) && refuse(SCMP_SYS(socket), {over_ip, raw});
+  if (!may_connect) {
+    ruled = ruled && refuse(SCMP_SYS(connect), {}) && refuse(SCMP_SYS(socket), {over_ip, datagram});
+  }
+  if (!ruled || seccomp_load(filter.get()) != 0) return kernel_error("seccomp");
+  return {};
+}
+
+std::optional<std::uint16_t> port_of(std::string_view url) {
+  const auto scheme = url.find("://");
+  if (scheme == std::string_view::npos) return std::nullopt;
+  const bool secure = url.substr(0, scheme) == "https";
+  std::string_view host = url.substr(scheme + 3);
+  host = host.substr(0, host.find('/'));
+  const auto colon = host.rfind(':');
+  std::uint16_t port = secure ? 443 : 80;
+  if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) {
+    std::from_chars(host.data() + colon + 1, host.data() + host.size(), port);
+  }
+  return port;
+}
+
+}  // namespace
+
+int landlock_abi() {
+  return static_cast<int>(
+      syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION));
+}
+
+Sandbox sandbox_for(const WorkerOptions& options) {
+  Sandbox sandbox;
+  sandbox.read = {options.package,
+                  "/usr",
+                  "/lib",
+                  "/lib64",
+                  "/etc/ssl",
+                  "/etc/ld.so.cache",
+                  "/etc/nsswitch.conf",
+                  "/etc/resolv.conf",
+                  "/etc/hosts",
+                  "/etc/localtime",
+                  "/etc/machine-id",
+                  "/proc",
+                  "/sys/devices",
+                  "/sys/fs/cgroup",
+                  "/dev/urandom",
+                  "/dev/random",
+                  fs::read_symlink("/proc/self/exe").parent_path(),
+                  cache_directory()};
+  sandbox.write = {"/dev/null", "/dev/shm", options.engine.cache, options.state};
+  for (const char* device : {"/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm"}) {
+    if (options.engine.device.kind == engine::Device::Kind::kCuda)
+      sandbox.write.emplace_back(device);
+  }
+  if (options.server.tls) {
+    sandbox.read.emplace_back(options.server.tls->certificate);
+    sandbox.read.emplace_back(options.server.tls->key);
+  }
+  if (!options.server.unix_socket.empty()) {
+    sandbox.write.push_back(fs::absolute(options.server.unix_socket).parent_path());
+  }
+  if (options.server.port) sandbox.bind.push_back(*options.server.port);
+  if (const auto port = port_of(options.otlp_endpoint)) sandbox.connect.push_back(*port);
+  return sandbox;
+}
+
+Status enter_sandbox(const Sandbox& sandbox) {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return kernel_error("no new privileges");
+  SERIN_TRY(restrict_files_and_ports(sandbox));
+  return restrict_system_calls(!sandbox.connect.empty());
+}
+
+}  // namespace serin::worker

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that `serin serve` can be told, with its defaults.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/request.h"
+#include "net/http/server.h"
+
+namespace serin::worker {
+
+struct WorkerOptions {
+  std::filesystem::path package;
+  std::string service;  // empty: the package's name
+  std::string version = "v1";
+
+  net::ServerOptions server;
+  engine::EngineOptions engine;
+  engine::RequestLimits requests;
+  std::size_t choices = 16;  // n, and batched prompts, of one call
+
+  std::vector<std::string> key_hashes;  // SHA-256 in hex of each accepted bearer key; empty: open
+  std::filesystem::path trust;  // a public key or authority that must have signed the package
+  bool sandbox = true;
+
+  std::chrono::milliseconds ready_within{60'000};  // a generation must have advanced within this
+  std::chrono::milliseconds drain_within{30'000};
+  std::chrono::milliseconds default_timeout{0};  // of a request without a deadline; 0: none
+  std::filesystem::path state;                   // durable jobs; empty: in the cache folder
+
+  std::string otlp_endpoint;  // empty: no traces are sent
+};
+
+}  // namespace serin::worker

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/worker.h"
+
+#include <atomic>
+#include <variant>
+
+#include "base/log.h"
+#include "net/http/client.h"
+#include "telemetry/otlp.h"
+#include "worker/api/error_body.h"
+#include "worker/api/routes.h"
+#include "worker/lifecycle/sandbox.h"
+
+namespace serin::worker {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Where a start stands, for the start-up probe and for people who wait.
+enum class Phase { kLoading, kServing };
+
+Result<std::shared_ptr<const model::ChatTemplate>> load_chat_template(
+    const model::Package& package) {
+  const auto* loop = std::get_if<model::AutoregressiveLoop>(&package.manifest.loop);
+  const model::Input* prompt = loop ? package.manifest.find_input(loop->prompt) : nullptr;
+  const auto* text = prompt ? std::get_if<model::TextInput>(&prompt->kind) : nullptr;
+  if (text == nullptr || text->chat_template.empty()) return nullptr;
+  return model::ChatTemplate::load(package.file(text->chat_template));
+}
+
+net::Response while_loading(const std::string& path) {
+  if (path == "/health/live") {
+    return {200, {{"content-type", "application/json"}}, R"({"status":"live"})"};
+  }
+  Error error{Code::kUnavailable, "the model is still loading", "model_loading"};
+  error.retry_after = milliseconds(1000);
+  return api::error_response(error);
+}
+
+class WorkerImpl final : public Worker {
+ public:
+  WorkerImpl(WorkerOptions options, model::Package package)
+      : options_(std::move(options)),
+        package_(std::move(package)),
+        metrics_(service(), options_.version, package_.digest),
+        pool_(std::max(1u, options_.server.threads)) {}
+
+  ~WorkerImpl() override {
+    // Sinks post to connections, so the engine goes first; then nobody calls the server any more.
+    engine_.reset();
+    server_.reset();
+  }
+
+  Status listen() {
+    SERIN_TRY(start_tracing());
+    SERIN_TRY_ASSIGN(server_, net::Server::create(
+                                  options_.server, [this](std::shared_ptr<net::Exchange> exchange) {
+                                    if (phase_.load(std::memory_order_acquire) == Phase::kServing) {
+                                      return routes_->handle(std::move(exchange));
+                                    }
+                                    exchange->respond(while_loading(exchange->head().path));
+                                  }));
+    return {};
+  }
+
+  Status load() override {
+    const Instant began = clock_.now();
+    SERIN_TRY_ASSIGN(auto parser, engine::RequestParser::create(package_, options_.requests));
+    parser_ = std::make_unique<engine::RequestParser>(std::move(parser));
+    SERIN_TRY_ASSIGN(auto chat_template, load_chat_template(package_));
+    SERIN_TRY_ASSIGN(engine_, engine::Engine::create(package_, options_.engine, clock_, &metrics_));
+    context_ = std::make_unique<api::Context>(api::Context{options_, package_, *parser_, *engine_,
+                                                           metrics_, *tracer_, clock_, pool_,
+                                                           std::move(chat_template), draining_});
+    routes_ = std::make_unique<api::Routes>(*context_);
+    measure_state();
+    phase_.store(Phase::kServing, std::memory_order_release);
+    const auto took = std::chrono::duration_cast<milliseconds>(clock_.now() - began);
+    log::info("ready", {{"service", service()},
+                        {"package", package_.digest},
+                        {"profile", engine_->profile()},
+                        {"load_ms", took.count()}});
+    return {};
+  }
+
+  bool drain() override {
+    draining_ = true;
+    const Instant until = clock_.now() + options_.drain_within;
+    bool whole = engine_ == nullptr || engine_->drain(options_.drain_within);
+    const auto left = std::chrono::duration_cast<milliseconds>(until - clock_.now());
+    whole = server_->drain(std::max(left, milliseconds(1000))) && whole;
+    log::info("drained", {{"whole", whole}});
+    return whole;
+  }
+
+  std::uint16_t port() const override { return server_->port(); }
+
+ private:
+  std::string service() const {
+    return options_.service.empty() ? package_.manifest.name : options_.service;
+  }
+
+  // Gauges that are read when somebody looks.
+  void measure_state() {
+    telemetry::Registry& registry = metrics_.registry();
+    engine::Engine* engine = engine_.get();
+    net::Server* server = server_.get();
+    registry.gauge_read_by("serin_requests_waiting", "Requests admitted and not yet begun.", {},
+                           [engine] { return static_cast<double>(engine->state().waiting); });
+    registry.gauge_read_by("serin_requests_running", "Requests that the model is working on.", {},
+                           [engine] { return static_cast<double>(engine->state().running); });
+    registry.gauge_read_by(
+        "serin_device_memory_bytes", "Memory of the device that the model holds.", {},
+        [engine] { return static_cast<double>(engine->state().device_memory_bytes); });
+    registry.gauge_read_by("serin_connections_open", "Connections of clients.", {}, [server] {
+      return static_cast<double>(server->counters().connections_open);
+    });
+  }
+
+  Status start_tracing() {
+    if (!options_.otlp_endpoint.empty()) {
+      SERIN_TRY_ASSIGN(client_, net::Client::create());
+      auto post = [client = client_.get()](const std::string& url,
+                                           const std::string& body) -> Status {
+        net::ClientRequest request;
+        request.url = url;
+        request.method = "POST";
+        request.headers.add("content-type", "application/json");
+        request.body = body;
+        request.timeout = milliseconds(10'000);
+        SERIN_TRY_ASSIGN(const auto response, client->fetch(std::move(request)));
+        if (response.status < 300) return {};
+        return fail(Code::kUnavailable,
+                    "the collector answered " + std::to_string(response.status));
+      };
+      telemetry::OtlpOptions otlp;
+      otlp.endpoint = options_.otlp_endpoint;
+      otlp.resource = {{"service.name", service()}, {"service.version", options_.version}};
+      exporter_ = std::make_unique<telemetry::OtlpExporter>(std::move(otlp), std::move(post));
+    }
+    tracer_ = std::make_unique<telemetry::Tracer>(exporter_.get(), clock_);
+    return {};
+  }
+
+  const WorkerOptions options_;
+  const model::Package package_;
+  const Clock& clock_ = Clock::real();
+  std::atomic<bool> draining_{false};
+  std::atomic<Phase> phase_{Phase::kLoading};
+  std::unique_ptr<net::Client> client_;
+  std::unique_ptr<telemetry::OtlpExporter> exporter_;
+  std::unique_ptr<telemetry::Tracer> tracer_;
+  Metrics metrics_;
+  Pool pool_;
+  std::unique_ptr<engine::RequestParser> parser_;
+  std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<api::Context> context_;
+  std::unique_ptr<api::Routes> routes_;
+  std::unique_ptr<net::Server> server_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
+  SERIN_TRY_ASSIGN(auto package, model::open_package(options.package, model::Verify::kDigests));
+  if (options.sandbox) SERIN_TRY(enter_sandbox(sandbox_for(options)));
+  auto worker = std::make_unique<WorkerImpl>(std::move(options), std::move(package));
+  SERIN_TRY(worker->listen());
+  return worker;
+}
+
+}  // namespace serin::worker

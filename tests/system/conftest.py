@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real workers for the tests: each is one process on a free port of the loopback, stopped by its own pid."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SERIN = pathlib.Path(os.environ.get("SERIN", ROOT / "build/release/serin"))
+READY_WITHIN = 120
+
+
+class Worker:
+    """A running `serin serve`; `url` is where it listens."""
+
+    def __init__(self, package, *options):
+        self.process = subprocess.Popen(
+            [SERIN, "serve", str(package), "--port", "0", "--log-format", "json", *options],
+            stderr=subprocess.PIPE, text=True)
+        self.log = []
+        self.port = self._port()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def _port(self):
+        for line in self.process.stderr:
+            self.log.append(line)
+            found = re.search(r'"port":\s*(\d+)', line)
+            if found:
+                return int(found.group(1))
+        raise RuntimeError("the worker ended: " + "".join(self.log))
+
+    def wait_ready(self):
+        deadline = time.monotonic() + READY_WITHIN
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                with urllib.request.urlopen(self.url + "/health/ready", timeout=5):
+                    return self
+            if self.process.poll() is not None:
+                raise RuntimeError("the worker ended: " + "".join(self.log) + self.process.stderr.read())
+            time.sleep(0.05)
+        raise RuntimeError("not ready in time: " + "".join(self.log))
+
+    def post(self, path, body, headers=None, timeout=60):
+        """Status, headers and bytes of one request; any status is an answer."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data,
+                                         headers={"Content-Type": "application/json", **(headers or {})})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+
+    def get(self, path):
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+                return answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.headers, error.read()
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def metric(self, name):
+        """The sum of a series over its labels."""
+        text = self.get("/metrics")[2].decode()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+                   if re.match(rf"{name}(\{{| )", line))
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=60)
+        self.log.append(self.process.stderr.read())
+        return code
+
+
+def _example(name):
+    worker = Worker(ROOT / "examples" / name / "package")
+    try:
+        yield worker.wait_ready()
+    finally:
+        assert worker.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def glyphs():
+    yield from _example("glyphs")
+
+
+@pytest.fixture(scope="session")
+def prose():
+    yield from _example("prose")
+
+
+@pytest.fixture(scope="session")
+def spoken_digits():
+    yield from _example("spoken-digits")
+
+
+@pytest.fixture(scope="session")
+def blurbs():
+    yield from _example("blurbs")
+
+
+@pytest.fixture(scope="session")
+def motion():
+    yield from _example("motion")
+
+
+@pytest.fixture
+def start():
+    """Starts further workers: start(package, *options); all are stopped at the end."""
+    started = []
+
+    def make(package, *options):
+        started.append(Worker(package, *options))
+        return started[-1]
+
+    yield make
+    for worker in started:
+        worker.stop()
