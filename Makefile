@@ -40,6 +40,7 @@ test: build ## Build and run every test
 .PHONY: soak
 soak: build ## Ten minutes of clients that connect, disconnect, stall and send garbage
 	@$(SERIN_CACHE)/venvs/test/bin/python tests/system/soak.py --seconds 600
+	@cd build/release && SERIN_CYCLES=1000 ./backends_contract_test --gtest_filter='*KeepsItsMemoryFlat*' --gtest_brief=1
 
 .PHONY: bench
 bench: setup ## Measure beside peers
