@@ -2,6 +2,14 @@
 #include "backends/tensorflow/saved_model.h"
 
 #include <algorithm>
+#include <stdexcept>
+
+// A field of another wire type than the schema's is a mistake of the file, not of ours: it must be
+// refused in every build.
+#define protozero_assert(condition)                                           \
+  do {                                                                        \
+    if (!(condition)) throw std::invalid_argument("a field of a wrong type"); \
+  } while (false)
 #include <protozero/pbf_reader.hpp>
 
 #include "backends/call_check.h"

@@ -107,6 +107,7 @@ TEST(AllowedTensorflowOperations, AreArithmetic) {
 TEST(SavedModels, ThatAreBrokenSaySo) {
   EXPECT_EQ(read_saved_model(kFiles / "cut").error().code, Code::kInvalidArgument);
   EXPECT_FALSE(parse_saved_model("").has_value());
+  EXPECT_FALSE(parse_saved_model("\x10\x05").has_value());  // meta_graphs as a number
   EXPECT_FALSE(parse_saved_model("\xff\xff\xff").has_value());
   EXPECT_NE(read_saved_model(kFiles / "nothing").error().message.find("serin package import"),
             std::string::npos);
