@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The C ABI of libserin_text.a: Hugging Face's tokenizers and chat templates, written in Rust. Only model/ includes it.
+// The C ABI of libserin_text.a: Hugging Face's tokenizers and chat templates, written in Rust. Only
+// model/ includes it.
 //
-// Strings are UTF-8 with a length, without a terminating zero. A SerinTextView is borrowed for the call. A
-// SerinTextBuffer that a function writes belongs to the caller, who gives it back with serin_text_free, also when it is
-// empty. Functions that return bool write what they made on true and a message for a person on false; those that return
-// a pointer write the message when the pointer is null (and an empty buffer otherwise). No panic leaves the library.
-// Handles are made by load or new and ended by free; free takes null.
+// Strings are UTF-8 with a length, without a terminating zero. A SerinTextView is borrowed for the
+// call. A SerinTextBuffer that a function writes belongs to the caller, who gives it back with
+// serin_text_free, also when it is empty. Functions that return bool write what they made on true
+// and a message for a person on false; those that return a pointer write the message when the
+// pointer is null (and an empty buffer otherwise). No panic leaves the library. Handles are made by
+// load or new and ended by free; free takes null.
 #pragma once
 
 #include <stdbool.h>
@@ -36,8 +38,8 @@ void serin_tokenizer_free(SerinTokenizer* tokenizer);
 // One more than the largest id.
 int64_t serin_tokenizer_vocabulary(const SerinTokenizer* tokenizer);
 // `out`: uint32_t ids in the machine's byte order.
-bool serin_tokenizer_encode(const SerinTokenizer* tokenizer, SerinTextView text, bool special_tokens,
-                            SerinTextBuffer* out);
+bool serin_tokenizer_encode(const SerinTokenizer* tokenizer, SerinTextView text,
+                            bool special_tokens, SerinTextBuffer* out);
 // Ids that no token has are left out.
 bool serin_tokenizer_decode(const SerinTokenizer* tokenizer, const uint32_t* ids, size_t count,
                             bool skip_special, SerinTextBuffer* out);
@@ -56,9 +58,10 @@ void serin_stream_free(SerinStream* stream);
 typedef struct SerinTemplate SerinTemplate;
 SerinTemplate* serin_template_load(SerinTextView source, SerinTextBuffer* error);
 void serin_template_free(SerinTemplate* chat_template);
-// `context`: a JSON object with the template's variables. `now` in it, seconds since 1970, is what strftime_now shows.
-bool serin_template_render(const SerinTemplate* chat_template, SerinTextView context, size_t output_limit,
-                           SerinTextBuffer* out);
+// `context`: a JSON object with the template's variables. `now` in it, seconds since 1970, is what
+// strftime_now shows.
+bool serin_template_render(const SerinTemplate* chat_template, SerinTextView context,
+                           size_t output_limit, SerinTextBuffer* out);
 
 #ifdef __cplusplus
 }

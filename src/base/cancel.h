@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One flag a request: set by a client that went away, a deadline that passed or a drain; read between steps.
+// One flag a request: set by a client that went away, a deadline that passed or a drain; read
+// between steps.
 #pragma once
 
 #include <atomic>

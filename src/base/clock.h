@@ -14,7 +14,7 @@ using Duration = std::chrono::steady_clock::duration;
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual Instant now() const = 0;                              // monotonic
+  virtual Instant now() const = 0;                                 // monotonic
   virtual std::chrono::system_clock::time_point wall() const = 0;  // for people and for expiry
 
   static const Clock& real();

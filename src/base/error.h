@@ -71,9 +71,9 @@ inline tl::unexpected<Error> invalid(std::string message, std::string param = {}
 }  // namespace serin
 
 // Leaves the function with the error, or goes on. Not inside a coroutine: use co_return there.
-#define SERIN_TRY(expression)                                              \
-  do {                                                                     \
-    if (auto serin_try_ = (expression); !serin_try_) [[unlikely]]          \
+#define SERIN_TRY(expression)                                                 \
+  do {                                                                        \
+    if (auto serin_try_ = (expression); !serin_try_) [[unlikely]]             \
       return ::tl::unexpected<::serin::Error>(std::move(serin_try_).error()); \
   } while (false)
 

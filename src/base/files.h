@@ -35,7 +35,8 @@ class TemporaryDirectory {
   std::filesystem::path path_;
 };
 
-// Where things that can be made again are kept: $SERIN_CACHE, else $XDG_CACHE_HOME/serin, else ~/.cache/serin.
+// Where things that can be made again are kept: $SERIN_CACHE, else $XDG_CACHE_HOME/serin, else
+// ~/.cache/serin.
 std::filesystem::path cache_directory();
 
 }  // namespace serin

@@ -17,7 +17,8 @@ struct JsonLimits {
   std::size_t depth = 64;
 };
 
-// Strict RFC 8259, UTF-8 checked, duplicate keys refused, no trailing bytes. kInvalidArgument with line and column.
+// Strict RFC 8259, UTF-8 checked, duplicate keys refused, no trailing bytes. kInvalidArgument with
+// line and column.
 Result<json::value> parse_json(std::string_view text, const JsonLimits& limits = {});
 
 // RFC 8785 (JSON Canonicalization Scheme): keys sorted by UTF-16 code units, shortest numbers, no

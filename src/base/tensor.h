@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A dense tensor in host memory: what inputs become, what backends take and give, and what media are made of.
+// A dense tensor in host memory: what inputs become, what backends take and give, and what media
+// are made of.
 #pragma once
 
 #include <algorithm>
@@ -30,8 +31,8 @@ enum class DType : std::uint8_t {
   kFloat64,
 };
 
-std::size_t size_of(DType dtype);           // bytes an element
-std::string_view name_of(DType dtype);      // "float32", as in model.yaml
+std::size_t size_of(DType dtype);       // bytes an element
+std::string_view name_of(DType dtype);  // "float32", as in model.yaml
 std::optional<DType> dtype_named(std::string_view name);
 
 // IEEE half precision and bfloat16, exactly.
@@ -40,20 +41,45 @@ float float_of_bfloat16(std::uint16_t bits);
 
 using Shape = std::vector<std::int64_t>;
 
-// Product of the dimensions. kInvalidArgument when one is negative or the product, times 8 bytes, does not fit 63 bits.
+// Product of the dimensions. kInvalidArgument when one is negative or the product, times 8 bytes,
+// does not fit 63 bits.
 Result<std::int64_t> element_count(const Shape& shape);
 std::string to_string(const Shape& shape);  // "[8, 1, 32, 32]"
 
 template <class T>
 struct DTypeOf;
-template <> struct DTypeOf<bool> { static constexpr DType value = DType::kBool; };
-template <> struct DTypeOf<std::uint8_t> { static constexpr DType value = DType::kUInt8; };
-template <> struct DTypeOf<std::int8_t> { static constexpr DType value = DType::kInt8; };
-template <> struct DTypeOf<std::int16_t> { static constexpr DType value = DType::kInt16; };
-template <> struct DTypeOf<std::int32_t> { static constexpr DType value = DType::kInt32; };
-template <> struct DTypeOf<std::int64_t> { static constexpr DType value = DType::kInt64; };
-template <> struct DTypeOf<float> { static constexpr DType value = DType::kFloat32; };
-template <> struct DTypeOf<double> { static constexpr DType value = DType::kFloat64; };
+template <>
+struct DTypeOf<bool> {
+  static constexpr DType value = DType::kBool;
+};
+template <>
+struct DTypeOf<std::uint8_t> {
+  static constexpr DType value = DType::kUInt8;
+};
+template <>
+struct DTypeOf<std::int8_t> {
+  static constexpr DType value = DType::kInt8;
+};
+template <>
+struct DTypeOf<std::int16_t> {
+  static constexpr DType value = DType::kInt16;
+};
+template <>
+struct DTypeOf<std::int32_t> {
+  static constexpr DType value = DType::kInt32;
+};
+template <>
+struct DTypeOf<std::int64_t> {
+  static constexpr DType value = DType::kInt64;
+};
+template <>
+struct DTypeOf<float> {
+  static constexpr DType value = DType::kFloat32;
+};
+template <>
+struct DTypeOf<double> {
+  static constexpr DType value = DType::kFloat64;
+};
 
 // Row-major and contiguous. Copies share the bytes, which live as long as the last of them: whoever
 // writes through mutable_values() owns the only copy. Not synchronised.
@@ -111,8 +137,9 @@ Tensor Tensor::of(Shape shape, std::span<const T> values) {
   return made;
 }
 
-// NumPy's .npy format, version 1.0 (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html),
-// C order. bfloat16, which NumPy lacks, is refused.
+// NumPy's .npy format, version 1.0
+// (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html), C order. bfloat16,
+// which NumPy lacks, is refused.
 Result<Tensor> parse_npy(std::string_view bytes);
 Result<std::string> to_npy(const Tensor& tensor);
 

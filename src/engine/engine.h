@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The engine: takes requests in, runs them together on one device, and gives results back as they come.
+// The engine: takes requests in, runs them together on one device, and gives results back as they
+// come.
 //
-// Threads: submit() from any; one device thread owns the model and everything in flight; a Sink is called on the device
-// thread and must not block (an API posts to its connection). A request ends with exactly one Finished or Failed.
-// A generation is a function of (package, profile, request, seed): nothing in it depends on what runs beside it.
+// Threads: submit() from any; one device thread owns the model and everything in flight; a Sink is
+// called on the device thread and must not block (an API posts to its connection). A request ends
+// with exactly one Finished or Failed. A generation is a function of (package, profile, request,
+// seed): nothing in it depends on what runs beside it.
 #pragma once
 
 #include <chrono>
@@ -27,9 +29,9 @@ namespace serin::engine {
 
 // How text is drawn. The defaults are OpenAI's.
 struct Sampling {
-  double temperature = 1;    // 0: the most likely token
+  double temperature = 1;  // 0: the most likely token
   double top_p = 1;
-  std::int64_t top_k = 0;    // 0: all
+  std::int64_t top_k = 0;  // 0: all
   double min_p = 0;
   double presence_penalty = 0;
   double frequency_penalty = 0;
@@ -37,36 +39,37 @@ struct Sampling {
   std::map<std::int64_t, double> logit_bias;
   std::vector<std::string> stop;
   std::int64_t max_tokens = 16;
-  int logprobs = -1;          // -1: none; else how many alternatives a token, 0 to 20
+  int logprobs = -1;  // -1: none; else how many alternatives a token, 0 to 20
   bool ignore_end = false;
 };
 
 // One generation, checked and complete: made by RequestParser (request.h), never by hand.
 struct Request {
   std::uint64_t seed = 0;
-  std::map<std::string, Tensor> inputs;       // one item each, without the batch dimension; noise and labels are drawn
-  std::vector<std::int64_t> prompt;           // token ids, for an autoregressive loop
-  std::vector<std::int64_t> continued;        // ids of the answer so far, when a broken stream goes on
+  std::map<std::string, Tensor>
+      inputs;  // one item each, without the batch dimension; noise and labels are drawn
+  std::vector<std::int64_t> prompt;     // token ids, for an autoregressive loop
+  std::vector<std::int64_t> continued;  // ids of the answer so far, when a broken stream goes on
   Sampling sampling;
-  std::int64_t steps = 0;                     // diffusion
-  double guidance = 1;                        // diffusion
-  bool previews = false;                      // diffusion: Progress carries the state so far
+  std::int64_t steps = 0;  // diffusion
+  double guidance = 1;     // diffusion
+  bool previews = false;   // diffusion: Progress carries the state so far
 
-  std::optional<Instant> deadline;            // not run once it has passed
+  std::optional<Instant> deadline;  // not run once it has passed
   CancelToken cancel;
 };
 
 struct Token {
   std::int64_t id = 0;
-  std::string text;              // what this token adds; may be empty while a character is incomplete
-  std::int64_t index = 0;        // place in the answer
-  double logprob = 0;            // natural log, when asked
+  std::string text;        // what this token adds; may be empty while a character is incomplete
+  std::int64_t index = 0;  // place in the answer
+  double logprob = 0;      // natural log, when asked
   std::vector<std::pair<std::int64_t, double>> top;  // alternatives, when asked
 };
 
 enum class FinishReason { kStop, kLength };
 
-struct Started {};   // left the queue
+struct Started {};  // left the queue
 struct Progress {
   std::int64_t step = 0, steps = 0;
   std::optional<Tensor> preview;
@@ -76,7 +79,7 @@ struct Finished {
   FinishReason reason = FinishReason::kStop;
   std::int64_t prompt_tokens = 0;
   std::int64_t completion_tokens = 0;
-  std::string text;                       // the whole answer of a text loop, stop strings cut
+  std::string text;  // the whole answer of a text loop, stop strings cut
 };
 struct Failed {
   Error error;
@@ -87,19 +90,21 @@ using Sink = std::function<void(Event)>;
 struct EngineOptions {
   Device device;
   int threads = 1;
-  std::size_t queue_requests = 256;             // waiting at most; a further one is refused
-  double queue_cost = 1e9;                      // estimated units (calls of the model × rows) waiting at most
+  std::size_t queue_requests = 256;  // waiting at most; a further one is refused
+  double queue_cost = 1e9;           // estimated units (calls of the model × rows) waiting at most
   std::uint64_t memory_limit_bytes = 0;
   std::filesystem::path cache;
-  std::chrono::milliseconds idle_probe_interval{10'000};  // an idle engine runs its smallest golden request this often
+  std::chrono::milliseconds idle_probe_interval{
+      10'000};  // an idle engine runs its smallest golden request this often
 };
 
-// A snapshot for metrics and readiness. Histograms live in telemetry and are fed by the engine's Observer.
+// A snapshot for metrics and readiness. Histograms live in telemetry and are fed by the engine's
+// Observer.
 struct EngineState {
   std::size_t waiting = 0;
   std::size_t running = 0;
   double waiting_cost = 0;
-  Instant last_advance;            // when a call of the model last returned
+  Instant last_advance;  // when a call of the model last returned
   bool in_call = false;
   Instant call_started;
   std::uint64_t device_memory_bytes = 0;
@@ -117,12 +122,14 @@ class RequestParser;
 
 class Engine {
  public:
-  // Loads the model, runs the golden requests (kFailedPrecondition, with the output, the largest difference and where,
-  // when one does not give what it must) and starts the device thread. Slow: seconds. `package`, `clock` and `observer`
-  // must outlive the engine.
-  static Result<std::unique_ptr<Engine>> create(const model::Package& package, EngineOptions options,
-                                                const Clock& clock, Observer* observer);
-  // The same with a model that is already there; `parser` is that of the package. Both must outlive the engine.
+  // Loads the model, runs the golden requests (kFailedPrecondition, with the output, the largest
+  // difference and where, when one does not give what it must) and starts the device thread. Slow:
+  // seconds. `package`, `clock` and `observer` must outlive the engine.
+  static Result<std::unique_ptr<Engine>> create(const model::Package& package,
+                                                EngineOptions options, const Clock& clock,
+                                                Observer* observer);
+  // The same with a model that is already there; `parser` is that of the package. Both must outlive
+  // the engine.
   static Result<std::unique_ptr<Engine>> create_with(const model::Package& package,
                                                      const RequestParser& parser,
                                                      std::unique_ptr<Model> model,

@@ -85,7 +85,8 @@ Result<std::unique_ptr<engine::Model>> TorchModel::create(torch::jit::Module mod
   }
   SERIN_TRY(check_schema(method->function().getSchema(), options.call));
   try {
-    // Calls between methods are inlined only while the optimiser is on; running goes on without it (see settle()).
+    // Calls between methods are inlined only while the optimiser is on; running goes on without it
+    // (see settle()).
     const torch::jit::GraphOptimizerEnabledGuard inlining(true);
     torch::jit::Module made = frozen(module, options.call.method);
     auto made_method = made.get_method(options.call.method);

@@ -25,8 +25,7 @@ Status Sequence::replay() {
   for (const std::int64_t id : job_->request.continued) {
     if (reason_)
       return fail(Code::kInvalidArgument, "continued goes on after the end of the answer");
-    SERIN_TRY_ASSIGN(const std::string text, append(id));
-    text_ += text;
+    SERIN_TRY(append(id));  // its text was said before the answer broke
   }
   return {};
 }
