@@ -12,6 +12,7 @@
 #include "engine/reproducible.h"
 #include "model/archive.h"
 #include "model/attestation.h"
+#include "model/import.h"
 #include "model/package.h"
 #include "model/sign.h"
 
@@ -21,7 +22,9 @@ namespace {
 namespace fs = std::filesystem;
 
 struct PackageLine {
-  fs::path package, archive, folder, key, trust;
+  fs::path package, archive, folder, source, key, trust;
+  std::string class_name;
+  std::vector<std::string> inputs;
   std::vector<fs::path> certificates;
   std::string device = "cpu";
   int threads = 1;
@@ -140,6 +143,51 @@ Status unpack(const PackageLine& line) {
   return {};
 }
 
+// The exporter lies beside the program: python/ in a checkout, ../share/serin/python where it is
+// installed.
+Result<fs::path> exporter_folder() {
+  const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
+  for (const fs::path& folder : {here / "../../python", here / "../share/serin/python"}) {
+    if (fs::exists(folder / "serin_export")) return fs::canonical(folder);
+  }
+  return fail(Code::kFailedPrecondition, "python/serin_export is not beside the program");
+}
+
+Status import(const PackageLine& line) {
+  model::ImportOptions options;
+  options.source = line.source;
+  options.output = line.folder.empty() ? line.source.stem() : line.folder;
+  options.class_name = line.class_name;
+  for (const std::string& text : line.inputs) {
+    SERIN_TRY_ASSIGN(auto shape, model::parse_input_shape(text));
+    options.inputs.push_back(std::move(shape));
+  }
+  SERIN_TRY_ASSIGN(options.exporter, exporter_folder());
+  const auto inspect = [](model::EngineKind kind, const fs::path& model) -> Status {
+    SERIN_TRY_ASSIGN(const auto backend, engine::create_backend(kind));
+    SERIN_TRY_ASSIGN(const auto signatures, backend->inspect(model));
+    return signatures.empty() ? Status(invalid(model.string() + " has nothing that can be called"))
+                              : Status{};
+  };
+  SERIN_TRY_ASSIGN(const auto imported, model::import_model(options, inspect));
+  for (const std::string& warning : imported.warnings) std::cerr << "look at: " << warning << "\n";
+  if (imported.verified >= 0) {
+    std::cout << "the converted model gives what the original gives, to " << imported.verified
+              << "\n";
+  }
+  std::cout << imported.package.root.string() << " " << imported.package.digest << "\n";
+  return {};
+}
+
+void add_import(CLI::App& made, PackageLine& line) {
+  made.add_option("source", line.source, "A .pt, .pt2, .h5 or .keras file, or a SavedModel folder")
+      ->required();
+  made.add_option("-o,--output", line.folder, "The package's folder; its name names the package");
+  made.add_option("--class", line.class_name,
+                  "FILE:CLASS that a pickle is an instance of, or its state");
+  made.add_option("--input", line.inputs, "What the file does not say: NAME=float32[N,3,64,64]");
+}
+
 }  // namespace
 
 void add_package(CLI::App& app, Action& chosen) {
@@ -163,6 +211,8 @@ void add_package(CLI::App& app, Action& chosen) {
         ->capture_default_str();
   };
 
+  add_import(*command("import", "Make a package of a model as its framework saved it", import),
+             *line);
   takes_package(command("inspect", "Say what a package is", inspect));
   CLI::App* check = takes_package(
       command("verify", "Check every byte against model.yaml, and print the digest", verify));

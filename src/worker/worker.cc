@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/log.h"
+#include "model/sign.h"
 #include "net/http/client.h"
 #include "telemetry/otlp.h"
 #include "worker/api/error_body.h"
@@ -163,7 +164,14 @@ class WorkerImpl final : public Worker {
 
 Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
   SERIN_TRY_ASSIGN(auto package, model::open_package(options.package, model::Verify::kDigests));
-  if (options.sandbox) SERIN_TRY(enter_sandbox(sandbox_for(options)));
+  if (!options.trust.empty()) {
+    SERIN_TRY_ASSIGN(const auto trust, model::Trust::load(options.trust));
+    SERIN_TRY_ASSIGN(const auto signer, model::verify_signature(package, trust));
+    log::info("signature", {{"signer", signer}});
+  }
+  if (options.sandbox) {
+    SERIN_TRY(enter_sandbox(sandbox_for(options)));
+  }
   auto worker = std::make_unique<WorkerImpl>(std::move(options), std::move(package));
   SERIN_TRY(worker->listen());
   return worker;
