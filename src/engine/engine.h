@@ -79,7 +79,7 @@ struct Finished {
   FinishReason reason = FinishReason::kStop;
   std::int64_t prompt_tokens = 0;
   std::int64_t completion_tokens = 0;
-  std::string text;  // the whole answer of a text loop, stop strings cut
+  std::string text;  // a text loop's answer, stop strings cut; without what it continued
 };
 struct Failed {
   Error error;

@@ -122,7 +122,9 @@ TEST(TextLoop, GoesOnFromEveryTokenExactlyAsItWouldHave) {
       ASSERT_TRUE(text.loaded.parser->resume(
           request, {ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(cut)}));
       const Outcome rest = text.run(request);
-      EXPECT_EQ(rest.finished.text, whole.finished.text) << chunk << " " << cut;
+      std::string left;
+      for (std::size_t i = cut; i < ids.size(); ++i) left += whole.tokens[i].text;
+      EXPECT_EQ(rest.finished.text, left) << chunk << " " << cut;
       EXPECT_EQ(rest.finished.completion_tokens, whole.finished.completion_tokens);
       ASSERT_EQ(rest.tokens.size(), ids.size() - cut);
       for (std::size_t i = 0; i < rest.tokens.size(); ++i) {
