@@ -85,16 +85,18 @@ std::vector<Wanted> parse_accept(std::string_view field) {
     if (q != std::string_view::npos) {
       std::from_chars(range.data() + q + 2, range.data() + range.size(), one.weight);
     }
-    if (one.type.empty() || !(one.weight > 0)) continue;
-    const auto place = std::ranges::upper_bound(wanted, one.weight, std::greater{}, &Wanted::weight);
-    wanted.insert(place, std::move(one));
+    if (!one.type.empty()) wanted.push_back(std::move(one));
   }
   return wanted;
 }
 
-bool fits(std::string_view range, std::string_view type) {
-  if (range == "*/*" || range == type) return true;
-  return range.ends_with("/*") && type.starts_with(range.substr(0, range.size() - 1));
+// How exactly a range names a type: 0 not at all, 1 as anything, 2 by its kind, 3 itself.
+int precision(std::string_view range, std::string_view type) {
+  if (range == type) return 3;
+  if (range == "*/*") return 1;
+  const bool same_kind =
+      range.ends_with("/*") && type.starts_with(range.substr(0, range.size() - 1));
+  return same_kind ? 2 : 0;
 }
 
 }  // namespace
@@ -119,12 +121,24 @@ std::optional<std::string> acceptable(const model::Output& output, std::string_v
   std::vector<std::string_view> known = media_types(output);
   known.insert(known.end(), also.begin(), also.end());
   if (trimmed(accept).empty()) return std::string(known.front());
-  for (const Wanted& wanted : parse_accept(accept)) {
-    const auto found =
-        std::ranges::find_if(known, [&](std::string_view type) { return fits(wanted.type, type); });
-    if (found != known.end()) return std::string(*found);
+  const std::vector<Wanted> wanted = parse_accept(accept);
+  std::optional<std::string> best;
+  double best_weight = 0;
+  std::size_t best_place = 0;
+  for (const std::string_view type : known) {
+    // The most exact range decides, so that "image/*, image/png;q=0" leaves PNG out.
+    const auto range = std::ranges::max_element(
+        wanted, {}, [&](const Wanted& one) { return precision(one.type, type); });
+    if (range == wanted.end() || precision(range->type, type) == 0) continue;
+    const auto place = static_cast<std::size_t>(range - wanted.begin());
+    const bool better =
+        range->weight > best_weight || (best && range->weight == best_weight && place < best_place);
+    if (!better) continue;
+    best = type;
+    best_weight = range->weight;
+    best_place = place;
   }
-  return std::nullopt;
+  return best;
 }
 
 Result<std::string> encode_medium(const model::Output& output, const Tensor& tensor,
