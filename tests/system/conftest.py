@@ -8,7 +8,9 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -21,13 +23,16 @@ READY_WITHIN = 120
 class Worker:
     """A running `serin serve`; `url` is where it listens."""
 
-    def __init__(self, package, *options):
+    def __init__(self, package, *options, environment=None):
         self.process = subprocess.Popen(
             [SERIN, "serve", str(package), "--port", "0", "--log-format", "json", *options],
-            stderr=subprocess.PIPE, text=True)
+            stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
         self.log = []
         self.port = self._port()
         self.url = f"http://127.0.0.1:{self.port}"
+        # Somebody must read on, or a full pipe would hold the worker up.
+        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
+        self.reader.start()
 
     def _port(self):
         for line in self.process.stderr:
@@ -35,7 +40,7 @@ class Worker:
             found = re.search(r'"port":\s*(\d+)', line)
             if found:
                 return int(found.group(1))
-        raise RuntimeError("the worker ended: " + "".join(self.log))
+        raise RuntimeError(f"the worker ended with {self.process.wait(timeout=60)}: " + "".join(self.log))
 
     def wait_ready(self):
         deadline = time.monotonic() + READY_WITHIN
@@ -44,7 +49,7 @@ class Worker:
                 with urllib.request.urlopen(self.url + "/health/ready", timeout=5):
                     return self
             if self.process.poll() is not None:
-                raise RuntimeError("the worker ended: " + "".join(self.log) + self.process.stderr.read())
+                raise RuntimeError("the worker ended: " + "".join(self.log))
             time.sleep(0.05)
         raise RuntimeError("not ready in time: " + "".join(self.log))
 
@@ -59,9 +64,10 @@ class Worker:
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()
 
-    def get(self, path):
+    def get(self, path, headers=None):
         try:
-            with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+            request = urllib.request.Request(self.url + path, headers=headers or {})
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.headers, error.read()
@@ -75,11 +81,20 @@ class Worker:
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
                    if re.match(rf"{name}(\{{| )", line))
 
+    def until(self, name, value, seconds=2.0):
+        """Waits for a metric; False when it does not come to `value` in time."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.metric(name) == value:
+                return True
+            time.sleep(0.02)
+        return False
+
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=60)
-        self.log.append(self.process.stderr.read())
+        self.reader.join(timeout=10)
         return code
 
 
@@ -121,8 +136,8 @@ def start():
     """Starts further workers: start(package, *options); all are stopped at the end."""
     started = []
 
-    def make(package, *options):
-        started.append(Worker(package, *options))
+    def make(package, *options, **more):
+        started.append(Worker(package, *options, **more))
         return started[-1]
 
     yield make

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Open Inference Protocol by Triton's own clients, over REST and gRPC, and KServe's V1 by requests.
+
+spoken-digits holds TensorFlow in its process, whose protobuf must not meet ours: it answers gRPC all the same.
+"""
+import queue
+
+import numpy
+import pytest
+import requests
+import tritonclient.grpc as grpc
+import tritonclient.http as http
+from tritonclient.utils import InferenceServerException
+
+
+@pytest.fixture
+def rest(spoken_digits):
+    client = http.InferenceServerClient(f"127.0.0.1:{spoken_digits.port}")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def rpc(spoken_digits):
+    client = grpc.InferenceServerClient(f"127.0.0.1:{spoken_digits.port}")
+    yield client
+    client.close()
+
+
+def digits(library, *values, binary=None):
+    """Inputs `digit` and `voice`, one row a value."""
+    digit = library.InferInput("digit", [len(values)], "BYTES")
+    voice = library.InferInput("voice", [len(values)], "BYTES")
+    more = {} if binary is None else {"binary_data": binary}
+    digit.set_data_from_numpy(numpy.array(values, dtype=object), **more)
+    voice.set_data_from_numpy(numpy.array(["adam"] * len(values), dtype=object), **more)
+    return [digit, voice]
+
+
+@pytest.fixture(scope="module")
+def wanted(spoken_digits):
+    """What digit 3 by adam with seed 7 sounds like, by the plain API."""
+    import io
+    body = spoken_digits.post("/generate", {"seed": 7, "digit": "3", "voice": "adam"}, {"Accept": "application/x-npy"})[2]
+    return numpy.load(io.BytesIO(body))
+
+
+def test_rest_says_what_it_serves(rest):
+    assert rest.is_server_live() and rest.is_server_ready() and rest.is_model_ready("spoken-digits")
+    assert not rest.is_model_ready("other")
+    assert "binary_tensor_data" in rest.get_server_metadata()["extensions"]
+    model = rest.get_model_metadata("spoken-digits")
+    assert model["name"] == "spoken-digits" and model["platform"] == "serin_tensorflow"
+    assert {field["name"]: field["datatype"] for field in model["inputs"]} == {"digit": "BYTES", "voice": "BYTES"}
+    assert model["outputs"] == [{"name": "audio", "datatype": "FP32", "shape": [-1, 16000]}]
+
+
+@pytest.mark.parametrize("sent", [True, False])
+@pytest.mark.parametrize("given", [True, False])
+def test_rest_infers_in_binary_and_in_json(rest, wanted, sent, given):
+    outputs = [http.InferRequestedOutput("audio", binary_data=given)]
+    result = rest.infer("spoken-digits", digits(http, "3", binary=sent), outputs=outputs, request_id="r1", parameters={"seed": 7})
+    assert result.get_response()["id"] == "r1"
+    sound = result.as_numpy("audio")
+    assert sound.shape == (1, 16000) and sound.dtype == numpy.float32
+    numpy.testing.assert_array_equal(sound[0], wanted)
+
+
+def test_rows_of_a_batch_have_seeds_in_a_row(rest, spoken_digits):
+    both = rest.infer("spoken-digits", digits(http, "3", "5"), parameters={"seed": 7}).as_numpy("audio")
+    second = rest.infer("spoken-digits", digits(http, "5"), parameters={"seed": 8}).as_numpy("audio")
+    assert both.shape == (2, 16000)
+    numpy.testing.assert_array_equal(both[1], second[0])
+
+
+def test_grpc_says_what_it_serves(rpc):
+    assert rpc.is_server_live() and rpc.is_server_ready() and rpc.is_model_ready("spoken-digits")
+    assert rpc.get_server_metadata().name == "serin"
+    model = rpc.get_model_metadata("spoken-digits")
+    assert [(field.name, field.datatype) for field in model.inputs] == [("digit", "BYTES"), ("voice", "BYTES")]
+    assert [(field.name, field.datatype, list(field.shape)) for field in model.outputs] == [("audio", "FP32", [-1, 16000])]
+
+
+def test_grpc_infers_what_rest_infers(rpc, wanted):
+    result = rpc.infer("spoken-digits", digits(grpc, "3"), request_id="r2", parameters={"seed": 7})
+    assert result.get_response().id == "r2"
+    numpy.testing.assert_array_equal(result.as_numpy("audio")[0], wanted)
+
+
+def test_grpc_errors_have_their_codes(rpc):
+    with pytest.raises(InferenceServerException) as raised:
+        rpc.infer("other", digits(grpc, "3"))
+    assert raised.value.status() == "StatusCode.NOT_FOUND"
+    with pytest.raises(InferenceServerException) as raised:
+        rpc.infer("spoken-digits", digits(grpc, "eleven"))
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT" and "digit" in raised.value.message()
+    with pytest.raises(InferenceServerException) as raised:
+        rpc.infer("spoken-digits", digits(grpc, "3"), outputs=[grpc.InferRequestedOutput("picture")])
+    assert raised.value.status() == "StatusCode.INVALID_ARGUMENT" and "picture" in raised.value.message()
+
+
+def test_a_grpc_deadline_is_kept(prose):
+    with grpc.InferenceServerClient(f"127.0.0.1:{prose.port}") as client:
+        with pytest.raises(InferenceServerException) as raised:
+            client.infer("prose", prompt("The file"), client_timeout=0.05, parameters={"max_tokens": 400, "ignore_end": True})
+    assert raised.value.status() == "StatusCode.DEADLINE_EXCEEDED"
+    assert prose.until("serin_requests_running", 0), "what nobody waits for is not run on"
+
+
+def prompt(text):
+    tensor = grpc.InferInput("prompt", [1], "BYTES")
+    tensor.set_data_from_numpy(numpy.array([text], dtype=object))
+    return [tensor]
+
+
+def test_a_grpc_stream_brings_text_token_by_token_and_marks_the_last(prose):
+    answers = queue.Queue()
+    whole = prose.post("/generate", {"prompt": "The file", "seed": 7, "max_tokens": 12})[2].decode()
+    with grpc.InferenceServerClient(f"127.0.0.1:{prose.port}") as client:
+        client.start_stream(lambda result, error: answers.put((result, error)))
+        for number in ("1", "2"):
+            client.async_stream_infer("prose", prompt("The file"), request_id=number, parameters={"seed": 7, "max_tokens": 12})
+        texts = {"1": [], "2": []}
+        order = []
+        while len(order) < 2:
+            result, error = answers.get(timeout=30)
+            assert error is None
+            response = result.get_response()
+            text = result.as_numpy("text")[0].decode()
+            if response.parameters["triton_final_response"].bool_param:
+                order.append(response.id)
+                assert text == whole
+            else:
+                texts[response.id].append(text)
+        client.stop_stream()
+    assert order == ["1", "2"]
+    assert len(texts["1"]) == 12 and "".join(texts["1"]) == "".join(texts["2"]) == whole
+
+
+def test_a_bad_request_in_a_grpc_stream_leaves_the_stream_alive(prose):
+    answers = queue.Queue()
+    with grpc.InferenceServerClient(f"127.0.0.1:{prose.port}") as client:
+        client.start_stream(lambda result, error: answers.put((result, error)))
+        client.async_stream_infer("prose", prompt("x"), parameters={"temperature": -1.0})
+        client.async_stream_infer("prose", prompt("x"), request_id="good", parameters={"max_tokens": 1})
+        _, error = answers.get(timeout=30)
+        assert error is not None and "temperature" in error.message()
+        result, error = answers.get(timeout=30)
+        assert error is None and result.get_response().id == "good"
+        client.stop_stream()
+
+
+def test_v1_predicts_a_list_of_instances(spoken_digits, wanted):
+    answer = requests.post(spoken_digits.url + "/v1/models/spoken-digits:predict", timeout=30,
+                           json={"instances": [{"digit": "3", "voice": "adam", "seed": 7}, {"digit": "4", "seed": 1}]})
+    assert answer.status_code == 200, answer.text
+    first, second = answer.json()["predictions"]
+    assert first["audio"]["shape"] == [16000]
+    numpy.testing.assert_array_equal(numpy.array(first["audio"]["data"], numpy.float32), wanted)
+    assert second["audio"]["data"] != first["audio"]["data"]
+
+
+def test_v1_gives_text_as_text(prose):
+    ask = {"prompt": "The file", "seed": 7, "max_tokens": 8}
+    answer = requests.post(prose.url + "/v1/models/prose:predict", json={"instances": [ask]}, timeout=30)
+    assert answer.json() == {"predictions": [{"text": prose.post("/generate", ask)[2].decode()}]}
+
+
+@pytest.mark.parametrize("path,body,status,code", [
+    ("/v1/models/other:predict", {"instances": [{}]}, 404, "model_not_found"),
+    ("/v1/models/spoken-digits:predict", {"instances": []}, 400, "invalid_value"),
+    ("/v1/models/spoken-digits:predict", {"instances": [{"digit": "x"}]}, 400, "invalid_value"),
+    ("/v2/models/other/infer", {"inputs": []}, 404, "model_not_found"),
+    ("/v2/models/spoken-digits/versions/9/infer", {"inputs": []}, 404, "model_not_found"),
+    ("/v2/models/spoken-digits/infer", {"inputs": [{"name": "pitch", "shape": [1], "datatype": "FP32", "data": [1]}]}, 400, "unknown_input"),
+    ("/v2/models/spoken-digits/infer", {"outputs": [{"name": "picture"}]}, 400, "unknown_output")])
+def test_errors_of_the_predict_apis(spoken_digits, path, body, status, code):
+    answer = requests.post(spoken_digits.url + path, json=body, timeout=30)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
