@@ -27,7 +27,9 @@ Status help(const CLI::App& app, const std::vector<std::string>& words) {
     return {};
   }
   if (const CLI::App* command = find_command(app, words)) {
-    std::cout << command->help();
+    std::string above = app.get_name();
+    for (std::size_t i = 0; i + 1 < words.size(); ++i) above += " " + words[i];
+    std::cout << command->help(above);
     return {};
   }
   const std::string text = words.size() == 1 ? topic_text(words.front()) : std::string();

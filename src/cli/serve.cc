@@ -73,7 +73,8 @@ Result<worker::WorkerOptions> options_of(const ServeLine& line) {
   options.ready_within = seconds(line.ready_within);
   options.drain_within = seconds(line.drain_within);
   options.default_timeout = seconds(line.timeout);
-  options.engine.idle_probe_interval = seconds(line.idle_probe);
+  // An idle engine must have advanced twice before anybody may call it stuck.
+  options.engine.idle_probe_interval = std::min(seconds(line.idle_probe), options.ready_within / 2);
   options.engine.cache = cache_directory() / "compiled";
   if (options.state.empty())
     options.state = cache_directory() / "state" / options.package.filename();
