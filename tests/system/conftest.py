@@ -1,134 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real workers for the tests: each is one process on a free port of the loopback, stopped by its own pid."""
-import contextlib
-import json
-import os
-import pathlib
-import re
-import signal
-import socket
-import subprocess
-import threading
-import time
-import urllib.error
-import urllib.request
-
+"""One worker an example, for all tests, and as many more as a test starts for itself."""
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SERIN = pathlib.Path(os.environ.get("SERIN", ROOT / "build/release/serin"))
-READY_WITHIN = 120
-
-
-class Worker:
-    """A running `serin serve`; `url` is where it listens."""
-
-    def __init__(self, package, *options, environment=None):
-        self.process = subprocess.Popen(
-            [SERIN, "serve", str(package), "--port", "0", "--log-format", "json", *options],
-            stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
-        self.log = []
-        self.port = self._port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        # Somebody must read on, or a full pipe would hold the worker up.
-        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
-        self.reader.start()
-
-    def _port(self):
-        for line in self.process.stderr:
-            self.log.append(line)
-            found = re.search(r'"port":\s*(\d+)', line)
-            if found:
-                return int(found.group(1))
-        raise RuntimeError(f"the worker ended with {self.process.wait(timeout=60)}: " + "".join(self.log))
-
-    def wait_ready(self):
-        deadline = time.monotonic() + READY_WITHIN
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
-                with urllib.request.urlopen(self.url + "/health/ready", timeout=5):
-                    return self
-            if self.process.poll() is not None:
-                raise RuntimeError("the worker ended: " + "".join(self.log))
-            time.sleep(0.05)
-        raise RuntimeError("not ready in time: " + "".join(self.log))
-
-    def post(self, path, body, headers=None, timeout=60):
-        """Status, headers and bytes of one request; any status is an answer."""
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data,
-                                         headers={"Content-Type": "application/json", **(headers or {})})
-        try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
-                return answer.status, answer.headers, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.headers, error.read()
-
-    def get(self, path, headers=None):
-        try:
-            request = urllib.request.Request(self.url + path, headers=headers or {})
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, answer.headers, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.headers, error.read()
-
-    def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
-
-    def metric(self, name):
-        """The sum of a series over its labels."""
-        text = self.get("/metrics")[2].decode()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                   if re.match(rf"{name}(\{{| )", line))
-
-    def until(self, name, value, seconds=2.0):
-        """Waits for a metric; False when it does not come to `value` in time."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.metric(name) == value:
-                return True
-            time.sleep(0.02)
-        return False
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=60)
-        self.reader.join(timeout=10)
-        return code
-
-
-def _example(name):
-    worker = Worker(ROOT / "examples" / name / "package")
-    try:
-        yield worker.wait_ready()
-    finally:
-        assert worker.stop() == 0
+from worker import ROOT, Worker, served
 
 
 @pytest.fixture(scope="session")
 def glyphs():
-    yield from _example("glyphs")
+    yield from served(ROOT / "examples/glyphs/package")
 
 
 @pytest.fixture(scope="session")
 def prose():
-    yield from _example("prose")
+    yield from served(ROOT / "examples/prose/package")
 
 
 @pytest.fixture(scope="session")
 def spoken_digits():
-    yield from _example("spoken-digits")
+    yield from served(ROOT / "examples/spoken-digits/package")
 
 
 @pytest.fixture(scope="session")
 def blurbs():
-    yield from _example("blurbs")
+    yield from served(ROOT / "examples/blurbs/package")
 
 
 @pytest.fixture(scope="session")
 def motion():
-    yield from _example("motion")
+    yield from served(ROOT / "examples/motion/package")
 
 
 @pytest.fixture

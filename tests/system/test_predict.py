@@ -102,7 +102,7 @@ def test_grpc_errors_have_their_codes(rpc):
 def test_a_grpc_deadline_is_kept(prose):
     with grpc.InferenceServerClient(f"127.0.0.1:{prose.port}") as client:
         with pytest.raises(InferenceServerException) as raised:
-            client.infer("prose", prompt("The file"), client_timeout=0.05, parameters={"max_tokens": 400, "ignore_end": True})
+            client.infer("prose", prompt("The file"), client_timeout=0.05, parameters={"max_tokens": 400})
     assert raised.value.status() == "StatusCode.DEADLINE_EXCEEDED"
     assert prose.until("serin_requests_running", 0), "what nobody waits for is not run on"
 
