@@ -26,7 +26,7 @@ Status check_writes_text(const Context& context) {
 Result<json::object> sampling_fields(Fields& fields) {
   json::object request;
   fields.pass({"seed", "temperature", "top_p", "top_k", "min_p", "presence_penalty",
-               "frequency_penalty", "repetition_penalty", "logit_bias", "stop", "ignore_end"},
+               "frequency_penalty", "repetition_penalty", "logit_bias", "stop"},
               request);
   fields.ignore({"user", "safety_identifier", "metadata", "store", "service_tier",
                  "prompt_cache_key", "prompt_cache_retention"});
