@@ -262,7 +262,9 @@ std::string write_stream_infer(std::string_view error_message, std::string_view 
   std::string bytes;
   pbf_writer message(bytes);
   if (!error_message.empty()) message.add_string(1, error_message.data(), error_message.size());
-  message.add_message(2, infer_response.data(), infer_response.size());
+  if (!infer_response.empty()) {
+    message.add_message(2, infer_response.data(), infer_response.size());
+  }
   return bytes;
 }
 
