@@ -26,6 +26,7 @@ struct ServeLine {
   std::string sandbox = "on";
   std::size_t body_megabytes = 64;
   double ready_within = 60, drain_within = 30, timeout = 0, idle_timeout = 75, idle_probe = 10;
+  double keep_videos = 86'400;
 };
 
 milliseconds seconds(double value) { return milliseconds(static_cast<std::int64_t>(value * 1000)); }
@@ -76,6 +77,8 @@ Result<worker::WorkerOptions> options_of(const ServeLine& line) {
   // An idle engine must have advanced twice before anybody may call it stuck.
   options.engine.idle_probe_interval = std::min(seconds(line.idle_probe), options.ready_within / 2);
   options.engine.cache = cache_directory() / "compiled";
+  options.videos.keep =
+      std::chrono::duration_cast<std::chrono::seconds>(seconds(line.keep_videos));
   if (options.state.empty())
     options.state = cache_directory() / "state" / options.package.filename();
   return options;
@@ -182,6 +185,19 @@ void add_serve(CLI::App& app, Action& chosen) {
   command
       ->add_option("--timeout", line->timeout,
                    "Seconds for a request that brings no deadline; 0: none")
+      ->capture_default_str()
+      ->group("Limits");
+  command->add_option("--videos", options.videos.jobs, "Video jobs kept; a further one gets 429")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group("Limits");
+  command->add_option("--video-bytes", options.videos.bytes, "Bytes of the videos that are kept")
+      ->transform(CLI::AsSizeValue(false))
+      ->group("Limits");
+  command
+      ->add_option("--keep-videos", line->keep_videos,
+                   "Seconds until a video that is over is forgotten")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str()
       ->group("Limits");
   command->add_option("--idle-timeout", line->idle_timeout, "Seconds an idle connection is kept")

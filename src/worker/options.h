@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "engine/request.h"
 #include "net/http/server.h"
+#include "worker/jobs/video_store.h"
 
 namespace serin::worker {
 
@@ -32,7 +33,8 @@ struct WorkerOptions {
   std::chrono::milliseconds ready_within{60'000};  // a generation must have advanced within this
   std::chrono::milliseconds drain_within{30'000};
   std::chrono::milliseconds default_timeout{0};  // of a request without a deadline; 0: none
-  std::filesystem::path state;                   // durable jobs; empty: in the cache folder
+  std::filesystem::path state;                   // durable jobs; empty: none are kept
+  VideoStore::Limits videos;
 
   std::string otlp_endpoint;  // empty: no traces are sent
 };

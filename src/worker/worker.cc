@@ -44,11 +44,14 @@ class WorkerImpl final : public Worker {
       : options_(std::move(options)),
         package_(std::move(package)),
         metrics_(service(), options_.version, package_.digest),
-        pool_(std::max(1u, options_.server.threads)) {}
+        pool_(std::make_unique<Pool>(std::max(1u, options_.server.threads))) {}
 
   ~WorkerImpl() override {
-    // Sinks post to connections, so the engine goes first; then nobody calls the server any more.
+    // Jobs are handed to the engine, whose sinks hand work to the pool, which posts to connections:
+    // so they end in this order, and then nobody calls the server any more.
+    video_runner_.reset();
     engine_.reset();
+    pool_.reset();
     server_.reset();
   }
 
@@ -70,9 +73,10 @@ class WorkerImpl final : public Worker {
     parser_ = std::make_unique<engine::RequestParser>(std::move(parser));
     SERIN_TRY_ASSIGN(auto chat_template, load_chat_template(package_));
     SERIN_TRY_ASSIGN(engine_, engine::Engine::create(package_, options_.engine, clock_, &metrics_));
-    context_ = std::make_unique<api::Context>(api::Context{options_, package_, *parser_, *engine_,
-                                                           metrics_, *tracer_, clock_, pool_,
-                                                           std::move(chat_template), draining_});
+    SERIN_TRY(start_videos());
+    context_ = std::make_unique<api::Context>(
+        api::Context{options_, package_, *parser_, *engine_, metrics_, *tracer_, clock_, *pool_,
+                     std::move(chat_template), draining_, videos_.get(), video_runner_.get()});
     routes_ = std::make_unique<api::Routes>(*context_);
     measure_state();
     phase_.store(Phase::kServing, std::memory_order_release);
@@ -99,6 +103,13 @@ class WorkerImpl final : public Worker {
  private:
   std::string service() const {
     return options_.service.empty() ? package_.manifest.name : options_.service;
+  }
+
+  Status start_videos() {
+    if (video_output(package_.manifest) == nullptr || options_.state.empty()) return {};
+    SERIN_TRY_ASSIGN(videos_, VideoStore::open(options_.state / "videos", options_.videos, clock_));
+    video_runner_ = std::make_unique<VideoRunner>(package_, *parser_, *engine_, *videos_);
+    return {};
   }
 
   // Gauges that are read when somebody looks.
@@ -152,9 +163,11 @@ class WorkerImpl final : public Worker {
   std::unique_ptr<telemetry::OtlpExporter> exporter_;
   std::unique_ptr<telemetry::Tracer> tracer_;
   Metrics metrics_;
-  Pool pool_;
+  std::unique_ptr<Pool> pool_;
   std::unique_ptr<engine::RequestParser> parser_;
+  std::unique_ptr<VideoStore> videos_;
   std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<VideoRunner> video_runner_;
   std::unique_ptr<api::Context> context_;
   std::unique_ptr<api::Routes> routes_;
   std::unique_ptr<net::Server> server_;

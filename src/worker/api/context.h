@@ -12,6 +12,7 @@
 #include "model/package.h"
 #include "model/tokenizer.h"
 #include "telemetry/trace.h"
+#include "worker/jobs/video_runner.h"
 #include "worker/metrics.h"
 #include "worker/options.h"
 #include "worker/pool.h"
@@ -29,6 +30,8 @@ struct Context {
   Pool& pool;
   std::shared_ptr<const model::ChatTemplate> chat_template;  // null: the package has none
   std::atomic<bool>& draining;
+  VideoStore* videos = nullptr;  // both null: the package makes none
+  VideoRunner* video_runner = nullptr;
 
   const std::string& service() const {
     return options.service.empty() ? package.manifest.name : options.service;

@@ -50,7 +50,7 @@ Routes::Routes(const Context& context) : context_(context) {
     return metrics_.emplace_back(std::make_unique<RouteMetrics>(registry, pattern)).get();
   };
   unmatched_ = measured("unmatched");
-  for (auto* make : {&health_routes, &generate_routes, &openai_routes, &predict_routes, &grpc_routes}) {
+  for (auto* make : {&health_routes, &document_routes, &generate_routes, &openai_routes, &predict_routes, &grpc_routes}) {
     for (Route& route : make()) {
       auto call = [this, handler = std::move(route.handler), open = route.open,
                    metrics = measured(route.pattern)](std::shared_ptr<net::Exchange> exchange,

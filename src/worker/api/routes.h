@@ -25,6 +25,7 @@ struct Route {
 };
 
 std::vector<Route> health_routes();
+std::vector<Route> document_routes();
 std::vector<Route> generate_routes();
 std::vector<Route> openai_routes();
 std::vector<Route> predict_routes();

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST /v1/images/generations (https://platform.openai.com/docs/api-reference/images). Pictures
 // come as base64; the package's own inputs may stand in the body beside OpenAI's fields.
-#include <charconv>
-
 #include "base/base64.h"
 #include "worker/api/medium.h"
 #include "worker/api/openai/openai.h"
 #include "worker/api/openai/prompt_labels.h"
+#include "worker/api/openai/size.h"
 #include "worker/api/openai/text.h"
 
 namespace serin::worker::api {
 namespace {
-
-constexpr std::int64_t kLargestSide = 4096;
 
 struct ImageJob {
   const model::Output* output = nullptr;
@@ -26,22 +23,6 @@ const model::Output* image_output(const model::Manifest& manifest) {
     if (std::holds_alternative<model::ImageOutput>(output.kind)) return &output;
   }
   return nullptr;
-}
-
-Status read_size(Fields& fields, MediumOptions& medium) {
-  SERIN_TRY_ASSIGN(const auto size, fields.string("size"));
-  if (!size || *size == "auto") return {};
-  const char* end = size->data() + size->size();
-  const auto [x, bad_width] = std::from_chars(size->data(), end, medium.width);
-  const bool cross = bad_width == std::errc{} && x != end && *x == 'x';
-  const auto [rest, bad_height] = std::from_chars(cross ? x + 1 : end, end, medium.height);
-  const bool fits = cross && bad_height == std::errc{} && rest == end && medium.width > 0 &&
-                    medium.height > 0 && medium.width <= kLargestSide &&
-                    medium.height <= kLargestSide;
-  if (!fits)
-    return wrong_field("size",
-                       "auto, or WIDTHxHEIGHT with sides up to " + std::to_string(kLargestSide));
-  return {};
 }
 
 Status read_format(Fields& fields, ImageJob& job) {

@@ -39,6 +39,11 @@ std::vector<Route> openai_routes() {
           {"POST", "/v1/responses", create_response},
           {"POST", "/v1/images/generations", create_image},
           {"POST", "/v1/audio/speech", create_speech},
+          {"POST", "/v1/videos", create_video},
+          {"GET", "/v1/videos", list_videos},
+          {"GET", "/v1/videos/{video_id}", get_video},
+          {"DELETE", "/v1/videos/{video_id}", delete_video},
+          {"GET", "/v1/videos/{video_id}/content", get_video_content},
           {"GET", "/v1/models", list_models},
           {"GET", "/v1/models/{model}", get_model}};
 }
