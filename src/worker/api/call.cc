@@ -107,7 +107,9 @@ Result<engine::Request> Call::parse(const json::object& fields,
 Result<std::vector<engine::Request>> Call::parse_choices(json::object fields, std::int64_t count) {
   const auto most = static_cast<std::int64_t>(context_.options.choices);
   if (count < 1 || count > most) {
-    return invalid("n must be between 1 and " + std::to_string(most), "n");
+    return serin::fail(Error{Code::kInvalidArgument,
+                             "n must be between 1 and " + std::to_string(most), "invalid_value",
+                             "n"});
   }
   constexpr std::uint64_t kLargest = std::numeric_limits<std::int64_t>::max();
   std::vector<engine::Request> made;

@@ -58,6 +58,9 @@ Result<std::vector<engine::Request>> text_requests(Call& call, json::object fiel
                                                    const std::vector<json::value>& prompts,
                                                    std::int64_t n) {
   const std::size_t most = call.context().options.choices;
+  if (static_cast<std::size_t>(n) > most) {
+    return wrong_field("n", "an integer from 1 to " + std::to_string(most));
+  }
   if (prompts.empty() || prompts.size() * static_cast<std::size_t>(n) > most) {
     return wrong_field(
         "prompt", "at least one prompt, and with n at most " + std::to_string(most) + " answers");

@@ -203,10 +203,15 @@ Result<V2Message> parse_v2(std::string_view body, std::optional<std::size_t> hea
     return wrong_field("Inference-Header-Content-Length", "at most the body's length");
   }
   std::string_view binary = header_bytes ? body.substr(*header_bytes) : std::string_view();
-  SERIN_TRY_ASSIGN(const auto parsed,
-                   parse_json(body.substr(0, header_bytes.value_or(body.size()))));
-  if (!parsed.is_object()) return invalid("the body must be a JSON object");
-  Fields fields(parsed.get_object());
+  auto parsed = parse_json(body.substr(0, header_bytes.value_or(body.size())));
+  if (!parsed) {
+    parsed.error().reason = "invalid_json";
+    return tl::unexpected<Error>(std::move(parsed).error());
+  }
+  if (!parsed->is_object()) {
+    return fail(Error{Code::kInvalidArgument, "the body must be a JSON object", "invalid_json"});
+  }
+  Fields fields(parsed->get_object());
   V2Message message;
   SERIN_TRY_ASSIGN(const auto id, fields.string("id"));
   message.request.id = id.value_or("");
