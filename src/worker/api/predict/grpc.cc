@@ -21,8 +21,10 @@ bool is_ready(const Context& context) {
 
 Status check_names(const Context& context, std::string_view model, std::string_view version) {
   if (context.is_model(model) && (version.empty() || version == context.options.version)) return {};
-  return fail(Error{Code::kNotFound, "the model " + std::string(model) + " " + std::string(version) + " is not served here",
-                    "model_not_found", "model"});
+  return fail(
+      Error{Code::kNotFound,
+            "the model " + std::string(model) + " " + std::string(version) + " is not served here",
+            "model_not_found", "model"});
 }
 
 void finish(const std::shared_ptr<Call>& call, net::grpc::Call& rpc, const Status& status) {
@@ -30,33 +32,44 @@ void finish(const std::shared_ptr<Call>& call, net::grpc::Call& rpc, const Statu
   if (!call->gone()) rpc.finish(status);
 }
 
-// A call of one message each way. `answer` may finish later: it gets the message and the rpc to finish.
-using UnaryHandler = std::function<void(const std::shared_ptr<Call>&, const std::shared_ptr<net::grpc::Call>&, const std::string&)>;
+// A call of one message each way. `answer` may finish later: it gets the message and the rpc to
+// finish.
+using UnaryHandler = std::function<void(
+    const std::shared_ptr<Call>&, const std::shared_ptr<net::grpc::Call>&, const std::string&)>;
 
 CallHandler unary(UnaryHandler answer) {
-  return [answer = std::move(answer)](const std::shared_ptr<Call>& call, const net::PathParameters&) {
-    struct Pending {
-      std::shared_ptr<net::grpc::Call> rpc;
-      bool answered = false;
-    };
-    auto pending = std::make_shared<Pending>();
-    pending->rpc = net::grpc::Call::accept(call->exchange(), [call, pending, answer](Message message) {
-      if (pending->answered) return;
-      if (message && *message) {
-        pending->answered = true;
-        auto rpc = pending->rpc;
-        call->fail_by([call, rpc](const Error& error) { finish(call, *rpc, serin::fail(error)); });
-        return answer(call, rpc, **message);
-      }
-      pending->answered = true;
-      finish(call, *pending->rpc, message ? Status(invalid("the call has no message")) : Status(serin::fail(message.error())));
-    }, call->context().options.server.limits.body_bytes);
-  };
+  return
+      [answer = std::move(answer)](const std::shared_ptr<Call>& call, const net::PathParameters&) {
+        struct Pending {
+          std::shared_ptr<net::grpc::Call> rpc;
+          bool answered = false;
+        };
+        auto pending = std::make_shared<Pending>();
+        pending->rpc = net::grpc::Call::accept(
+            call->exchange(),
+            [call, pending, answer](Message message) {
+              if (pending->answered) return;
+              if (message && *message) {
+                pending->answered = true;
+                auto rpc = pending->rpc;
+                call->fail_by(
+                    [call, rpc](const Error& error) { finish(call, *rpc, serin::fail(error)); });
+                return answer(call, rpc, **message);
+              }
+              pending->answered = true;
+              finish(call, *pending->rpc,
+                     message ? Status(invalid("the call has no message"))
+                             : Status(serin::fail(message.error())));
+            },
+            call->context().options.server.limits.body_bytes);
+      };
 }
 
 // Handlers that know their answer at once.
 CallHandler at_once(std::function<Result<std::string>(const Context&, const std::string&)> answer) {
-  return unary([answer = std::move(answer)](const std::shared_ptr<Call>& call, const std::shared_ptr<net::grpc::Call>& rpc, const std::string& message) {
+  return unary([answer = std::move(answer)](const std::shared_ptr<Call>& call,
+                                            const std::shared_ptr<net::grpc::Call>& rpc,
+                                            const std::string& message) {
     auto bytes = answer(call->context(), message);
     if (!bytes) return call->fail(bytes.error());
     rpc->send(*bytes);
@@ -76,13 +89,15 @@ Result<std::string> model_metadata(const Context& context, const std::string& me
   return write_model_metadata(context);
 }
 
-Result<std::vector<engine::Request>> read_requests(Call& call, const std::string& message, GrpcInfer& infer) {
+Result<std::vector<engine::Request>> read_requests(Call& call, const std::string& message,
+                                                   GrpcInfer& infer) {
   SERIN_TRY_ASSIGN(infer, read_model_infer(message));
   SERIN_TRY(check_names(call.context(), infer.model, infer.version));
   return infer_requests(call, infer.request);
 }
 
-void model_infer(const std::shared_ptr<Call>& call, const std::shared_ptr<net::grpc::Call>& rpc, const std::string& message) {
+void model_infer(const std::shared_ptr<Call>& call, const std::shared_ptr<net::grpc::Call>& rpc,
+                 const std::string& message) {
   auto infer = std::make_shared<GrpcInfer>();
   auto requests = read_requests(*call, message, *infer);
   if (!requests) return call->fail(requests.error());
@@ -95,14 +110,17 @@ void model_infer(const std::shared_ptr<Call>& call, const std::shared_ptr<net::g
   });
 }
 
-// A stream of requests, answered in their order; text comes token by token, the last message of each answer marked.
+// A stream of requests, answered in their order; text comes token by token, the last message of
+// each answer marked.
 class InferStream : public std::enable_shared_from_this<InferStream> {
  public:
   explicit InferStream(std::shared_ptr<Call> call) : call_(std::move(call)) {}
 
   void accept() {
-    rpc_ = net::grpc::Call::accept(call_->exchange(), [self = shared_from_this()](Message message) { self->take(std::move(message)); },
-                                   call_->context().options.server.limits.body_bytes);
+    rpc_ = net::grpc::Call::accept(
+        call_->exchange(),
+        [self = shared_from_this()](Message message) { self->take(std::move(message)); },
+        call_->context().options.server.limits.body_bytes);
   }
 
  private:
@@ -110,7 +128,8 @@ class InferStream : public std::enable_shared_from_this<InferStream> {
     if (!message) return end(serin::fail(message.error()));
     if (*message) {
       if (waiting_.size() >= call_->context().options.choices) {
-        return end(serin::fail(Error{Code::kResourceExhausted, "too many requests wait on this stream", "queue_full"}));
+        return end(serin::fail(Error{Code::kResourceExhausted,
+                                     "too many requests wait on this stream", "queue_full"}));
       }
       waiting_.push_back(**std::move(message));
     } else {
@@ -139,16 +158,20 @@ class InferStream : public std::enable_shared_from_this<InferStream> {
       std::vector<Answer> answers;
       std::size_t missing;
     };
-    auto rows = std::make_shared<Rows>(Rows{std::vector<Answer>(requests->size()), requests->size()});
+    auto rows =
+        std::make_shared<Rows>(Rows{std::vector<Answer>(requests->size()), requests->size()});
     auto self = shared_from_this();
-    const auto admitted = stream(call_, *std::move(requests), [self, infer, rows](std::size_t place, engine::Event event) {
-      if (auto* failed = std::get_if<engine::Failed>(&event)) return self->end(serin::fail(failed->error));
-      if (auto* token = std::get_if<engine::Token>(&event)) return self->send_token(*infer, place, *token);
-      auto* finished = std::get_if<engine::Finished>(&event);
-      if (finished == nullptr) return;
-      rows->answers[place].finished = std::move(*finished);
-      if (--rows->missing == 0) self->send_last(*infer, rows->answers);
-    });
+    const auto admitted = stream(call_, *std::move(requests),
+                                 [self, infer, rows](std::size_t place, engine::Event event) {
+                                   if (auto* failed = std::get_if<engine::Failed>(&event))
+                                     return self->end(serin::fail(failed->error));
+                                   if (auto* token = std::get_if<engine::Token>(&event))
+                                     return self->send_token(*infer, place, *token);
+                                   auto* finished = std::get_if<engine::Finished>(&event);
+                                   if (finished == nullptr) return;
+                                   rows->answers[place].finished = std::move(*finished);
+                                   if (--rows->missing == 0) self->send_last(*infer, rows->answers);
+                                 });
     if (!admitted) {
       running_ = false;
       refuse(admitted.error());
@@ -157,18 +180,22 @@ class InferStream : public std::enable_shared_from_this<InferStream> {
 
   void send_token(const GrpcInfer& infer, std::size_t place, const engine::Token& token) {
     const Context& context = call_->context();
-    const InferTensor text{context.package.manifest.outputs.front().name, "BYTES", {1}, {}, {token.text}};
+    const InferTensor text{
+        context.package.manifest.outputs.front().name, "BYTES", {1}, {}, {token.text}};
     InferTensor row{"row", "INT64", {1}};
     const auto number = static_cast<std::int64_t>(place);
     row.bytes.assign(reinterpret_cast<const char*>(&number), sizeof(number));
-    rpc_->send(write_stream_infer({}, write_model_infer({infer.request.id, {text, row}}, context.service(), context.options.version)));
+    rpc_->send(
+        write_stream_infer({}, write_model_infer({infer.request.id, {text, row}}, context.service(),
+                                                 context.options.version)));
   }
 
   void send_last(const GrpcInfer& infer, const std::vector<Answer>& answers) {
     const Context& context = call_->context();
     const auto response = infer_response(context, infer.request, answers);
     if (!response) return end(serin::fail(response.error()));
-    rpc_->send(write_stream_infer({}, write_model_infer(*response, context.service(), context.options.version, true)));
+    rpc_->send(write_stream_infer(
+        {}, write_model_infer(*response, context.service(), context.options.version, true)));
     running_ = false;
     next();
   }
@@ -195,10 +222,17 @@ class InferStream : public std::enable_shared_from_this<InferStream> {
 }  // namespace
 
 std::vector<Route> grpc_routes() {
-  auto live = at_once([](const Context&, const std::string&) -> Result<std::string> { return write_flag(true); });
-  auto ready = at_once([](const Context& context, const std::string&) -> Result<std::string> { return write_flag(is_ready(context)); });
-  auto server = at_once([](const Context& context, const std::string&) -> Result<std::string> { return write_server_metadata(context.options.version); });
-  auto streamed = [](const std::shared_ptr<Call>& call, const net::PathParameters&) { std::make_shared<InferStream>(call)->accept(); };
+  auto live = at_once(
+      [](const Context&, const std::string&) -> Result<std::string> { return write_flag(true); });
+  auto ready = at_once([](const Context& context, const std::string&) -> Result<std::string> {
+    return write_flag(is_ready(context));
+  });
+  auto server = at_once([](const Context& context, const std::string&) -> Result<std::string> {
+    return write_server_metadata(context.options.version);
+  });
+  auto streamed = [](const std::shared_ptr<Call>& call, const net::PathParameters&) {
+    std::make_shared<InferStream>(call)->accept();
+  };
   const std::string service = "/inference.GRPCInferenceService/";
   return {{"POST", service + "ServerLive", live, true},
           {"POST", service + "ServerReady", ready, true},
