@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A worker is shut in, and a package that is not what it says is refused before anybody listens."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from worker import SERIN
+
+SLOW = pathlib.Path(__file__).parent / "packages/slow"
+
+
+@pytest.fixture
+def package(tmp_path):
+    return pathlib.Path(shutil.copytree(SLOW, tmp_path / "package"))
+
+
+def refused(package, *options):
+    """What a worker says that does not start."""
+    ended = subprocess.run([SERIN, "serve", package, "--port", "0", *options], capture_output=True, text=True, timeout=60)
+    assert ended.returncode not in (0, -6, -11), ended.stderr
+    assert "listening" not in ended.stderr
+    return ended.stderr
+
+
+def test_every_thread_of_a_worker_is_shut_in(start):
+    worker = start(SLOW).wait_ready()
+    threads = list(pathlib.Path(f"/proc/{worker.process.pid}/task").iterdir())
+    assert len(threads) > 2
+    for thread in threads:
+        status = (thread / "status").read_text()
+        assert re.search(r"^Seccomp:\s+2$", status, re.M) and re.search(r"^NoNewPrivs:\s+1$", status, re.M), thread
+
+
+def test_without_the_sandbox_it_is_not(start):
+    worker = start(SLOW, "--sandbox", "off").wait_ready()
+    assert re.search(r"^Seccomp:\s+0$", pathlib.Path(f"/proc/{worker.process.pid}/status").read_text(), re.M)
+
+
+def test_an_altered_byte_is_refused(package):
+    weights = bytearray((package / "model.pt").read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (package / "model.pt").write_bytes(weights)
+    assert "model.pt" in refused(package)
+
+
+def test_a_longer_file_is_refused(package):
+    with open(package / "model.pt", "ab") as file:
+        file.write(b"x")
+    assert "model.pt" in refused(package)
+
+
+def test_a_file_that_is_not_listed_is_refused(package):
+    (package / "more.bin").write_bytes(b"x")
+    assert "more.bin" in refused(package)
+
+
+def test_a_missing_file_is_refused(package):
+    (package / "model.pt").unlink()
+    assert "model.pt" in refused(package)
+
+
+def test_a_link_is_refused(package):
+    shutil.move(package / "model.pt", package.parent / "elsewhere.pt")
+    os.symlink(package.parent / "elsewhere.pt", package / "model.pt")
+    assert "model.pt" in refused(package)
+
+
+@pytest.mark.parametrize("old,new,said", [
+    ("path: model.pt,", "path: ../model.pt,", "../model.pt"), ("path: model.pt,", "path: /etc/passwd,", "/etc/passwd"),
+    ("engine: torch", "engine: tosh", "engine"), ("name: slow", "name: Slow One", "name"), ("loop: {kind: once}", "loop: {kind: twice}", "kind"),
+    ("method: forward", "method: backward", "backward"), ("result: y", "result: z", "z"), ("format: serin.dev/package/v1", "format: v9", "format")])
+def test_a_manifest_that_is_wrong_is_refused(package, old, new, said):
+    manifest = package / "model.yaml"
+    text = manifest.read_text()
+    assert old in text
+    manifest.write_text(text.replace(old, new))
+    ended = subprocess.run([SERIN, "serve", package, "--port", "0"], capture_output=True, text=True, timeout=60)
+    assert ended.returncode not in (0, -6, -11) and said in ended.stderr, ended.stderr
+
+
+def test_a_package_that_is_not_there_is_refused(tmp_path):
+    assert "nothing" in refused(tmp_path / "nothing")
+
+
+def test_an_unsigned_package_is_refused_where_signatures_are_wanted(package, tmp_path):
+    key = tmp_path / "key.pem"
+    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key], check=True)
+    public = subprocess.run(["openssl", "ec", "-in", key, "-pubout"], check=True, capture_output=True).stdout
+    (tmp_path / "public.pem").write_bytes(public)
+    assert "model.sig" in refused(package, "--trust", tmp_path / "public.pem")
