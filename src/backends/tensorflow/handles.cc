@@ -31,6 +31,8 @@ Error error_of(const TF_Status* status) {
   const TF_Code code = TF_GetCode(status);
   if (code == TF_RESOURCE_EXHAUSTED)
     return Error{Code::kResourceExhausted, "out of memory: " + message, "out_of_memory"};
+  if (code == TF_FAILED_PRECONDITION || code == TF_NOT_FOUND)
+    return Error{Code::kFailedPrecondition, "TensorFlow: " + message};
   const bool theirs = code == TF_INVALID_ARGUMENT || code == TF_OUT_OF_RANGE;
   return Error{theirs ? Code::kInvalidArgument : Code::kInternal, "TensorFlow: " + message};
 }

@@ -152,6 +152,9 @@ Status TensorflowModel::check_weights(const SavedModel& saved) {
     if (node.op != "ReadVariableOp" || !dtype_of_tensorflow(node.type)) continue;
     SERIN_TRY_ASSIGN(const TF_Output output, output_named(node.name));
     auto values = session_run({}, {}, {output});
+    // What nothing restored (an optimiser's variables in a Keras export) has no value; a signature
+    // that needs it fails when it is run, and so in the golden requests.
+    if (!values && values.error().code == Code::kFailedPrecondition) continue;
     if (!values)
       return fail(std::move(values.error()).within("cannot read the variable " + node.name));
     const TF_Tensor* value = values->front().get();

@@ -35,8 +35,8 @@ net::Response wrong_method(const net::RequestHead& head, const std::vector<std::
   std::string list;
   for (const std::string& method : allowed) list += (list.empty() ? "" : ", ") + method;
   net::Response response =
-      error_response({Code::kUnimplemented, head.path + " answers " + list + ", not " + head.method,
-                      "wrong_method"});
+      error_response({Code::kInvalidArgument,
+                      head.path + " answers " + list + ", not " + head.method, "wrong_method"});
   response.status = 405;
   response.headers.set("allow", list);
   return response;
@@ -50,7 +50,8 @@ Routes::Routes(const Context& context) : context_(context) {
     return metrics_.emplace_back(std::make_unique<RouteMetrics>(registry, pattern)).get();
   };
   unmatched_ = measured("unmatched");
-  for (auto* make : {&health_routes, &document_routes, &generate_routes, &openai_routes, &predict_routes, &grpc_routes}) {
+  for (auto* make : {&health_routes, &document_routes, &generate_routes, &openai_routes,
+                     &predict_routes, &grpc_routes}) {
     for (Route& route : make()) {
       auto call = [this, handler = std::move(route.handler), open = route.open,
                    metrics = measured(route.pattern)](std::shared_ptr<net::Exchange> exchange,

@@ -29,8 +29,8 @@ void metrics(const std::shared_ptr<Call>& call, const net::PathParameters&) {
 }  // namespace
 
 std::vector<Route> health_routes() {
-  // The server listens once the model is loaded and its golden requests have passed: an answer
-  // means started.
+  // While the model is still loading the Worker answers in their place: an answer from here means
+  // started.
   return {{"GET", "/health/live", live, true},
           {"GET", "/health/startup", live, true},
           {"GET", "/health/ready", ready, true},
