@@ -77,8 +77,7 @@ Result<worker::WorkerOptions> options_of(const ServeLine& line) {
   // An idle engine must have advanced twice before anybody may call it stuck.
   options.engine.idle_probe_interval = std::min(seconds(line.idle_probe), options.ready_within / 2);
   options.engine.cache = cache_directory() / "compiled";
-  options.videos.keep =
-      std::chrono::duration_cast<std::chrono::seconds>(seconds(line.keep_videos));
+  options.videos.keep = std::chrono::duration_cast<std::chrono::seconds>(seconds(line.keep_videos));
   if (options.state.empty())
     options.state = cache_directory() / "state" / options.package.filename();
   return options;

@@ -63,7 +63,8 @@ class Call : public std::enable_shared_from_this<Call> {
   void fail_stream(const Error& error);
   bool streaming() const { return streaming_; }
 
-  // For RPC protocols that have statuses of their own: how fail() answers, and what is counted when the Call ends.
+  // For RPC protocols that have statuses of their own: how fail() answers, and what is counted when
+  // the Call ends.
   void fail_by(std::function<void(const Error&)> answer) { fail_by_ = std::move(answer); }
   void count_as(std::uint16_t status) { status_ = status; }
 

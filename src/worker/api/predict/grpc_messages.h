@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Open Inference Protocol's gRPC messages (open_inference_grpc.proto), read and written field by field with protozero: no
-// generated code, no protobuf symbols beside TensorFlow's. Pure; readers take bytes from outside.
+// The Open Inference Protocol's gRPC messages (open_inference_grpc.proto), read and written field
+// by field with protozero: no generated code, no protobuf symbols beside TensorFlow's. Pure;
+// readers take bytes from outside.
 #pragma once
 
 #include <string>
@@ -14,7 +15,8 @@ struct GrpcInfer {
   std::string model, version;
   InferRequest request;
 };
-// kInvalidArgument for bytes that are no ModelInferRequest, and for contents that do not fit their datatype.
+// kInvalidArgument for bytes that are no ModelInferRequest, and for contents that do not fit their
+// datatype.
 Result<GrpcInfer> read_model_infer(std::string_view bytes);
 // `last`: with the parameter triton_final_response, for streams.
 std::string write_model_infer(const InferResponse& response, std::string_view model,
@@ -25,8 +27,9 @@ std::string write_stream_infer(std::string_view error_message, std::string_view 
 struct ModelName {
   std::string name, version;
 };
-Result<ModelName> read_model_name(std::string_view bytes);  // ModelReadyRequest, ModelMetadataRequest
-std::string write_flag(bool value);                         // ServerLive-, ServerReady-, ModelReadyResponse
+Result<ModelName> read_model_name(
+    std::string_view bytes);         // ModelReadyRequest, ModelMetadataRequest
+std::string write_flag(bool value);  // ServerLive-, ServerReady-, ModelReadyResponse
 std::string write_server_metadata(std::string_view version);
 std::string write_model_metadata(const Context& context);
 
