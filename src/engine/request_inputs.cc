@@ -169,7 +169,7 @@ Result<Tensor> number_from(const model::NumberInput& number, std::string_view na
   }
   const double given = value.to_number<double>();
   const bool whole = std::trunc(given) == given && std::abs(given) <= 0x1p53;
-  if ((number.integer && !whole) || (number.min && given < *number.min) ||
+  if (!std::isfinite(given) || (number.integer && !whole) || (number.min && given < *number.min) ||
       (number.max && given > *number.max)) {
     return wrong_value(name, "must be " + range_text(number) + ", not " + shown(given));
   }

@@ -36,7 +36,7 @@ Result<double> number_from(std::string_view key, const json::value& value, doubl
                                   : "a number from " + shown(low) + " to " + shown(high);
   if (!value.is_number()) return wrong_type(key, "must be " + range);
   const double given = value.to_number<double>();
-  if (given < low || given > high || (above && given == low)) {
+  if (!(given >= low && given <= high) || (above && given == low)) {  // a NaN is in no range
     return wrong_value(key, "must be " + range + ", not " + shown(given));
   }
   return given;

@@ -54,8 +54,8 @@ Status check_finite(const std::string& output, const Tensor& tensor) {
                                    " at index " + std::to_string(place));
 }
 
-Status check_results(const model::Call& call, const std::vector<Tensor>& results,
-                     std::int64_t rows) {
+Status check_results(const model::Call& call, const std::vector<Tensor>& results, std::int64_t rows,
+                     std::span<const model::AutoregressiveLoop::Cache> carried) {
   if (results.size() != call.results.size()) {
     return fail(Code::kInternal, "the model gave " + std::to_string(results.size()) +
                                      " results; model.yaml declares " +
@@ -63,7 +63,10 @@ Status check_results(const model::Call& call, const std::vector<Tensor>& results
   }
   for (std::size_t i = 0; i < results.size(); ++i) {
     const auto& spec = call.results[i];
-    if (results[i].empty()) continue;  // went to the state
+    if (results[i].empty() &&
+        std::ranges::find(carried, spec.name, &model::AutoregressiveLoop::Cache::result) !=
+            carried.end())
+      continue;
     const Shape& shape = results[i].shape();
     bool fits = results[i].dtype() == spec.dtype && shape.size() == spec.shape.size();
     for (std::size_t d = 0; fits && d < shape.size(); ++d) {
@@ -112,7 +115,7 @@ Result<std::vector<Tensor>> RowRunner::call(const std::vector<Row>& rows, const 
   }
   SERIN_TRY_ASSIGN(auto results, caller_->call(arguments, nullptr,
                                                static_cast<std::int64_t>(places.size()), size));
-  SERIN_TRY(check_results(manifest_->call, results, size));
+  SERIN_TRY(check_results(manifest_->call, results, size, {}));
   return results;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -50,8 +51,9 @@ class RowRunner {
   ModelCaller* caller_;
 };
 
-// kInternal when the model gave something else than call.results declares.
-Status check_results(const model::Call& call, const std::vector<Tensor>& results,
-                     std::int64_t rows);
+// kInternal when the model gave something else than call.results declares. Results that are
+// `carried` to the next call may be missing: they stay on the device.
+Status check_results(const model::Call& call, const std::vector<Tensor>& results, std::int64_t rows,
+                     std::span<const model::AutoregressiveLoop::Cache> carried);
 
 }  // namespace serin::engine

@@ -47,12 +47,12 @@ class WorkerImpl final : public Worker {
         pool_(std::make_unique<Pool>(std::max(1u, options_.server.threads))) {}
 
   ~WorkerImpl() override {
-    // Jobs are handed to the engine, whose sinks hand work to the pool, which posts to connections:
-    // so they end in this order, and then nobody calls the server any more.
+    // The server goes first: from then on nobody calls, and what is posted to a connection is
+    // dropped. Then those who post, the ones that hand out work before the one that does it.
+    server_.reset();
+    pool_.reset();
     video_runner_.reset();
     engine_.reset();
-    pool_.reset();
-    server_.reset();
   }
 
   Status listen() {

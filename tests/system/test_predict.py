@@ -4,6 +4,7 @@
 spoken-digits holds TensorFlow in its process, whose protobuf must not meet ours: it answers gRPC all the same.
 """
 import queue
+import time
 
 import numpy
 import pytest
@@ -177,3 +178,34 @@ def test_v1_gives_text_as_text(prose):
 def test_errors_of_the_predict_apis(spoken_digits, path, body, status, code):
     answer = requests.post(spoken_digits.url + path, json=body, timeout=30)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
+
+
+def test_a_flooded_grpc_stream_is_refused_and_the_worker_lives(prose):
+    answers = queue.Queue()
+    with grpc.InferenceServerClient(f"127.0.0.1:{prose.port}") as client:
+        client.start_stream(lambda result, error: answers.put((result, error)))
+        for _ in range(40):
+            client.async_stream_infer("prose", prompt("The file"), parameters={"max_tokens": 300})
+        while True:
+            error = answers.get(timeout=60)[1]
+            if error is not None:
+                break
+        assert error.status() == "StatusCode.RESOURCE_EXHAUSTED"
+        client.stop_stream()
+    assert prose.until("serin_requests_running", 0, 10)
+    assert prose.post("/v1/completions", {"prompt": "x", "max_tokens": 1})[0] == 200
+
+
+def test_grpc_calls_are_counted_when_they_end(prose):
+    def counted():
+        text = prose.get("/metrics")[2].decode()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+                   if line.startswith("serin_requests_total") and "ServerLive" in line)
+
+    before = counted()
+    with grpc.InferenceServerClient(f"127.0.0.1:{prose.port}") as client:
+        assert client.is_server_live()
+    deadline = time.monotonic() + 5
+    while counted() == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert counted() == before + 1

@@ -90,7 +90,7 @@ Result<TokenCaller::Logits> TokenCaller::run(Slots slots, std::span<const std::s
   const auto arguments = arguments_for(slots, rows, width);
   SERIN_TRY_ASSIGN(auto results, caller_->call(arguments, state_.get(),
                                                static_cast<std::int64_t>(rows.size()), count));
-  SERIN_TRY(check_results(manifest_->call, results, count));
+  SERIN_TRY(check_results(manifest_->call, results, count, loop_->cache));
   Logits logits;
   const auto all = results[logits_].values<float>();
   const auto vocabulary = static_cast<std::size_t>(results[logits_].shape().back());

@@ -142,7 +142,7 @@ void Call::respond_json(const json::value& body, std::uint16_t status) {
 }
 
 void Call::fail(const Error& error) {
-  if (fail_by_) return fail_by_(error);
+  if (fail_by_) return fail_by_(*this, error);
   respond(error_response(error));
 }
 

@@ -65,7 +65,7 @@ class Call : public std::enable_shared_from_this<Call> {
 
   // For RPC protocols that have statuses of their own: how fail() answers, and what is counted when
   // the Call ends.
-  void fail_by(std::function<void(const Error&)> answer) { fail_by_ = std::move(answer); }
+  void fail_by(std::function<void(Call&, const Error&)> answer) { fail_by_ = std::move(answer); }
   void count_as(std::uint16_t status) { status_ = status; }
 
   // The client went away, or reads too slowly to be served.
@@ -89,7 +89,7 @@ class Call : public std::enable_shared_from_this<Call> {
   std::shared_ptr<bool> gone_ = std::make_shared<bool>(false);
   std::string request_id_;
   std::optional<std::uint64_t> seed_;
-  std::function<void(const Error&)> fail_by_;
+  std::function<void(Call&, const Error&)> fail_by_;
   std::uint16_t status_ = 0;  // 0: not answered
   bool streaming_ = false;
 };

@@ -49,17 +49,19 @@ CallHandler unary(UnaryHandler answer) {
             call->exchange(),
             [call, pending, answer](Message message) {
               if (pending->answered) return;
-              if (message && *message) {
-                pending->answered = true;
-                auto rpc = pending->rpc;
-                call->fail_by(
-                    [call, rpc](const Error& error) { finish(call, *rpc, serin::fail(error)); });
-                return answer(call, rpc, **message);
-              }
               pending->answered = true;
-              finish(call, *pending->rpc,
-                     message ? Status(invalid("the call has no message"))
-                             : Status(serin::fail(message.error())));
+              const auto rpc = std::move(pending->rpc);  // else it would hold itself
+              if (!message || !*message) {
+                return finish(call, *rpc,
+                              message ? Status(invalid("the call has no message"))
+                                      : Status(serin::fail(message.error())));
+              }
+              // Weak: the Call must not hold what holds the Call.
+              call->fail_by([weak = std::weak_ptr(rpc)](Call& failed, const Error& error) {
+                const auto held = weak.lock();
+                if (held) finish(failed.shared_from_this(), *held, serin::fail(error));
+              });
+              answer(call, rpc, **message);
             },
             call->context().options.server.limits.body_bytes);
       };
@@ -124,7 +126,14 @@ class InferStream : public std::enable_shared_from_this<InferStream> {
   }
 
  private:
+  // The answers of one message, a row each.
+  struct Rows {
+    std::vector<Answer> answers;
+    std::size_t missing;
+  };
+
   void take(Message message) {
+    if (ended_) return;
     if (!message) return end(serin::fail(message.error()));
     if (*message) {
       if (waiting_.size() >= call_->context().options.choices) {
@@ -154,27 +163,25 @@ class InferStream : public std::enable_shared_from_this<InferStream> {
     auto requests = read_requests(*call_, message, *infer);
     if (!requests) return refuse(requests.error());
     running_ = true;
-    struct Rows {
-      std::vector<Answer> answers;
-      std::size_t missing;
-    };
     auto rows =
         std::make_shared<Rows>(Rows{std::vector<Answer>(requests->size()), requests->size()});
     auto self = shared_from_this();
     const auto admitted = stream(call_, *std::move(requests),
                                  [self, infer, rows](std::size_t place, engine::Event event) {
-                                   if (auto* failed = std::get_if<engine::Failed>(&event))
-                                     return self->end(serin::fail(failed->error));
-                                   if (auto* token = std::get_if<engine::Token>(&event))
-                                     return self->send_token(*infer, place, *token);
-                                   auto* finished = std::get_if<engine::Finished>(&event);
-                                   if (finished == nullptr) return;
-                                   rows->answers[place].finished = std::move(*finished);
-                                   if (--rows->missing == 0) self->send_last(*infer, rows->answers);
+                                   if (!self->ended_)
+                                     self->take_event(*infer, *rows, place, std::move(event));
                                  });
-    if (!admitted) {
-      running_ = false;
-      refuse(admitted.error());
+    if (!admitted) end(admitted);  // the refusal has cancelled the whole Call
+  }
+
+  void take_event(const GrpcInfer& infer, Rows& rows, std::size_t place, engine::Event event) {
+    if (auto* failed = std::get_if<engine::Failed>(&event)) {
+      end(serin::fail(failed->error));
+    } else if (auto* token = std::get_if<engine::Token>(&event)) {
+      send_token(infer, place, *token);
+    } else if (auto* finished = std::get_if<engine::Finished>(&event)) {
+      rows.answers[place].finished = std::move(*finished);
+      if (--rows.missing == 0) send_last(infer, rows.answers);
     }
   }
 
@@ -208,7 +215,9 @@ class InferStream : public std::enable_shared_from_this<InferStream> {
 
   void end(const Status& status) {
     if (std::exchange(ended_, true)) return;
-    finish(call_, *rpc_, status);
+    waiting_.clear();
+    finish(call_, *std::exchange(rpc_, nullptr), status);
+    call_->cancel();  // what still runs for this stream has nobody to answer
   }
 
   std::shared_ptr<Call> call_;

@@ -39,6 +39,7 @@ Result<json::value> scalar_at(const InferTensor& input, std::size_t row) {
   const Tensor one(*dtype, {1}, nullptr,
                    const_cast<char*>(input.bytes.data()) + row * size_of(*dtype));
   if (*dtype == DType::kInt64) return json::value(one.values<std::int64_t>()[0]);
+  if (*dtype == DType::kInt32) return json::value(one.values<std::int32_t>()[0]);
   const double value = one.to_float32().values<float>()[0];
   if (*dtype == DType::kFloat64) return json::value(one.values<double>()[0]);
   const bool whole =

@@ -181,6 +181,8 @@ json::array write_elements(const InferTensor& tensor) {
   list.reserve(static_cast<std::size_t>(count));
   if (*dtype == DType::kInt64) {
     for (const std::int64_t value : seen.values<std::int64_t>()) list.emplace_back(value);
+  } else if (*dtype == DType::kInt32) {
+    for (const std::int32_t value : seen.values<std::int32_t>()) list.emplace_back(value);
   } else if (*dtype == DType::kFloat64) {
     for (const double value : seen.values<double>()) list.emplace_back(value);
   } else {
