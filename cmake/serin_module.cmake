@@ -42,6 +42,7 @@ function(serin_fuzz name)
   set(found ${CMAKE_BINARY_DIR}/fuzz/${name})
   file(MAKE_DIRECTORY ${found})
   add_test(NAME fuzz.${name}
-           COMMAND ${name} -runs=20000 -max_total_time=20 -timeout=10 -rss_limit_mb=2048 ${found} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
-  set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 120 LABELS fuzz)
+           COMMAND ${name} -seed=1 -runs=20000 -max_total_time=20 -timeout=10 -rss_limit_mb=2048 ${found} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  set_tests_properties(fuzz.${name} PROPERTIES TIMEOUT 120 LABELS fuzz
+                       ENVIRONMENT LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/fuzz/lsan.supp)
 endfunction()
