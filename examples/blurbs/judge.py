@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Judges the blurbs package; exits with 1 when a figure is under the bar.
 
@@ -6,7 +5,7 @@ Bits per byte on held-out descriptions are compared with a character 6-gram mode
 training text; both predict where a description ends (the end token, a newline) and count it as
 one byte. Then descriptions are written and compared with the training text.
 
-    python3 judge.py [--package package]
+    judge.py [--package package]
 """
 
 import argparse

@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Trains the blurbs transformer from nothing; writes blurbs.h5 and the package's files.
 
-    python3 train.py [--minutes M] [--threads 2]
+    train.py [--minutes M] [--threads 2]
 
 Trained in bfloat16 arithmetic with float32 weights, exported in float32. The model is made of
 Keras's own layers alone, so that `keras.models.load_model("blurbs.h5", compile=False)` needs
@@ -13,7 +12,6 @@ import argparse
 import json
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 
@@ -28,8 +26,6 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 import corpus
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-import sealing  # noqa: E402
 
 SEED = 20261
 VOCABULARY = 2048
@@ -38,7 +34,7 @@ WIDTH = 192
 DEPTH = 3
 HEADS = 6
 BATCH_TOKENS = 1536
-LAST_STEP = 6000  # where the learning rate ends, unless the minutes end first
+LAST_STEP = 4500  # where the learning rate ends, unless the minutes end first
 PEAK_RATE = 3e-3  # of Adam; where training goes on from a model, a third is enough
 BEGIN, END = "<|begin|>", "<|end|>"
 
@@ -198,14 +194,6 @@ def export_saved_model(path_h5, directory):
     tf.saved_model.save(module, str(directory), signatures={"serving_default": serve})
 
 
-def seal(package):
-    """Records the new files in model.yaml, where there is one."""
-    if (package / "model.yaml").exists():
-        for path in sorted(p for p in package.rglob("*") if p.is_file()):
-            if path.name != "model.yaml":
-                sealing.record_file(package, path.relative_to(package).as_posix())
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE, help="where blurbs.h5 and package/ go")
@@ -243,7 +231,6 @@ def main():
                 write)
     write(trainer.model)
     export_saved_model(arguments.out / "blurbs.h5", package / "model")
-    seal(package)
 
 
 if __name__ == "__main__":

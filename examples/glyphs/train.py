@@ -7,12 +7,9 @@ which gives the unconditional prediction that guidance needs. Runs on a CPU; see
 fonts.
 """
 
-import argparse
-import copy
 import math
 import pathlib
 import sys
-import time
 
 import fonts
 import numpy as np
@@ -22,7 +19,7 @@ from torch import nn
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-import sealing  # noqa: E402
+import training  # noqa: E402
 
 ANY = len(fonts.CHARACTERS)
 PATCH = 4
@@ -130,71 +127,17 @@ def flow_loss(model, pictures, characters, styles):
     return ((guess.float() - pictures) / t.clamp(min=0.2)).square().mean()
 
 
-def learning_rate(step, steps, peak):
-    """Linear warm-up over 100 steps, then half a cosine down to nothing."""
-    return peak * min(1.0, (step + 1) / 100) * 0.5 * (1.0 + math.cos(math.pi * step / steps))
-
-
-def train(model, batches, steps, batch_size, peak, report_every=50):
-    """Trains in place and returns the moving average of the weights, as a model.
-
-    The average so far is exported now and then, so that a run can be looked at.
-    """
-    average = copy.deepcopy(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=0.01)
-    export(copy.deepcopy(average), HERE / "package" / "model.pt")  # fails now or never
-    started, total = time.monotonic(), 0.0
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, steps, peak)
-        loss = flow_loss(model, *batches.draw(batch_size))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        keep = min(0.998, (1.0 + step) / (10.0 + step))
-        with torch.no_grad():
-            for mean, value in zip(average.parameters(), model.parameters()):
-                mean.lerp_(value, 1.0 - keep)
-        total += loss.item()
-        if (step + 1) % report_every == 0:
-            minutes = (time.monotonic() - started) / 60
-            print(f"step {step + 1} loss {total / report_every:.4f} {minutes:.1f} min", flush=True)
-            total = 0.0
-        if (step + 1) % 300 == 0:
-            export(copy.deepcopy(average), HERE / "package" / "model.pt")
-    return average
-
-
-def export(model, path):
-    """Writes the model as TorchScript, float32, any batch size."""
-    model = model.float().eval().to(memory_format=torch.contiguous_format)
-    torch.jit.script(model).save(str(path))
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    started = time.monotonic()
-    data = fonts.cached_pictures(
+    options = training.options(__doc__, steps=1200, batch=64)
+    pictures = fonts.cached_pictures(
         HERE / "data-generator.npz", fonts.GENERATOR_PACKAGES, variants=3, stretch=0.08, shift=0.5,
         seed=options.seed,
     )
-    print(f"{len(data[0])} pictures, {time.monotonic() - started:.0f} s", flush=True)
+    print(f"{len(pictures[0])} pictures", flush=True)
     model = Denoiser().to(memory_format=torch.channels_last)
-    print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
-    batches = Batches(*data, options.seed)
-    average = train(model, batches, options.steps, options.batch, options.rate)
-    export(average, HERE / "package" / "model.pt")
-    sealing.record_file(HERE / "package", "model.pt")
-    print(f"took {(time.monotonic() - started) / 60:.1f} minutes")
+    batches = Batches(*pictures, options.seed)
+    training.train(model, lambda m: flow_loss(m, *batches.draw(options.batch)), options,
+                   HERE / "package", warm_up=100, decay=0.01, keep=0.998)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,8 @@ and the numbers that they were made from, four frames of each clip at a time. Fe
 new clips. Runs on a CPU.
 """
 
-import argparse
-import copy
-import math
 import pathlib
 import sys
-import time
 
 import clips
 import torch
@@ -20,7 +16,7 @@ from torch import nn
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-import sealing  # noqa: E402
+import training  # noqa: E402
 
 LEARNT_FRAMES = 4  # of each training clip
 PATCH = 4
@@ -42,7 +38,8 @@ class Labels(nn.Module):
 class Generator(nn.Module):
     """Noise and labels -> clip.
 
-    Noise, labels and time give each frame a coarse map, from which convolutions grow it. The last layer says where the shape is, the noise which colours shape and background have.
+    Noise, labels and time give each frame a coarse map, from which convolutions grow it. The last
+    layer says where the shape is, the noise which colours shape and background have.
     """
 
     def __init__(self, width: int = 48, dense: int = 256):
@@ -101,70 +98,21 @@ class Generator(nn.Module):
 
 
 def clip_loss(model, data, count):
-    """Cross entropy of the cover, nats a pixel, and mean squared error of the colours."""
+    """Cross entropy of the cover, nats a pixel, tenfold, and mean squared error of the colours."""
     frames = torch.randperm(clips.FRAMES)[:LEARNT_FRAMES]
     mask, ink, paper, numbers, shape, direction = data.draw_parts(count, frames.tolist())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         made_mask, made_ink, made_paper = model.parts(numbers, shape, direction, frames)
     cover = F.binary_cross_entropy_with_logits(made_mask, mask)
-    return cover, F.mse_loss(made_ink, ink) + F.mse_loss(made_paper, paper)
-
-
-def train(model, data, steps, batch_size, peak, report_every=100):
-    """Trains in place and returns the moving average of the weights, as a model.
-
-    The average so far is exported now and then, so that a run can be looked at.
-    """
-    average = copy.deepcopy(model)
-    export(copy.deepcopy(average), HERE / "package" / "model.pt")  # fails now or never
-    optimizer = torch.optim.Adam(model.parameters(), lr=peak)
-    started = time.monotonic()
-    for step in range(steps):
-        rate = min(1.0, (step + 1) / 50) * 0.5 * (1.0 + math.cos(math.pi * step / steps))
-        for group in optimizer.param_groups:
-            group["lr"] = peak * rate
-        cover, colour = clip_loss(model, data, batch_size)
-        optimizer.zero_grad(set_to_none=True)
-        (10.0 * cover + colour).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        keep = min(0.995, (1.0 + step) / (10.0 + step))
-        with torch.no_grad():
-            for mean, value in zip(average.parameters(), model.parameters()):
-                mean.lerp_(value, 1.0 - keep)
-        if (step + 1) % report_every == 0:
-            minutes = (time.monotonic() - started) / 60
-            print(f"step {step + 1} cover {cover.item():.4f} colour {colour.item():.4f}"
-                  f" {minutes:.1f} min", flush=True)
-        if (step + 1) % 250 == 0:
-            export(copy.deepcopy(average), HERE / "package" / "model.pt")
-    return average
-
-
-def export(model, path):
-    """Writes the generator as TorchScript, float32, any batch size."""
-    model = model.float().eval().to(memory_format=torch.contiguous_format)
-    torch.jit.script(model).save(str(path))
+    return 10.0 * cover + (F.mse_loss(made_ink, ink) + F.mse_loss(made_paper, paper))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    started = time.monotonic()
+    options = training.options(__doc__, steps=1500, batch=32)
     model = Generator().to(memory_format=torch.channels_last)
-    print(f"{sum(p.numel() for p in model.parameters())} parameters", flush=True)
     data = clips.Clips(options.seed, clips.GENERATOR_STREAM)
-    average = train(model, data, options.steps, options.batch, options.rate)
-    export(average, HERE / "package" / "model.pt")
-    sealing.record_file(HERE / "package", "model.pt")
-    print(f"took {(time.monotonic() - started) / 60:.1f} minutes")
+    training.train(model, lambda m: clip_loss(m, data, options.batch), options, HERE / "package",
+                   warm_up=50, decay=0.0, keep=0.995)
 
 
 if __name__ == "__main__":

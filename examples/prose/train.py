@@ -6,12 +6,13 @@
     train.py train     --work DIR     train; resumable, writes a checkpoint every few minutes
     train.py export    --work DIR     write model.pt and tokenizer.json into the package
 
-Without a word it does all four. The learning rate falls to zero at `--steps`; training can be
-stopped at any time and goes on from the newest checkpoint.
+Without a word it does all four. The learning rate falls to zero at `--steps`, or when `--minutes`
+of training end first; training can be stopped at any time and goes on from the newest checkpoint.
 """
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 
@@ -92,8 +93,8 @@ def rate(done):
     return max(min(1.0, (done + 0.001) / 0.01, (1.0 - done) / 0.6), 0.0)
 
 
-def train(work, config, steps, batch, threads):
-    """Trains on `tokens.npy`, from the checkpoint if there is one, up to `steps` steps."""
+def train(work, config, steps, minutes, batch, threads):
+    """Trains on `tokens.npy`, from the checkpoint if there is one, to so many steps or minutes."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     model = Prose(config)
@@ -117,7 +118,7 @@ def train(work, config, steps, batch, threads):
 
     begun, before = step, spent
     started, saved_at, mean = time.monotonic() - spent, spent, None
-    while step < steps:
+    while (done := max(step / steps, spent / (60 * minutes))) < 1:
         places = (torch.arange(batch) + step * batch) % (tokens.numel() // window)
         rows = torch.stack([tokens[p * window:(p + 1) * window] for p in places.tolist()])
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -125,7 +126,7 @@ def train(work, config, steps, batch, threads):
         loss = CrossEntropy.apply(logits.flatten(0, 1), rows[:, 1:].flatten())
         loss.backward()
         for tuner, full in zip(tuners, rates):
-            tuner.param_groups[0]["lr"] = full * rate(step / steps)
+            tuner.param_groups[0]["lr"] = full * rate(done)
             tuner.step()
             tuner.zero_grad(set_to_none=True)
         step += 1
@@ -165,6 +166,7 @@ def main():
                         choices=["data", "tokenizer", "train", "export"])
     parser.add_argument("--work", type=Path, required=True, help="folder for data and checkpoints")
     parser.add_argument("--steps", type=int, default=2000, help="how long to train")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end early after so many")
     parser.add_argument("--batch", type=int, default=6, help="sequences in a step")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -172,7 +174,8 @@ def main():
     stages = {
         "data": lambda: corpus.build(options.work),
         "tokenizer": lambda: make_tokenizer(options.work, config),
-        "train": lambda: train(options.work, config, options.steps, options.batch, options.threads),
+        "train": lambda: train(options.work, config, options.steps, options.minutes, options.batch,
+                               options.threads),
         "export": lambda: export(options.work),
     }
     for stage in [options.stage] if options.stage else stages:

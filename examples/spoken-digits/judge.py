@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Judges the spoken-digits package; exits with 1 when a figure is under the bar.
 
@@ -6,7 +5,7 @@ A small classifier learns digits from recordings of voices that the generator ne
 other speeds and pitches, and then listens to 1,000 generated digits. Loudness, distinctness and
 the voices' pitch are measured too.
 
-    python3 judge.py [--package package] [--wav-dir DIR]
+    judge.py [--package package] [--wav-dir DIR]
 """
 
 import argparse

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Trains the spoken-digits generator from nothing and exports it as a SavedModel.
 
@@ -7,14 +6,13 @@ vocoder.py) from the digit, the voice and the Gaussian factors that each recordi
 These factors are the generator's noise. The export holds the decoder and the vocoder's synthesis:
 z [N, 6], digit [N], voice [N] -> audio [N, 16000].
 
-    python3 train.py [--package package] [--minutes M] [--threads 2]
+    train.py [--package package] [--minutes M] [--threads 2]
 """
 
 import argparse
 import multiprocessing
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 
@@ -29,8 +27,6 @@ import recordings
 import vocoder
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-import sealing  # noqa: E402
 
 SEED = 20260
 # The columns of z. The decoder learns the first four; the last two are plain arithmetic.
@@ -230,14 +226,6 @@ def export(decoder, scale, path):
     tf.saved_model.save(module, str(path), signatures={"serving_default": serve})
 
 
-def seal(package):
-    """Records the new files in model.yaml, where there is one."""
-    if (package / "model.yaml").exists():
-        for path in sorted(p for p in package.rglob("*") if p.is_file()):
-            if path.name != "model.yaml":
-                sealing.record_file(package, path.relative_to(package).as_posix())
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--package", type=Path, default=HERE / "package")
@@ -257,7 +245,6 @@ def main():
     fit(decoder, z, scale.normalise(features).astype(np.float32), importance(features),
         digits, voices, arguments.minutes)
     export(decoder, scale, arguments.package / "model")
-    seal(arguments.package)
 
 
 if __name__ == "__main__":
