@@ -47,6 +47,14 @@ bench: setup ## Measure beside peers
 	@cmake --preset bench >/dev/null && cmake --build --preset bench
 	@tools/bench
 
+.PHONY: cuda
+cuda: ## On a machine with a GPU: build for it, run what is labelled cuda, measure (docs/cuda.md)
+	@tools/setup --cuda
+	@cmake --preset cuda $(if $(TORCH),-DSERIN_LIBTORCH=$(TORCH)) $(CMAKE_FLAGS)
+	@cmake --build --preset cuda
+	@ctest --test-dir build/cuda -L '^cuda$$' --no-tests=error --output-on-failure
+	@build/cuda/torch_loop examples/motion/package/model.pt cuda:0 3
+
 .PHONY: format
 format: ## Format every source file
 	@git ls-files '*.h' '*.cc' | xargs clang-format-19 -i

@@ -2,6 +2,7 @@
 #include "backends/call_check.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <set>
 
@@ -123,6 +124,12 @@ Status check_result(const model::ResultSpec& declared, DType dtype, const Shape&
                                    described(declared.dtype, declared_shape(declared.shape)) +
                                    bound_text(dimensions) + ", its model gave " +
                                    described(dtype, to_string(shape)));
+}
+
+Error out_of_memory(std::string_view what) {
+  Error error{Code::kResourceExhausted, "out of memory: " + std::string(what), "out_of_memory"};
+  error.retry_after = std::chrono::seconds(1);
+  return error;
 }
 
 Status check_carry(const model::Call& call, std::span<const engine::Model::Carry> pairs) {

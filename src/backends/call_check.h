@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -35,6 +36,9 @@ Result<Dimensions> check_arguments(const model::Call& call, std::span<const Tens
 // kInternal: the package declares something else than its model gives.
 Status check_result(const model::ResultSpec& declared, DType dtype, const Shape& shape,
                     const Dimensions& dimensions);
+
+// kResourceExhausted, "out_of_memory": worth another try when others have given memory back.
+Error out_of_memory(std::string_view what);
 
 // A carry names arguments and results that exist, each once, of equal dtype and shape, without T.
 Status check_carry(const model::Call& call, std::span<const engine::Model::Carry> pairs);

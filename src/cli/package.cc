@@ -2,6 +2,7 @@
 // `serin package …`: everything one does to a package on disk.
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <map>
 #include <memory>
 
 #include "base/clock.h"
@@ -15,6 +16,7 @@
 #include "model/import.h"
 #include "model/package.h"
 #include "model/sign.h"
+#include "model/skeleton.h"
 
 namespace serin::cli {
 namespace {
@@ -24,6 +26,8 @@ namespace fs = std::filesystem;
 struct PackageLine {
   fs::path package, archive, folder, source, key, trust;
   std::string class_name;
+  model::Task task = model::Task::kInference;
+  model::EngineKind engine = model::EngineKind::kTorch;
   std::vector<std::string> inputs;
   std::vector<fs::path> certificates;
   std::string device = "cpu";
@@ -37,6 +41,29 @@ Result<engine::EngineOptions> engine_options(const PackageLine& line) {
   options.threads = line.threads;
   options.cache = cache_directory() / "compiled";
   return options;
+}
+
+// Nothing without --trust.
+Result<std::optional<model::Trust>> trust_of(const PackageLine& line) {
+  if (line.trust.empty()) return std::optional<model::Trust>();
+  SERIN_TRY_ASSIGN(auto trust, model::Trust::load(line.trust));
+  return std::optional(std::move(trust));
+}
+
+// What was attested of the package, by whom, and what of it is not believed.
+Status print_attestations(const PackageLine& line, const model::Package& package) {
+  SERIN_TRY_ASSIGN(const auto trust, trust_of(line));
+  SERIN_TRY_ASSIGN(const auto all, model::read_attestations(package, trust ? &*trust : nullptr));
+  for (const model::Testimony& one : all) {
+    if (!one.attestation) {
+      std::cout << "not believed: " << one.attestation.error().message << "\n";
+      continue;
+    }
+    std::cout << "attested: " << one.attestation->profile << " " << in_a_word(*one.attestation)
+              << ", signed by " << one.signer
+              << (one.signer == "somebody" ? "; --trust says whether by whom you trust\n" : "\n");
+  }
+  return {};
 }
 
 Status inspect(const PackageLine& line) {
@@ -57,41 +84,40 @@ Status inspect(const PackageLine& line) {
   }
   for (const model::Output& output : manifest.outputs)
     std::cout << "output:   " << output.name << "\n";
-  return {};
+  return print_attestations(line, package);
 }
 
 // Says what was measured and writes it beside the package, signed where a key is given.
 Status attest(const PackageLine& line, const model::Package& package) {
   SERIN_TRY_ASSIGN(const auto options, engine_options(line));
+  std::optional<model::SigningKey> key;
+  if (!line.key.empty()) {
+    SERIN_TRY_ASSIGN(key, model::SigningKey::load(line.key, {}, line.certificates));
+  }
   SERIN_TRY_ASSIGN(const auto report, engine::verify_reproducible(package, options));
   model::Attestation attestation;
-  attestation.package = package.digest;
   attestation.profile = report.profile;
   attestation.software = std::string("serin ") + kVersion;
   for (const engine::OutputReport& output : report.outputs) {
-    attestation.largest_difference[output.output] = output.bitwise ? 0 : output.largest_difference;
+    attestation.outputs.push_back({output.output, output.bitwise, output.largest_difference});
     std::cout << output.output << ": "
               << (output.bitwise ? "bitwise"
                                  : "differs by up to " + std::to_string(output.largest_difference))
               << "\n";
   }
-  std::optional<model::SigningKey> key;
-  if (!line.key.empty()) {
-    SERIN_TRY_ASSIGN(key, model::SigningKey::load(line.key));
-  }
   SERIN_TRY_ASSIGN(const auto path, model::write_attestation(package, attestation,
                                                              key ? &*key : nullptr, Clock::real()));
   std::cout << report.requests << " golden requests, " << report.runs << " runs in company on "
-            << report.profile << "; wrote " << path << "\n";
+            << report.profile << "; wrote " << path << (key ? "" : ", unsigned") << "\n";
   return {};
 }
 
 Status verify(const PackageLine& line) {
   SERIN_TRY_ASSIGN(const auto package, model::open_package(line.package, model::Verify::kDigests));
   std::cout << package.digest << "\n";
-  if (!line.trust.empty()) {
-    SERIN_TRY_ASSIGN(const auto trust, model::Trust::load(line.trust));
-    SERIN_TRY_ASSIGN(const auto signer, model::verify_signature(package, trust));
+  SERIN_TRY_ASSIGN(const auto trust, trust_of(line));
+  if (trust) {
+    SERIN_TRY_ASSIGN(const auto signer, model::verify_signature(package, *trust));
     std::cout << "signed by " << signer << "\n";
   }
   if (line.run) {
@@ -101,8 +127,8 @@ Status verify(const PackageLine& line) {
       SERIN_TRY(engine::compare_golden(package, i, given[i]));
     std::cout << given.size() << " golden requests gave what they must\n";
   }
-  if (line.reproducible) SERIN_TRY(attest(line, package));
-  return {};
+  if (line.reproducible) return attest(line, package);
+  return print_attestations(line, package);
 }
 
 Status seal(const PackageLine& line) {
@@ -179,6 +205,45 @@ Status import(const PackageLine& line) {
   return {};
 }
 
+// "a|b|c", for --help.
+template <class T>
+std::string joined(const std::map<std::string, T>& choices) {
+  std::string text;
+  for (const auto& [name, value] : choices) text += (text.empty() ? "" : "|") + name;
+  return text;
+}
+
+Status make(const PackageLine& line) {
+  fs::path folder = line.folder.lexically_normal();
+  if (!folder.has_filename()) folder = folder.parent_path();  // "mine/"
+  SERIN_TRY(model::make_skeleton(folder, line.task, line.engine));
+  std::cout << (folder / "model.yaml").string()
+            << ": go through it from 1 on, and put the model beside it\n";
+  return {};
+}
+
+void add_new(CLI::App& made, PackageLine& line) {
+  using model::EngineKind;
+  using model::Task;
+  std::map<std::string, Task> tasks;
+  for (const Task task : {Task::kTextGeneration, Task::kImageGeneration, Task::kAudioGeneration,
+                          Task::kVideoGeneration, Task::kInference})
+    tasks.emplace(name_of(task), task);
+  std::map<std::string, EngineKind> engines;
+  for (const EngineKind engine : {EngineKind::kTorch, EngineKind::kTensorflow})
+    engines.emplace(name_of(engine), engine);
+  made.add_option("folder", line.folder, "The package's folder; its name names the package")
+      ->required();
+  made.add_option("--task", line.task, "What the model makes")
+      ->required()
+      ->transform(CLI::CheckedTransformer(tasks).description(""))
+      ->type_name(joined(tasks));
+  made.add_option("--engine", line.engine, "What the model was saved by")
+      ->required()
+      ->transform(CLI::CheckedTransformer(engines).description(""))
+      ->type_name(joined(engines));
+}
+
 void add_import(CLI::App& made, PackageLine& line) {
   made.add_option("source", line.source, "A .pt, .pt2, .h5 or .keras file, or a SavedModel folder")
       ->required();
@@ -211,29 +276,36 @@ void add_package(CLI::App& app, Action& chosen) {
         ->capture_default_str();
   };
 
+  add_new(*command("new", "Make a package's folder with a model.yaml to fill in", make), *line);
   add_import(*command("import", "Make a package of a model as its framework saved it", import),
              *line);
-  takes_package(command("inspect", "Say what a package is", inspect));
-  CLI::App* check = takes_package(
-      command("verify", "Check every byte against model.yaml, and print the digest", verify));
-  check->add_option("--trust", line->trust, "Public key or authority that must have signed it")
-      ->check(CLI::ExistingFile);
+  auto takes_trust = [&](CLI::App* made) {
+    made->add_option("--trust", line->trust,
+                     "Public key or authorities (PEM) that must have signed")
+        ->check(CLI::ExistingFile);
+    return made;
+  };
+  auto signs = [&](CLI::App* made) {
+    made->add_option("--certificate", line->certificates,
+                     "The key's certificate (PEM), then those above it")
+        ->check(CLI::ExistingFile);
+    return made->add_option("--key", line->key, "Private key (PEM, P-256, P-384 or P-521)")
+        ->check(CLI::ExistingFile);
+  };
+  takes_trust(takes_package(command("inspect", "Say what a package is", inspect)));
+  CLI::App* check = takes_trust(takes_package(
+      command("verify", "Check every byte against model.yaml, and print the digest", verify)));
   check->add_flag("--run", line->run, "Run the golden requests too");
   check->add_flag("--reproducible", line->reproducible,
-                  "Run them alone and in company, and write an attestation");
-  check->add_option("--key", line->key, "Private key (PEM) that signs the attestation")
-      ->check(CLI::ExistingFile);
+                  "Run them alone and in company, and write an attestation, signed with --key");
+  signs(check);
   runs_model(check);
   CLI::App* close = takes_package(command("seal", "Write the list of files into model.yaml", seal));
   close->add_flag("--golden", line->golden, "Record what the golden requests give, first");
   runs_model(close);
   CLI::App* write =
       takes_package(command("sign", "Write an OpenSSF model-signing bundle, model.sig", sign));
-  write->add_option("--key", line->key, "Private key (PEM, P-256, P-384 or P-521)")
-      ->required()
-      ->check(CLI::ExistingFile);
-  write->add_option("--certificate", line->certificates,
-                    "The key's certificate, then those above it");
+  signs(write)->required();
   CLI::App* in = takes_package(
       command("pack", "Make one archive of a package, the same to the byte each time", pack));
   in->add_option("-o,--output", line->archive, "The archive; default: NAME.serin");

@@ -12,11 +12,13 @@ struct Topic {
   std::string_view text;
 };
 
-constexpr std::array<Topic, 4> kTopics = {{
+constexpr std::array<Topic, 5> kTopics = {{
     {"package",
      R"(A package is a folder with one model and a model.yaml that says how a request's JSON becomes
 tensors, how the model is called, and how tensors become text, pictures, sound or video.
 
+  serin package new FOLDER --task image-generation --engine torch
+                                      a model.yaml to fill in
   serin package verify FOLDER         every byte against model.yaml; prints the digest
   serin package seal FOLDER --golden  list the files, record what the golden requests give
   serin serve FOLDER --port 5000      serve it
@@ -27,7 +29,20 @@ docs/package-format.md is the reference, docs/package-your-model.md the guided t
      R"(A generation is a function of (package digest, execution profile, request, seed). The answer's head
 names them: Serin-Package, Serin-Profile, Serin-Seed. A request without a seed gets one, and the same
 request with that seed gives the same bytes, alone or in a batch, today or next year on that profile.
-`serin package verify --reproducible` tests it and writes an attestation beside the package.
+`serin package verify --reproducible` tests it and writes an attestation beside the package, signed with
+--key. Serin-Reproducible says what was attested on the worker's profile: "bitwise", "within 0.001" (the
+largest difference), "no" (other tokens or another shape), "unknown" (nobody measured, or nobody trusted).
+)"},
+    {"trust",
+     R"(Anybody can write a package. Who made one, its signature says: model.sig, an OpenSSF model-signing bundle.
+
+  serin package sign FOLDER --key key.pem                        with a bare key (P-256, P-384 or P-521)
+  serin package sign FOLDER --key key.pem --certificate mine.crt --certificate between.crt
+  serin package verify FOLDER --trust key.pub                    or the authorities' certificates, in PEM
+  serin serve FOLDER --trust ca.crt                              refuses what they did not sign
+
+`model_signing verify key|certificate` reads the same file. Attestations are signed and trusted alike.
+docs/signing.md says what is checked.
 )"},
     {"errors",
      R"(Every error is {"error": {"message", "type", "param", "code"}} as OpenAI's clients expect it. `param`

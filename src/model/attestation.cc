@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <ctime>
+#include <limits>
+#include <sstream>
 
 #include "base/files.h"
 #include "model/folder.h"
@@ -11,13 +13,14 @@
 namespace serin::model {
 namespace {
 
-constexpr std::string_view kStatementType = "https://in-toto.io/Statement/v1";
+constexpr std::string_view kFolder = "attestations/";
 constexpr std::string_view kPredicateType = "https://serin.dev/reproducible/v1";
-constexpr std::uint64_t kLimit = 1 << 20;
+constexpr std::uint64_t kLimit = 1 << 20;      // bytes of one
+constexpr std::size_t kMostAttestations = 64;  // of one package
 
 // A profile as a file name.
 std::string file_of(std::string_view profile) {
-  std::string name = "attestations/";
+  std::string name(kFolder);
   for (const char c : profile) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        c == '_' || c == '-';
@@ -36,8 +39,13 @@ std::string written(std::chrono::system_clock::time_point time) {
 
 json::object to_statement(const std::string& name, const Attestation& attestation) {
   json::array outputs;
-  for (const auto& [output, difference] : attestation.largest_difference) {
-    outputs.push_back(json::object{{"name", output}, {"largestDifference", difference}});
+  for (const Attestation::Output& output : attestation.outputs) {
+    const bool number = std::isfinite(output.largest_difference);
+    outputs.push_back(
+        json::object{{"name", output.name},
+                     {"bitwise", output.bitwise},
+                     {"largestDifference",
+                      number ? json::value(output.largest_difference) : json::value(nullptr)}});
   }
   const std::string hex = attestation.package.substr(attestation.package.find(':') + 1);
   return {{"_type", kStatementType},
@@ -51,86 +59,133 @@ json::object to_statement(const std::string& name, const Attestation& attestatio
                                      {"software", attestation.software}}}};
 }
 
-Result<Attestation> from_statement(const json::value& document) {
-  try {
-    const json::object& statement = document.as_object();
-    if (statement.at("_type").as_string() != kStatementType ||
-        statement.at("predicateType").as_string() != kPredicateType) {
-      return invalid("is not a statement of " + std::string(kPredicateType));
-    }
-    const json::object& predicate = statement.at("predicate").as_object();
-    Attestation attestation;
-    attestation.package =
-        "sha256:" +
-        std::string(statement.at("subject").as_array().at(0).at("digest").at("sha256").as_string());
-    attestation.profile = std::string(predicate.at("profile").as_string());
-    attestation.date = std::string(predicate.at("date").as_string());
-    attestation.software = std::string(predicate.at("software").as_string());
-    for (const json::value& output : predicate.at("outputs").as_array()) {
-      const auto difference = output.at("largestDifference").to_number<double>();
-      if (!(difference >= 0)) return invalid("a largestDifference must not be negative");
-      attestation.largest_difference.emplace(std::string(output.at("name").as_string()),
-                                             difference);
-    }
-    return attestation;
-  } catch (const std::exception&) {  // Boost.JSON's accessors throw for what is missing or of
-                                     // another type
-    return invalid("lacks a field of " + std::string(kPredicateType));
+Result<Attestation::Output> parse_output(const json::value& value) {
+  Attestation::Output output;
+  output.name = text_of(field(&value, "name"));
+  const json::value* bitwise = field(&value, "bitwise");
+  const json::value* largest = field(&value, "largestDifference");
+  if (output.name.empty() || bitwise == nullptr || !bitwise->is_bool() || largest == nullptr ||
+      !(largest->is_null() || largest->is_number())) {
+    return invalid("an output must have a name, bitwise and largestDifference");
   }
+  output.bitwise = bitwise->get_bool();
+  output.largest_difference =
+      largest->is_null() ? std::numeric_limits<double>::infinity() : largest->to_number<double>();
+  if (!(output.largest_difference >= 0)) return invalid("a largestDifference must not be negative");
+  if (output.bitwise && output.largest_difference != 0)
+    return invalid("the output " + output.name + " cannot be bitwise and differ");
+  return output;
 }
 
-Result<Attestation> parse(std::string_view text, const Trust* trust) {
-  SERIN_TRY_ASSIGN(const json::value document, parse_json(text));
-  SERIN_TRY_ASSIGN(const Envelope envelope, parse_envelope(document));
-  if (envelope.payload_type != kStatementPayload)
-    return invalid("its payload is not " + std::string(kStatementPayload));
-  if (trust != nullptr) SERIN_TRY(trust->verify(envelope, {}));
-  SERIN_TRY_ASSIGN(const json::value statement, parse_json(envelope.payload));
-  return from_statement(statement);
+Result<Attestation> from_statement(const json::value& statement) {
+  const json::value* subjects = field(&statement, "subject");
+  if (subjects == nullptr || !subjects->is_array() || subjects->get_array().size() != 1)
+    return invalid("it must have one subject");
+  const json::value* predicate = field(&statement, "predicate");
+  const json::value* outputs = field(predicate, "outputs");
+  if (outputs == nullptr || !outputs->is_array()) return invalid("it names no outputs");
+  Attestation attestation;
+  attestation.package =
+      "sha256:" + std::string(text_of(field(field(&subjects->get_array()[0], "digest"), "sha256")));
+  attestation.profile = text_of(field(predicate, "profile"));
+  attestation.date = text_of(field(predicate, "date"));
+  attestation.software = text_of(field(predicate, "software"));
+  for (const json::value& one : outputs->get_array()) {
+    SERIN_TRY_ASSIGN(Attestation::Output output, parse_output(one));
+    attestation.outputs.push_back(std::move(output));
+  }
+  return attestation;
+}
+
+Result<std::string> signer_of(const Bundle& bundle, const Trust* trust) {
+  if (trust != nullptr) return trust->verify(bundle.envelope, bundle.voucher);
+  return bundle.is_signed() ? "somebody" : "nobody";
+}
+
+Testimony testify(const Package& package, std::string file, const Result<std::string>& text,
+                  const Trust* trust) {
+  const auto refuse = [&](Error error) {
+    return Testimony{file, fail(std::move(error).within(file)), {}};
+  };
+  if (!text) return Testimony{file, fail(text.error()), {}};  // it names the file itself
+  const auto bundle = read_bundle(*text, kPredicateType);
+  if (!bundle) return refuse(bundle.error());
+  auto attestation = from_statement(bundle->statement);
+  if (!attestation) return refuse(attestation.error());
+  if (attestation->package != package.digest) {
+    return refuse({Code::kFailedPrecondition,
+                   "is about " + attestation->package + ", not about this package, " +
+                       package.digest + "; run serin package verify --reproducible again"});
+  }
+  if (file_of(attestation->profile) != file) {
+    return refuse({Code::kFailedPrecondition, "is about the profile " + attestation->profile +
+                                                  ", whose place is " +
+                                                  file_of(attestation->profile)});
+  }
+  auto signer = signer_of(*bundle, trust);
+  if (!signer) return refuse(signer.error());
+  return Testimony{std::move(file), *std::move(attestation), *std::move(signer)};
 }
 
 }  // namespace
 
-bool Attestation::bitwise() const {
-  return std::ranges::all_of(largest_difference, [](const auto& one) { return one.second == 0; });
+bool Attestation::bitwise() const { return std::ranges::all_of(outputs, &Output::bitwise); }
+
+std::string in_a_word(const Attestation& attestation) {
+  if (attestation.bitwise()) return "bitwise";
+  double largest = 0;
+  for (const Attestation::Output& output : attestation.outputs)
+    largest = std::max(largest, output.largest_difference);
+  if (!std::isfinite(largest)) return "no";
+  std::ostringstream text;
+  text << "within " << largest;
+  return text.str();
 }
 
 Result<std::string> write_attestation(const Package& package, Attestation attestation,
                                       const SigningKey* key, const Clock& clock) {
   attestation.package = package.digest;
   attestation.date = written(clock.wall());
-  for (const auto& [output, difference] : attestation.largest_difference) {
-    if (!std::isfinite(difference))
-      return invalid("the largest difference of " + output + " must be finite");
-  }
-  Envelope envelope{std::string(kStatementPayload),
-                    json::serialize(to_statement(package.manifest.name, attestation)),
-                    {}};
-  if (key != nullptr) {
-    envelope.signatures.push_back(
-        key->sign(pre_authentication_encoding(envelope.payload_type, envelope.payload)));
-  }
   const std::string file = file_of(attestation.profile);
   std::error_code error;
-  std::filesystem::create_directories(package.root / "attestations", error);
+  std::filesystem::create_directories(package.root / kFolder, error);
   if (error)
-    return fail(Code::kUnknown, (package.root / "attestations").string() + ": " + error.message());
-  SERIN_TRY(write_file(package.root / file, json::serialize(to_json(envelope)) + "\n"));
+    return fail(Code::kUnknown, (package.root / kFolder).string() + ": " + error.message());
+  SERIN_TRY(write_file(package.root / file,
+                       write_bundle(to_statement(package.manifest.name, attestation), key)));
   return file;
+}
+
+Result<Attestation> parse_attestation(std::string_view text) {
+  SERIN_TRY_ASSIGN(const Bundle bundle, read_bundle(text, kPredicateType));
+  return from_statement(bundle.statement);
+}
+
+Result<std::vector<Testimony>> read_attestations(const Package& package, const Trust* trust) {
+  SERIN_TRY_ASSIGN(const Folder folder, Folder::open(package.root));
+  SERIN_TRY_ASSIGN(auto files, folder.files());
+  std::erase_if(files, [](const FoundFile& file) { return !file.path.starts_with(kFolder); });
+  if (files.size() > kMostAttestations) {
+    return fail(Code::kResourceExhausted,
+                "has more than " + std::to_string(kMostAttestations) + " attestations");
+  }
+  std::vector<Testimony> all;
+  for (const FoundFile& file : files)
+    all.push_back(testify(package, file.path, folder.read(file.path, kLimit), trust));
+  return all;
 }
 
 Result<std::optional<Attestation>> read_attestation(const Package& package,
                                                     std::string_view profile, const Trust* trust) {
   SERIN_TRY_ASSIGN(const Folder folder, Folder::open(package.root));
   const std::string file = file_of(profile);
-  auto text = folder.read(file, kLimit);
+  const auto text = folder.read(file, kLimit);
   if (!text && text.error().code == Code::kNotFound) return std::optional<Attestation>();
-  SERIN_TRY_ASSIGN(const std::string bytes, std::move(text));
-  auto attestation = parse(bytes, trust);
-  if (!attestation) return fail(std::move(attestation.error()).within(file));
-  if (attestation->package != package.digest || attestation->profile != profile)
-    return std::optional<Attestation>();
-  return std::optional(*std::move(attestation));
+  Testimony testimony = testify(package, file, text, trust);
+  if (!testimony.attestation) return fail(std::move(testimony.attestation).error());
+  // Two profiles can have one file name.
+  if (testimony.attestation->profile != profile) return std::optional<Attestation>();
+  return std::optional(*std::move(testimony.attestation));
 }
 
 }  // namespace serin::model

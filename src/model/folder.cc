@@ -18,6 +18,11 @@ namespace {
 
 constexpr std::size_t kMostFiles = 25'000;
 constexpr int kDeepest = 32;
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 40;  // of all files
+// A file may have at most so many bytes for each one on the disk, past `kHolesFrom`: reading holes
+// would take for ever. As for archives (archive.h).
+constexpr std::uint64_t kHoleRatio = 1000;
+constexpr std::uint64_t kHolesFrom = std::uint64_t{64} << 20;
 
 Error system_error(std::string_view path) {
   const int error = errno;
@@ -41,38 +46,77 @@ struct CloseDirectory {
   void operator()(DIR* directory) const { closedir(directory); }
 };
 
-// Takes over `descriptor`.
-Status collect(Descriptor descriptor, const std::string& prefix, int depth,
-               std::vector<FoundFile>& found) {
-  if (depth > kDeepest)
-    return invalid(prefix + ": folders are nested deeper than " + std::to_string(kDeepest));
-  const int again = dup(descriptor.get());
-  const std::unique_ptr<DIR, CloseDirectory> directory(again < 0 ? nullptr : fdopendir(again));
-  if (!directory) return fail(system_error(prefix));
-  rewinddir(directory.get());
-  while (const dirent* entry = readdir(directory.get())) {
-    const std::string_view name = entry->d_name;
-    if (name == "." || name == "..") continue;
-    const std::string path = prefix.empty() ? std::string(name) : prefix + '/' + std::string(name);
-    struct stat status{};
-    if (fstatat(descriptor.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
-      return fail(system_error(path));
-    if (S_ISDIR(status.st_mode)) {
-      Descriptor inner(
+Stamp stamp_of(std::string path, const struct stat& status) {
+  return {std::move(path),
+          status.st_dev,
+          status.st_ino,
+          S_ISREG(status.st_mode) ? static_cast<std::uint64_t>(status.st_size) : 0,
+          status.st_ctim.tv_sec,
+          status.st_ctim.tv_nsec};
+}
+
+// Walks a folder and everything in it, each with what the system says of it.
+class Walk {
+ public:
+  using Visit = std::function<Status(const std::string& path, const struct stat& status)>;
+  explicit Walk(Visit visit) : visit_(std::move(visit)) {}
+
+  Status folder(const Descriptor& descriptor, const std::string& prefix, int depth) {
+    if (depth > kDeepest)
+      return invalid(prefix + ": folders are nested deeper than " + std::to_string(kDeepest));
+    const int again = dup(descriptor.get());
+    const std::unique_ptr<DIR, CloseDirectory> directory(again < 0 ? nullptr : fdopendir(again));
+    if (!directory) return fail(system_error(prefix));
+    rewinddir(directory.get());
+    while (const dirent* entry = readdir(directory.get())) {
+      const std::string_view name = entry->d_name;
+      if (name == "." || name == "..") continue;
+      const std::string path =
+          prefix.empty() ? std::string(name) : prefix + '/' + std::string(name);
+      struct stat status{};
+      if (fstatat(descriptor.get(), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+        return fail(system_error(path));
+      SERIN_TRY(this->entry(path, status));
+      if (!S_ISDIR(status.st_mode)) continue;
+      const Descriptor inner(
           openat(descriptor.get(), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!inner.open()) return fail(system_error(path));
-      SERIN_TRY(collect(std::move(inner), path, depth + 1, found));
-    } else if (S_ISREG(status.st_mode)) {
-      found.push_back({path, static_cast<std::uint64_t>(status.st_size)});
-      if (found.size() > kMostFiles)
-        return invalid("more than " + std::to_string(kMostFiles) + " files; not a package");
-    } else {
+      SERIN_TRY(folder(inner, path, depth + 1));
+    }
+    return {};
+  }
+
+ private:
+  Status entry(const std::string& path, const struct stat& status) {
+    if (!S_ISDIR(status.st_mode)) SERIN_TRY(file(path, status));
+    return visit_(path, status);
+  }
+
+  Status file(const std::string& path, const struct stat& status) {
+    if (!S_ISREG(status.st_mode)) {
       return invalid(path + ": is " + std::string(kind_of(status.st_mode)) +
                      ", which a package may not hold");
     }
+    if (++files_ > kMostFiles)
+      return invalid("more than " + std::to_string(kMostFiles) + " files; not a package");
+    const auto size = static_cast<std::uint64_t>(status.st_size);
+    const auto on_disk = std::uint64_t{512} * static_cast<std::uint64_t>(status.st_blocks);
+    if (size > kHolesFrom && size / kHoleRatio > on_disk) {
+      return invalid(path + ": has " + std::to_string(size) + " bytes, of which only " +
+                     std::to_string(on_disk) + " lie on the disk; a file of holes is no model");
+    }
+    bytes_ += size;
+    if (size > kMostBytes || bytes_ > kMostBytes) {
+      return fail(Code::kResourceExhausted,
+                  path + ": more than " + std::to_string(kMostBytes) + " bytes in all");
+    }
+    return {};
   }
-  return {};
-}
+
+  Visit visit_;
+  std::size_t files_ = 0;
+  std::uint64_t bytes_ = 0;
+};
 
 }  // namespace
 
@@ -93,8 +137,26 @@ Result<Folder> Folder::open(const std::filesystem::path& root) {
 
 Result<std::vector<FoundFile>> Folder::files() const {
   std::vector<FoundFile> found;
-  SERIN_TRY(collect(Descriptor(dup(descriptor_.get())), "", 0, found));
+  Walk walk([&](const std::string& path, const struct stat& status) -> Status {
+    if (S_ISREG(status.st_mode))
+      found.push_back({path, static_cast<std::uint64_t>(status.st_size)});
+    return {};
+  });
+  SERIN_TRY(walk.folder(descriptor_, "", 0));
   std::ranges::sort(found, {}, &FoundFile::path);
+  return found;
+}
+
+Result<std::vector<Stamp>> Folder::stamps() const {
+  struct stat status{};
+  if (fstat(descriptor_.get(), &status) != 0) return fail(system_error(root_.string()));
+  std::vector<Stamp> found{stamp_of("", status)};
+  Walk walk([&](const std::string& path, const struct stat& one) -> Status {
+    found.push_back(stamp_of(path, one));
+    return {};
+  });
+  SERIN_TRY(walk.folder(descriptor_, "", 0));
+  std::ranges::sort(found, {}, &Stamp::path);
   return found;
 }
 

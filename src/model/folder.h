@@ -33,13 +33,23 @@ struct FoundFile {
   std::uint64_t size = 0;
 };
 
+// What the system says of a file or folder: another one after it was written, replaced or renamed.
+struct Stamp {
+  std::string path;  // from the folder; empty: the folder itself
+  std::uint64_t device = 0, inode = 0, size = 0;
+  std::int64_t changed_seconds = 0, changed_nanoseconds = 0;
+  bool operator==(const Stamp&) const = default;
+};
+
 class Folder {
  public:
   static Result<Folder> open(const std::filesystem::path& root);
 
   // Every regular file, sorted by path. kInvalidArgument for a link, a device, a socket or a pipe,
-  // for too many files and for too deep folders.
+  // for too many or too large files, for files that are nearly all holes, and for too deep folders.
   Result<std::vector<FoundFile>> files() const;
+  // Of everything in it and of itself, sorted by path; refuses what files() refuses.
+  Result<std::vector<Stamp>> stamps() const;
   Result<std::string> read(std::string_view path, std::uint64_t limit) const;
   // The file in pieces, in order; ends early when `piece` fails.
   Status stream(std::string_view path, const std::function<Status(std::string_view)>& piece) const;

@@ -2,7 +2,9 @@
 #include "model/package.h"
 
 #include <algorithm>
+#include <span>
 
+#include "base/digest.h"
 #include "base/files.h"
 #include "model/folder.h"
 
@@ -62,10 +64,22 @@ Result<std::vector<FoundFile>> content(const Folder& folder) {
   return files;
 }
 
+// Of the package itself, the folder first.
+Result<std::vector<Stamp>> stamps_of(const Folder& folder) {
+  SERIN_TRY_ASSIGN(auto stamps, folder.stamps());
+  std::erase_if(stamps,
+                [](const Stamp& one) { return outside(one.path) || one.path == "attestations"; });
+  return stamps;
+}
+
 Result<Package> open_folder(const std::filesystem::path& root, const Folder& folder, Verify how) {
+  SERIN_TRY_ASSIGN(auto stamps, stamps_of(folder));
   SERIN_TRY_ASSIGN(const auto found, content(folder));
   SERIN_TRY_ASSIGN(const std::string yaml, folder.read(kManifest, kManifestLimit));
-  Package package{.root = root, .digest = {}, .manifest = {}};
+  Package package;
+  package.root = root;
+  package.manifest_sha256 = sha256_hex(yaml);
+  package.stamps = std::move(stamps);
   SERIN_TRY_ASSIGN(package.manifest, parse_manifest(yaml));
   SERIN_TRY_ASSIGN(package.digest, manifest_digest(yaml));
   SERIN_TRY(compare(package.manifest.files, found));
@@ -95,6 +109,24 @@ Result<Package> open_package(const std::filesystem::path& root, Verify how) {
   auto package = open_folder(root, folder, how);
   if (!package) return fail(in_package(std::move(package).error(), root));
   return package;
+}
+
+Status check_unchanged(const Package& package) {
+  const auto changed = [&](const std::string& path) {
+    return fail(Error{Code::kDataLoss,
+                      package.file(path).string() +
+                          ": changed while the package was loaded; start again when nobody writes "
+                          "to the folder",
+                      "package_changed"});
+  };
+  SERIN_TRY_ASSIGN(const Folder folder, Folder::open(package.root));
+  SERIN_TRY_ASSIGN(const auto now, stamps_of(folder));
+  if (now == package.stamps) return {};
+  // The folder itself changes with what is in it; what is in it says more.
+  const std::span was = std::span(package.stamps).subspan(1), is = std::span(now).subspan(1);
+  const auto [before, after] = std::ranges::mismatch(was, is);
+  if (before == was.end()) return changed(after == is.end() ? "" : after->path);
+  return changed(after == is.end() ? before->path : std::min(before->path, after->path));
 }
 
 Result<Package> seal_package(const std::filesystem::path& root) {

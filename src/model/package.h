@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A package on disk, opened and checked. What it holds is untrusted until open_package() has
 // returned. A value; the files stay where they are, and whoever may write to the folder may change
-// them later.
+// them later: check_unchanged() says whether somebody did.
 #pragma once
 
 #include <filesystem>
 #include <string>
 
 #include "base/error.h"
+#include "model/folder.h"
 #include "model/manifest.h"
 
 namespace serin::model {
@@ -16,6 +17,8 @@ struct Package {
   std::filesystem::path root;
   std::string digest;  // "sha256:…"
   Manifest manifest;
+  std::string manifest_sha256;  // of model.yaml as it was read, in hexadecimal
+  std::vector<Stamp> stamps;    // taken before anything was read
 
   std::filesystem::path file(std::string_view relative) const { return root / relative; }
 };
@@ -29,6 +32,10 @@ enum class Verify {
 // files. Blocks while it reads. kNotFound without a model.yaml; kInvalidArgument for what is wrong
 // in it or in the folder; kDataLoss for a file that is missing or not the listed bytes.
 Result<Package> open_package(const std::filesystem::path& root, Verify how);
+
+// Whether what was read by path since the package was opened is what was checked then: kDataLoss,
+// naming what was written, replaced, renamed, added or removed meanwhile.
+Status check_unchanged(const Package& package);
 
 // Writes the list of files, with their sizes and digests, into model.yaml and leaves the rest of
 // the text, comments too, as its author wrote it; then opens the package. kInvalidArgument when

@@ -189,6 +189,69 @@ TEST_F(PackageTest, RefusesPipesAndSockets) {
   close(socket);
 }
 
+TEST_F(PackageTest, RefusesFilesOfHoles) {
+  seal();
+  fs::resize_file(root_ / "model.pt", std::uintmax_t{1} << 40);
+  EXPECT_NE(error().find("model.pt: has 1099511627776 bytes, of which only"), std::string::npos)
+      << error();
+  EXPECT_NE(seal_package(root_).error().message.find("a file of holes is no model"),
+            std::string::npos);
+}
+
+TEST_F(PackageTest, TakesAHardLinkForTheBytesThatItHas) {
+  seal();
+  fs::rename(root_ / "model.pt", directory_.path() / "elsewhere");
+  fs::create_hard_link(directory_.path() / "elsewhere", root_ / "model.pt");
+  EXPECT_EQ(error(), "opened");
+  std::ofstream(directory_.path() / "elsewhere") << "WEIGHTS";
+  EXPECT_NE(error().find("model.pt: its SHA-256 is"), std::string::npos) << error();
+}
+
+class ChangedPackageTest : public PackageTest {
+ protected:
+  void SetUp() override {
+    PackageTest::SetUp();
+    seal();
+    package_ = open_package(root_, Verify::kDigests).value();
+  }
+  // What is said to have changed; "" when nothing did.
+  std::string changed() const {
+    const Status same = check_unchanged(package_);
+    if (same) return "";
+    EXPECT_EQ(same.error().code, Code::kDataLoss);
+    const std::string rest = same.error().message.substr(root_.string().size() + 1);
+    return rest.substr(0, rest.find(": changed while the package was loaded"));
+  }
+  Package package_;
+};
+
+TEST_F(ChangedPackageTest, IsTheSameUntilSomebodyWrites) {
+  EXPECT_EQ(changed(), "");
+  write("model.pt", "longer weights");
+  EXPECT_EQ(changed(), "model.pt");
+}
+
+TEST_F(ChangedPackageTest, IsAnotherWhenAFileWasReplacedAndPutBack) {
+  fs::rename(root_ / "model.pt", root_ / "good");
+  write("model.pt", "weights");
+  EXPECT_EQ(changed(), "good");
+  fs::remove(root_ / "good");
+  EXPECT_EQ(changed(), "model.pt");
+}
+
+TEST_F(ChangedPackageTest, IsAnotherWhenAFileBecameALink) {
+  fs::rename(root_ / "golden", directory_.path() / "golden");
+  fs::create_directory_symlink(directory_.path() / "golden", root_ / "golden");
+  EXPECT_NE(check_unchanged(package_).error().message.find("golden: is a symbolic link"),
+            std::string::npos);
+}
+
+TEST_F(ChangedPackageTest, IsAnotherWhenTheFolderWasReplaced) {
+  fs::rename(root_, directory_.path() / "small.good");
+  fs::copy(directory_.path() / "small.good", root_, fs::copy_options::recursive);
+  EXPECT_NE(changed(), "");
+}
+
 TEST_F(PackageTest, RefusesFoldersWithoutEnd) {
   seal();
   fs::path deep = root_;

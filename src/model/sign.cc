@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <map>
 
-#include "base/base64.h"
 #include "base/digest.h"
 #include "base/files.h"
 #include "model/folder.h"
@@ -12,11 +11,9 @@
 namespace serin::model {
 namespace {
 
-constexpr std::string_view kBundleType = "application/vnd.dev.sigstore.bundle.v0.3+json";
-constexpr std::string_view kStatementType = "https://in-toto.io/Statement/v1";
 constexpr std::string_view kPredicateType = "https://model_signing/signature/v1.0";
-constexpr std::string_view kSignature = "model.sig";
-constexpr std::uint64_t kBundleLimit = std::uint64_t{16} << 20;
+constexpr std::string_view kSignatureFile = "model.sig";
+constexpr std::uint64_t kSignatureLimit = std::uint64_t{16} << 20;
 
 using Resources = std::vector<std::pair<std::string, std::string>>;
 
@@ -40,18 +37,17 @@ bool is_sha256(std::string_view hex) {
          });
 }
 
-// What a package's signature must name: model.yaml as its bytes are, and the files that it lists.
-Result<Resources> resources_of(const Package& package) {
-  SERIN_TRY_ASSIGN(const Folder folder, Folder::open(package.root));
-  SERIN_TRY_ASSIGN(std::string digest, folder.sha256("model.yaml"));
-  Resources resources{{"model.yaml", std::move(digest)}};
+// What a package's signature must name: model.yaml as its bytes were read, and the files that it
+// lists.
+Resources resources_of(const Package& package) {
+  Resources resources{{"model.yaml", package.manifest_sha256}};
   for (const FileEntry& file : package.manifest.files)
     resources.emplace_back(file.path, file.sha256);
   std::ranges::sort(resources);
   return resources;
 }
 
-std::string statement(const Package& package, const Resources& resources) {
+json::object statement(const Package& package, const Resources& resources) {
   json::array list;
   for (const auto& [path, digest] : resources) {
     list.push_back(json::object{{"name", path}, {"algorithm", "sha256"}, {"digest", digest}});
@@ -60,77 +56,29 @@ std::string statement(const Package& package, const Resources& resources) {
                                    {"hash_type", "sha256"},
                                    {"allow_symlinks", false},
                                    {"ignore_paths", json::array{"attestations", "model.sig"}}};
-  return json::serialize(json::object{
-      {"_type", kStatementType},
-      {"subject",
-       json::array{json::object{{"name", package.manifest.name},
-                                {"digest", json::object{{"sha256", root_digest(resources)}}}}}},
-      {"predicateType", kPredicateType},
-      {"predicate",
-       json::object{{"serialization", serialization}, {"resources", std::move(list)}}}});
+  return {{"_type", kStatementType},
+          {"subject",
+           json::array{json::object{{"name", package.manifest.name},
+                                    {"digest", json::object{{"sha256", root_digest(resources)}}}}}},
+          {"predicateType", kPredicateType},
+          {"predicate",
+           json::object{{"serialization", serialization}, {"resources", std::move(list)}}}};
 }
 
-json::object material(const SigningKey& key) {
-  if (key.certificates().empty())
-    return {{"publicKey", json::object{{"hint", key.hint()}}}, {"tlogEntries", json::array{}}};
-  json::array chain;
-  for (const std::string& der : key.certificates())
-    chain.push_back(json::object{{"rawBytes", to_base64(der)}});
-  return {{"x509CertificateChain", json::object{{"certificates", std::move(chain)}}},
-          {"tlogEntries", json::array{}}};
-}
-
-// A field on the way down; null where the way ends.
-const json::value* field(const json::value* value, std::string_view name) {
-  const json::object* object = value == nullptr ? nullptr : value->if_object();
-  return object == nullptr ? nullptr : object->if_contains(name);
-}
-
-std::string_view text(const json::value* value) {
-  return value != nullptr && value->is_string() ? std::string_view(value->get_string())
-                                                : std::string_view();
-}
-
-Result<Voucher> parse_voucher(const json::value* material) {
-  Voucher voucher;
-  voucher.hint = text(field(field(material, "publicKey"), "hint"));
-  json::array certificates;
-  if (const json::value* one = field(material, "certificate")) certificates.push_back(*one);
-  if (const json::value* chain = field(field(material, "x509CertificateChain"), "certificates")) {
-    if (!chain->is_array()) return invalid("its certificates must be a list");
-    certificates = chain->get_array();
-  }
-  for (const json::value& one : certificates) {
-    SERIN_TRY_ASSIGN(std::string der, from_base64(text(field(&one, "rawBytes"))));
-    voucher.certificates.push_back(std::move(der));
-  }
-  if (voucher.certificates.empty() && field(material, "publicKey") == nullptr) {
-    return invalid("its verificationMaterial names neither a public key nor certificates");
-  }
-  return voucher;
-}
-
-Result<Resources> parse_statement(const Envelope& envelope) {
-  if (envelope.payload_type != kStatementPayload)
-    return invalid("its payload is " + envelope.payload_type + ", not " +
-                   std::string(kStatementPayload));
-  SERIN_TRY_ASSIGN(const json::value document, parse_json(envelope.payload));
-  if (text(field(&document, "_type")) != kStatementType)
-    return invalid("its payload is not an in-toto statement, version 1");
-  if (text(field(&document, "predicateType")) != kPredicateType)
-    return invalid("its predicate is not " + std::string(kPredicateType));
+Result<Resources> parse_statement(const json::value& document) {
   const json::value* predicate = field(&document, "predicate");
   const json::value* serialization = field(predicate, "serialization");
-  if (text(field(serialization, "method")) != "files" ||
-      text(field(serialization, "hash_type")) != "sha256") {
+  if (text_of(field(serialization, "method")) != "files" ||
+      text_of(field(serialization, "hash_type")) != "sha256") {
     return invalid("it signs shards or digests other than SHA-256; sign whole files with SHA-256");
   }
   const json::value* list = field(predicate, "resources");
   if (list == nullptr || !list->is_array()) return invalid("it names no resources");
   Resources resources;
   for (const json::value& one : list->get_array()) {
-    const std::string_view name = text(field(&one, "name")), digest = text(field(&one, "digest"));
-    if (name.empty() || text(field(&one, "algorithm")) != "sha256" || !is_sha256(digest)) {
+    const std::string_view name = text_of(field(&one, "name")),
+                           digest = text_of(field(&one, "digest"));
+    if (name.empty() || text_of(field(&one, "algorithm")) != "sha256" || !is_sha256(digest)) {
       return invalid("a resource must have a name and a SHA-256 digest");
     }
     resources.emplace_back(name, digest);
@@ -139,16 +87,16 @@ Result<Resources> parse_statement(const Envelope& envelope) {
   if (subjects == nullptr || !subjects->is_array() || subjects->get_array().size() != 1)
     return invalid("it must have one subject");
   const std::string root = root_digest(resources);
-  if (text(field(field(&subjects->get_array()[0], "digest"), "sha256")) != root) {
+  if (text_of(field(field(&subjects->get_array()[0], "digest"), "sha256")) != root) {
     return invalid("its subject's digest is not that of its resources");
   }
   return resources;
 }
 
 // Both ways: nothing signed is missing, and nothing in the package is unsigned.
-Status compare(const Resources& here, const Bundle& bundle) {
+Status compare(const Resources& here, const Resources& resources) {
   std::map<std::string_view, std::string_view> was_signed;
-  for (const auto& [path, digest] : bundle.resources) was_signed.emplace(path, digest);
+  for (const auto& [path, digest] : resources) was_signed.emplace(path, digest);
   for (const auto& [path, digest] : here) {
     const auto found = was_signed.find(path);
     if (found == was_signed.end())
@@ -166,43 +114,30 @@ Status compare(const Resources& here, const Bundle& bundle) {
 
 Result<std::string> verify(const Package& package, const Trust& trust) {
   SERIN_TRY_ASSIGN(const Folder folder, Folder::open(package.root));
-  auto read = folder.read(kSignature, kBundleLimit);
+  auto read = folder.read(kSignatureFile, kSignatureLimit);
   if (!read && read.error().code == Code::kNotFound)
     return fail(Code::kPermissionDenied, "is not signed: there is no model.sig");
-  SERIN_TRY_ASSIGN(const std::string signature, std::move(read));
-  auto bundle = parse_bundle(signature);
-  if (!bundle) return fail(std::move(bundle.error()).within(kSignature));
-  auto signer = trust.verify(bundle->envelope, bundle->voucher);
-  if (!signer) return fail(std::move(signer.error()).within(kSignature));
-  SERIN_TRY_ASSIGN(const Resources here, resources_of(package));
-  SERIN_TRY(compare(here, *bundle));
+  SERIN_TRY_ASSIGN(const std::string text, std::move(read));
+  auto signature = parse_signature(text);
+  if (!signature) return fail(std::move(signature.error()).within(kSignatureFile));
+  auto signer = trust.verify(signature->bundle.envelope, signature->bundle.voucher);
+  if (!signer) return fail(std::move(signer.error()).within(kSignatureFile));
+  SERIN_TRY(compare(resources_of(package), signature->resources));
   return signer;
 }
 
 }  // namespace
 
-Result<Bundle> parse_bundle(std::string_view bytes) {
-  SERIN_TRY_ASSIGN(const json::value document, parse_json(bytes));
-  if (text(field(&document, "mediaType")) != kBundleType)
-    return invalid("is not a Sigstore bundle 0.3 (mediaType " + std::string(kBundleType) + ")");
-  const json::value* envelope = field(&document, "dsseEnvelope");
-  if (envelope == nullptr) return invalid("has no dsseEnvelope");
-  Bundle bundle;
-  SERIN_TRY_ASSIGN(bundle.envelope, parse_envelope(*envelope));
-  SERIN_TRY_ASSIGN(bundle.voucher, parse_voucher(field(&document, "verificationMaterial")));
-  SERIN_TRY_ASSIGN(bundle.resources, parse_statement(bundle.envelope));
-  return bundle;
+Result<Signature> parse_signature(std::string_view text) {
+  Signature signature;
+  SERIN_TRY_ASSIGN(signature.bundle, read_bundle(text, kPredicateType));
+  SERIN_TRY_ASSIGN(signature.resources, parse_statement(signature.bundle.statement));
+  return signature;
 }
 
 Status sign_package(const Package& package, const SigningKey& key) {
-  SERIN_TRY_ASSIGN(const Resources resources, resources_of(package));
-  Envelope envelope{std::string(kStatementPayload), statement(package, resources), {}};
-  envelope.signatures.push_back(
-      key.sign(pre_authentication_encoding(envelope.payload_type, envelope.payload)));
-  const json::object bundle{{"mediaType", kBundleType},
-                            {"verificationMaterial", material(key)},
-                            {"dsseEnvelope", to_json(envelope)}};
-  return write_file(package.root / kSignature, json::serialize(bundle));
+  return write_file(package.root / kSignatureFile,
+                    write_bundle(statement(package, resources_of(package)), &key));
 }
 
 Result<std::string> verify_signature(const Package& package, const Trust& trust) {

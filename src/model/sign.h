@@ -9,19 +9,18 @@
 #include <utility>
 #include <vector>
 
-#include "model/dsse.h"
+#include "model/bundle.h"
 #include "model/package.h"
 
 namespace serin::model {
 
-struct Bundle {
-  Envelope envelope;
-  Voucher voucher;
+struct Signature {
+  Bundle bundle;
   std::vector<std::pair<std::string, std::string>> resources;  // path, SHA-256 in hexadecimal
 };
 
 // Reads model.sig; says nothing yet of who signed. kInvalidArgument: what is wrong in it.
-Result<Bundle> parse_bundle(std::string_view text);
+Result<Signature> parse_signature(std::string_view text);
 
 // Writes model.sig beside model.yaml. The package must have been opened with Verify::kDigests.
 Status sign_package(const Package& package, const SigningKey& key);

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <limits>
+
 #include "base/base64.h"
 #include "base/files.h"
 #include "base/subprocess.h"
@@ -164,15 +167,15 @@ TEST_F(SignTest, AsksForThePasswordOfAKey) {
   EXPECT_FALSE(SigningKey::load(path("locked.pem")).has_value());
 }
 
-TEST(Bundle, SaysWhatIsWrongInIt) {
-  EXPECT_FALSE(parse_bundle("nothing").has_value());
-  EXPECT_NE(parse_bundle("{}").error().message.find("is not a Sigstore bundle 0.3"),
+TEST(Signature, SaysWhatIsWrongInIt) {
+  EXPECT_FALSE(parse_signature("nothing").has_value());
+  EXPECT_NE(parse_signature("{}").error().message.find("is not a Sigstore bundle 0.3"),
             std::string::npos);
   const std::string head = R"({"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json")";
-  EXPECT_EQ(parse_bundle(head + "}").error().message, "has no dsseEnvelope");
-  EXPECT_EQ(parse_bundle(head + R"(,"dsseEnvelope":{}})").error().message,
+  EXPECT_EQ(parse_signature(head + "}").error().message, "has no dsseEnvelope");
+  EXPECT_EQ(parse_signature(head + R"(,"dsseEnvelope":{}})").error().message,
             "the envelope has no payloadType");
-  EXPECT_NE(parse_bundle(head + R"(,"dsseEnvelope":{"payloadType":"x","payload":"%"}})")
+  EXPECT_NE(parse_signature(head + R"(,"dsseEnvelope":{"payloadType":"x","payload":"%"}})")
                 .error()
                 .message.find("the envelope's payload"),
             std::string::npos);
@@ -183,40 +186,128 @@ TEST(Dsse, EncodesAsItsSpecificationDoes) {
             "DSSEv1 29 http://example.com/HelloWorld 11 hello world");
 }
 
-TEST_F(SignTest, AttestsWhatWasMeasured) {
-  const ManualClock clock;
-  const auto key = SigningKey::load(path("key.pem")).value();
-  const auto trust = Trust::load(path("key.pub")).value();
-  Attestation measured{.package = {},
-                       .profile = "cpu avx2/2",
-                       .date = {},
-                       .software = "serin",
-                       .largest_difference = {{"y", 0.0}}};
-  EXPECT_EQ(write_attestation(package_, measured, &key, clock).value(),
+class AttestationTest : public SignTest {
+ protected:
+  static Attestation measured(std::vector<Attestation::Output> outputs = {{"y", true, 0.0}}) {
+    return {.package = {},
+            .profile = "cpu avx2/2",
+            .date = {},
+            .software = "serin",
+            .outputs = std::move(outputs)};
+  }
+  void write(const Attestation& attestation, const SigningKey* key = nullptr) const {
+    ASSERT_TRUE(write_attestation(package_, attestation, key, clock_).has_value());
+  }
+  Trust trust(const std::string& name) const { return Trust::load(path(name)).value(); }
+  SigningKey key(const std::vector<fs::path>& certificates = {}) const {
+    return SigningKey::load(path(certificates.empty() ? "key.pem" : "leaf.pem"), {}, certificates)
+        .value();
+  }
+  // How the one attestation reads: its word and signer, or why it is not believed.
+  std::string testimony(const Trust* by = nullptr) const {
+    const auto all = read_attestations(package_, by);
+    if (!all) return all.error().message;
+    if (all->size() != 1) return std::to_string(all->size()) + " attestations";
+    const Testimony& one = all->front();
+    return one.attestation ? in_a_word(*one.attestation) + " by " + one.signer
+                           : one.attestation.error().message;
+  }
+  // Changes one text inside the signed statement.
+  void alter(const std::string& from, const std::string& to) const {
+    const fs::path file = package_.root / "attestations/cpu-avx2-2.json";
+    json::value bundle = parse_json(read_file(file, 1 << 20).value()).value();
+    json::value& payload = bundle.at("dsseEnvelope").at("payload");
+    std::string statement = from_base64(std::string(payload.as_string())).value();
+    const std::size_t at = statement.find(from);
+    ASSERT_NE(at, std::string::npos) << statement;
+    payload = to_base64(statement.replace(at, from.size(), to));
+    ASSERT_TRUE(write_file(file, json::serialize(bundle)));
+  }
+
+  const ManualClock clock_;
+};
+
+TEST_F(AttestationTest, SaysWhatWasMeasuredAndByWhom) {
+  const Trust trusted = trust("key.pub");
+  const SigningKey signing = key();
+  EXPECT_EQ(write_attestation(package_, measured(), &signing, clock_).value(),
             "attestations/cpu-avx2-2.json");
-  const auto read = read_attestation(package_, "cpu avx2/2", &trust);
+  const auto read = read_attestation(package_, "cpu avx2/2", &trusted);
   ASSERT_TRUE(read.has_value() && read->has_value()) << read.error().message;
   EXPECT_TRUE((*read)->bitwise());
   EXPECT_EQ((*read)->package, package_.digest);
   EXPECT_EQ((*read)->date.size(), 20U);
   EXPECT_TRUE(open_package(package_.root, Verify::kDigests).has_value());
-
-  measured.largest_difference["y"] = 0.5;
-  ASSERT_TRUE(write_attestation(package_, measured, nullptr, clock));
-  EXPECT_FALSE((*read_attestation(package_, "cpu avx2/2", nullptr).value()).bitwise());
-  EXPECT_EQ(read_attestation(package_, "cpu avx2/2", &trust).error().code, Code::kPermissionDenied);
+  EXPECT_EQ(testimony(), "bitwise by somebody");
+  EXPECT_EQ(testimony(&trusted), "bitwise by public key " + signing.hint());
 }
 
-TEST_F(SignTest, AnAttestationOfAnotherPackageOrProfileIsNone) {
-  const ManualClock clock;
-  const Attestation measured{
-      .package = {}, .profile = "cpu", .date = {}, .software = "serin", .largest_difference = {}};
-  ASSERT_TRUE(write_attestation(package_, measured, nullptr, clock));
+TEST_F(AttestationTest, TellsApartHowFarResultsDiffer) {
+  write(measured({{"x", true, 0}, {"y", false, 0.5}}));
+  EXPECT_EQ(testimony(), "within 0.5 by nobody");
+  write(measured({{"y", false, std::numeric_limits<double>::infinity()}}));
+  EXPECT_EQ(testimony(), "no by nobody");
+  write(measured({{"y", false, 0}}));  // other bits for the same number: -0.0, a NaN
+  EXPECT_EQ(testimony(), "within 0 by nobody");
+}
+
+TEST_F(AttestationTest, IsNotBelievedUnsignedWhereSignaturesAreWanted) {
+  const Trust trusted = trust("key.pub");
+  write(measured());
+  EXPECT_EQ(testimony(&trusted), "attestations/cpu-avx2-2.json: is not signed");
+  EXPECT_EQ(read_attestation(package_, "cpu avx2/2", &trusted).error().code,
+            Code::kPermissionDenied);
+}
+
+TEST_F(AttestationTest, IsNotBelievedOnceAltered) {
+  const SigningKey signing = key();
+  write(measured({{"y", false, 0.5}}), &signing);
+  alter("5E-1", "0");
+  const Trust trusted = trust("key.pub");
+  EXPECT_NE(testimony(&trusted).find("its signature is not by the trusted key"), std::string::npos)
+      << testimony(&trusted);
+}
+
+TEST_F(AttestationTest, IsSignedByACertificateToo) {
+  make_chain("keyUsage=digitalSignature\n");
+  const SigningKey signing = key({path("leaf.crt"), path("middle.crt")});
+  write(measured(), &signing);
+  const Trust authority = trust("ca.crt"), other = trust("key.pub");
+  EXPECT_EQ(testimony(&authority), "bitwise by CN=Signer");
+  EXPECT_NE(testimony(&other).find("the trusted key is a bare public key"), std::string::npos);
+}
+
+TEST_F(AttestationTest, IsOfOnePackageAndOneProfile) {
+  write(measured());
   EXPECT_FALSE(read_attestation(package_, "gpu", nullptr).value().has_value());
+  EXPECT_FALSE(read_attestation(package_, "cpu avx2-2", nullptr).value().has_value());
+  fs::rename(package_.root / "attestations/cpu-avx2-2.json", package_.root / "attestations/z.json");
+  EXPECT_NE(testimony().find("is about the profile cpu avx2/2"), std::string::npos) << testimony();
+  write(measured());
+  fs::remove(package_.root / "attestations/z.json");
   package_.digest = "sha256:" + std::string(64, '0');
-  EXPECT_FALSE(read_attestation(package_, "cpu", nullptr).value().has_value());
-  ASSERT_TRUE(write_file(package_.root / "attestations/cpu.json", "{}"));
-  EXPECT_FALSE(read_attestation(package_, "cpu", nullptr).has_value());
+  EXPECT_NE(testimony().find("not about this package"), std::string::npos) << testimony();
+  EXPECT_EQ(read_attestation(package_, "cpu avx2/2", nullptr).error().code,
+            Code::kFailedPrecondition);
+}
+
+TEST_F(AttestationTest, SaysWhatIsWrongInIt) {
+  const auto said = [&](const std::string& from, const std::string& to) {
+    write(measured());
+    alter(from, to);
+    return testimony();
+  };
+  for (const auto& [from, to, why] : std::vector<std::array<std::string, 3>>{
+           {"\"bitwise\":true,\"largest", "\"bitwise\":1,\"largest", "an output must have"},
+           {"largestDifference\":0", "largestDifference\":-1", "must not be negative"},
+           {"largestDifference\":0", "largestDifference\":1", "cannot be bitwise and differ"},
+           {"\"outputs\":[", "\"outputz\":[", "names no outputs"},
+           {"reproducible/v1", "reproducible/v2", "its predicate is not"},
+           {"Statement/v1", "Statement/v0", "not an in-toto statement"}}) {
+    EXPECT_NE(said(from, to).find(why), std::string::npos) << why << ": " << testimony();
+  }
+  ASSERT_TRUE(write_file(package_.root / "attestations/cpu-avx2-2.json", "{}"));
+  EXPECT_NE(testimony().find("is not a Sigstore bundle"), std::string::npos) << testimony();
 }
 
 }  // namespace

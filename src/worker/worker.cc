@@ -2,9 +2,11 @@
 #include "worker/worker.h"
 
 #include <atomic>
+#include <optional>
 #include <variant>
 
 #include "base/log.h"
+#include "model/attestation.h"
 #include "model/sign.h"
 #include "net/http/client.h"
 #include "telemetry/otlp.h"
@@ -40,9 +42,10 @@ net::Response while_loading(const std::string& path) {
 
 class WorkerImpl final : public Worker {
  public:
-  WorkerImpl(WorkerOptions options, model::Package package)
+  WorkerImpl(WorkerOptions options, model::Package package, std::optional<model::Trust> trust)
       : options_(std::move(options)),
         package_(std::move(package)),
+        trust_(std::move(trust)),
         metrics_(service(), options_.version, package_.digest),
         pool_(std::make_unique<Pool>(std::max(1u, options_.server.threads))) {}
 
@@ -73,10 +76,12 @@ class WorkerImpl final : public Worker {
     parser_ = std::make_unique<engine::RequestParser>(std::move(parser));
     SERIN_TRY_ASSIGN(auto chat_template, load_chat_template(package_));
     SERIN_TRY_ASSIGN(engine_, engine::Engine::create(package_, options_.engine, clock_, &metrics_));
+    // Everything was read by path since the digests were checked.
+    SERIN_TRY(model::check_unchanged(package_));
     SERIN_TRY(start_videos());
-    context_ = std::make_unique<api::Context>(
-        api::Context{options_, package_, *parser_, *engine_, metrics_, *tracer_, clock_, *pool_,
-                     std::move(chat_template), draining_, videos_.get(), video_runner_.get()});
+    context_ = std::make_unique<api::Context>(api::Context{
+        options_, package_, *parser_, *engine_, metrics_, *tracer_, clock_, *pool_,
+        std::move(chat_template), draining_, videos_.get(), video_runner_.get(), attested()});
     routes_ = std::make_unique<api::Routes>(*context_);
     measure_state();
     phase_.store(Phase::kServing, std::memory_order_release);
@@ -103,6 +108,14 @@ class WorkerImpl final : public Worker {
  private:
   std::string service() const {
     return options_.service.empty() ? package_.manifest.name : options_.service;
+  }
+
+  // Whether results can be had again to the bit, by an attestation that is believed.
+  std::string attested() const {
+    const auto found =
+        model::read_attestation(package_, engine_->profile(), trust_ ? &*trust_ : nullptr);
+    if (!found) log::warning("an attestation is not believed", {{"reason", found.error().message}});
+    return found && *found ? in_a_word(**found) : "unknown";
   }
 
   Status start_videos() {
@@ -156,6 +169,7 @@ class WorkerImpl final : public Worker {
 
   const WorkerOptions options_;
   const model::Package package_;
+  const std::optional<model::Trust> trust_;
   const Clock& clock_ = Clock::real();
   std::atomic<bool> draining_{false};
   std::atomic<Phase> phase_{Phase::kLoading};
@@ -177,15 +191,17 @@ class WorkerImpl final : public Worker {
 
 Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
   SERIN_TRY_ASSIGN(auto package, model::open_package(options.package, model::Verify::kDigests));
+  std::optional<model::Trust> trust;
   if (!options.trust.empty()) {
-    SERIN_TRY_ASSIGN(const auto trust, model::Trust::load(options.trust));
-    SERIN_TRY_ASSIGN(const auto signer, model::verify_signature(package, trust));
+    SERIN_TRY_ASSIGN(trust, model::Trust::load(options.trust));
+    SERIN_TRY_ASSIGN(const auto signer, model::verify_signature(package, *trust));
     log::info("signature", {{"signer", signer}});
   }
   if (options.sandbox) {
     SERIN_TRY(enter_sandbox(sandbox_for(options)));
   }
-  auto worker = std::make_unique<WorkerImpl>(std::move(options), std::move(package));
+  auto worker =
+      std::make_unique<WorkerImpl>(std::move(options), std::move(package), std::move(trust));
   SERIN_TRY(worker->listen());
   return worker;
 }

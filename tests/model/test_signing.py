@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signatures that the public model_signing tool reads and writes."""
 
+import datetime
 import subprocess
 import sys
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 def openssl(folder, *words):
@@ -24,20 +29,43 @@ def key(request, tmp_path):
     return tmp_path / "key.pem", tmp_path / "key.pub"
 
 
+class Authority:
+    """A certificate and its key in PEM files; years say from when until when it is valid."""
+
+    def __init__(self, folder, name, by=None, *, authority=True, may=("key_cert_sign",), extended=(), years=(2020, 2040)):
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.crt, self.pem = folder / f"{name}.crt", folder / f"{name}.pem"
+        by = by or self
+        builder = (
+            x509.CertificateBuilder().subject_name(self.name).issuer_name(by.name).public_key(self.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(datetime.datetime(years[0], 1, 1)).not_valid_after(datetime.datetime(years[1], 1, 1))
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        )
+        if may:
+            names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+                     "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+            builder = builder.add_extension(x509.KeyUsage(**{one: one in may for one in names}), critical=True)
+        if extended:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
+        self.crt.write_bytes(builder.sign(by.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        self.pem.write_bytes(self.key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+
+
+class Chain:
+    """root, middle and leaf; the arguments change one of them."""
+
+    def __init__(self, folder, root=None, middle=None, leaf=None):
+        self.root = Authority(folder, "root", **(root or {}))
+        self.middle = Authority(folder, "middle", self.root, **(middle or {}))
+        self.leaf = Authority(folder, "leaf", self.middle, **{"authority": False, "may": ("digital_signature",), **(leaf or {})})
+
+
 @pytest.fixture
 def chain(tmp_path):
-    (tmp_path / "ca.ext").write_text("basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n")
-    (tmp_path / "leaf.ext").write_text("keyUsage=digitalSignature\n")
-    for name in ("ca", "middle", "leaf"):
-        openssl(tmp_path, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", f"{name}.pem")
-    openssl(tmp_path, "req", "-x509", "-new", "-key", "ca.pem", "-subj", "/CN=Root", "-days", "2", "-out", "ca.crt")
-    for name, by, extensions in (("middle", "ca", "ca"), ("leaf", "middle", "leaf")):
-        openssl(tmp_path, "req", "-new", "-key", f"{name}.pem", "-subj", f"/CN={name}", "-out", f"{name}.csr")
-        openssl(
-            tmp_path, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{by}.crt", "-CAkey", f"{by}.pem", "-CAcreateserial",
-            "-extfile", f"{extensions}.ext", "-out", f"{name}.crt",
-        )
-    return tmp_path
+    return Chain(tmp_path)
 
 
 def test_the_tool_verifies_what_serin_signs(driver, package, key):
@@ -63,11 +91,47 @@ def test_serin_verifies_what_the_tool_signs(driver, package, key):
 
 
 def test_certificates_go_both_ways(driver, package, chain):
-    driver("sign", package, chain / "leaf.pem", chain / "leaf.crt", chain / "middle.crt")
-    tool("verify", "certificate", package, "--signature", package / "model.sig", "--certificate_chain", chain / "ca.crt")
+    driver("sign", package, chain.leaf.pem, chain.leaf.crt, chain.middle.crt)
+    tool("verify", "certificate", package, "--signature", package / "model.sig", "--certificate_chain", chain.root.crt)
     (package / "model.sig").unlink()
     tool(
-        "sign", "certificate", package, "--signature", package / "model.sig", "--private_key", chain / "leaf.pem",
-        "--signing_certificate", chain / "leaf.crt", "--certificate_chain", chain / "middle.crt",
+        "sign", "certificate", package, "--signature", package / "model.sig", "--private_key", chain.leaf.pem,
+        "--signing_certificate", chain.leaf.crt, "--certificate_chain", chain.middle.crt,
     )
-    assert driver("verify", package, chain / "ca.crt").strip() == "CN=leaf"
+    assert driver("verify", package, chain.root.crt).strip() == "CN=leaf"
+
+
+CHAINS = {
+    "as it should be": ({}, True),
+    "extended usage for code": ({"leaf": {"may": (), "extended": (ExtendedKeyUsageOID.CODE_SIGNING,)}}, True),
+    "a leaf that has ended since": ({"leaf": {"years": (2021, 2022)}}, True),
+    "an authority that has ended since": ({"root": {"years": (2020, 2023)}, "leaf": {"years": (2022, 2040)}}, True),
+    "an authority that had ended before": ({"root": {"years": (2020, 2021)}, "leaf": {"years": (2022, 2040)}}, False),
+    "an authority that had not begun": ({"root": {"years": (2023, 2040)}, "leaf": {"years": (2022, 2040)}}, False),
+    "a leaf for servers": ({"leaf": {"may": ("key_encipherment",), "extended": (ExtendedKeyUsageOID.SERVER_AUTH,)}}, False),
+    "a leaf for nothing": ({"leaf": {"may": ()}}, False),
+    "a middle that is no authority": ({"middle": {"authority": False}}, False),
+    "a middle that may not sign certificates": ({"middle": {"may": ("digital_signature",)}}, False),
+}
+
+
+@pytest.mark.parametrize("case", CHAINS)
+def test_both_judge_a_chain_alike(driver, package, tmp_path, case):
+    arguments, good = CHAINS[case]
+    chain = Chain(tmp_path, **arguments)
+    driver("sign", package, chain.leaf.pem, chain.leaf.crt, chain.middle.crt)
+    tool("verify", "certificate", package, "--signature", package / "model.sig", "--certificate_chain", chain.root.crt, fails=not good)
+    said = driver("verify", package, chain.root.crt, fails=not good)
+    assert said.strip() == "CN=leaf" if good else "its certificate is not" in said
+
+
+def test_both_refuse_another_authority_and_a_gap(driver, package, chain, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = Chain(tmp_path / "other")  # of the same names, by other keys
+    for signed_with, trusted in ((chain, other.root), (other, chain.root)):
+        driver("sign", package, signed_with.leaf.pem, signed_with.leaf.crt, signed_with.middle.crt)
+        tool("verify", "certificate", package, "--signature", package / "model.sig", "--certificate_chain", trusted.crt, fails=True)
+        assert "its certificate is not trusted" in driver("verify", package, trusted.crt, fails=True)
+    driver("sign", package, chain.leaf.pem, chain.leaf.crt)
+    tool("verify", "certificate", package, "--signature", package / "model.sig", "--certificate_chain", chain.root.crt, fails=True)
+    assert "its certificate is not trusted" in driver("verify", package, chain.root.crt, fails=True)

@@ -36,8 +36,9 @@ def test_every_command_explains_itself():
 
 def test_topics_are_explained_and_an_unknown_one_is_an_error():
     assert "Serin-Seed" in run("help", "seeds").stdout
+    assert "--certificate" in run("help", "trust").stdout
     wrong = run("help", "nonsense")
-    assert wrong.returncode == 2 and "package, seeds, errors, limits" in wrong.stderr
+    assert wrong.returncode == 2 and "package, seeds, trust, errors, limits" in wrong.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["--nonsense"], ["serve"], ["package"], ["package", "nonsense"], ["serve", "x", "--port", "x"]])

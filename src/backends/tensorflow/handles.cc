@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "backends/call_check.h"
 #include "base/check.h"
 
 namespace serin::backends {
@@ -29,8 +30,7 @@ Error error_of(const TF_Status* status) {
   constexpr std::size_t kMost = 2000;
   if (message.size() > kMost) message.resize(kMost);
   const TF_Code code = TF_GetCode(status);
-  if (code == TF_RESOURCE_EXHAUSTED)
-    return Error{Code::kResourceExhausted, "out of memory: " + message, "out_of_memory"};
+  if (code == TF_RESOURCE_EXHAUSTED) return out_of_memory(message);
   if (code == TF_FAILED_PRECONDITION || code == TF_NOT_FOUND)
     return Error{Code::kFailedPrecondition, "TensorFlow: " + message};
   const bool theirs = code == TF_INVALID_ARGUMENT || code == TF_OUT_OF_RANGE;

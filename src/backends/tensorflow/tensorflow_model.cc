@@ -195,9 +195,7 @@ Result<std::unique_ptr<engine::State>> TensorflowModel::make_state(std::span<con
     const std::size_t bytes = static_cast<std::size_t>(count) * size_of(argument.dtype);
     TensorHandle tensor(TF_AllocateTensor(tensorflow_type_of(argument.dtype), shape.data(),
                                           static_cast<int>(shape.size()), bytes));
-    if (tensor == nullptr)
-      return fail(Error{Code::kResourceExhausted, "out of memory for the cache " + argument.name,
-                        "out_of_memory"});
+    if (tensor == nullptr) return fail(out_of_memory("the cache " + argument.name));
     if (bytes > 0) std::memset(TF_TensorData(tensor.get()), 0, bytes);
     state->pairs.push_back(pair);
     state->tensors.push_back(std::move(tensor));

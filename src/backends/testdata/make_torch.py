@@ -54,6 +54,15 @@ class Large(torch.nn.Module):
         return torch.ones([x.size(0), 1 << 46]).sum(1)
 
 
+class Looks(torch.nn.Module):
+    """Decides by a value: on a GPU the host has to wait for it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if bool(x.sum() > 0):
+            return x * 2
+        return x - 1
+
+
 class Convolution(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -113,6 +122,7 @@ script("counter.pt", Counter())
 script("identity.pt", Identity())
 script("in_place.pt", InPlace())
 script("large.pt", Large())
+script("looks.pt", Looks())
 script("saves.pt", Saves())
 script("reads.pt", Reads())
 script("reads_on_load.pt", ReadsOnLoad())

@@ -116,7 +116,8 @@ Archive::~Archive() {
 Result<Archive> Archive::open(const std::filesystem::path& path, const ArchiveLimits& limits) {
   Archive archive;
   archive.limits_ = limits;
-  archive.file_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // A pipe put in the place of a file must not hold us up.
+  archive.file_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (archive.file_ < 0) return fail(error_of_errno(errno, "cannot read " + path.string()));
   struct stat status{};
   if (::fstat(archive.file_, &status) != 0 || !S_ISREG(status.st_mode)) {

@@ -25,11 +25,8 @@ class TorchBackend final : public engine::Backend {
 
   Result<std::unique_ptr<engine::Model>> load(const engine::LoadOptions& options) override {
     SERIN_TRY(prepare_device(options.device, options.memory_limit_bytes));
-    const c10::Device device =
-        options.device.kind == engine::Device::Kind::kCpu
-            ? c10::Device(c10::kCPU)
-            : c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(options.device.index));
-    SERIN_TRY_ASSIGN(torch::jit::Module module, load_script(options.model, device));
+    SERIN_TRY_ASSIGN(torch::jit::Module module,
+                     load_script(options.model, torch_device(options.device)));
     return TorchModel::create(std::move(module), options);
   }
 };

@@ -2,7 +2,6 @@
 #include "backends/torch/torch_model.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/jit/ir/alias_analysis.h>
 #include <torch/csrc/jit/passes/inliner.h>
@@ -17,12 +16,6 @@
 
 namespace serin::backends {
 namespace {
-
-c10::Device torch_device(const engine::Device& device) {
-  return device.kind == engine::Device::Kind::kCpu
-             ? c10::Device(c10::kCPU)
-             : c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device.index));
-}
 
 struct TorchState final : engine::State {
   std::vector<engine::Model::Carry> pairs;
@@ -103,7 +96,8 @@ TorchModel::TorchModel(torch::jit::Module module, torch::jit::Method method,
       method_(std::move(method)),
       call_(options.call),
       device_(options.device),
-      threads_(options.threads) {
+      threads_(options.threads),
+      lane_(make_lane(options.device)) {
   find_written_arguments();
   count_weights();
 }
@@ -143,34 +137,39 @@ Result<std::unique_ptr<engine::State>> TorchModel::make_state(std::span<const Ca
       const model::Argument& argument = call_.arguments[pair.argument];
       SERIN_TRY_ASSIGN(const Shape shape, concrete_shape(argument.shape, {.batch = batch}));
       state->pairs.push_back(pair);
-      state->tensors.push_back(at::zeros(
-          shape,
-          at::TensorOptions().dtype(scalar_type_of(argument.dtype)).device(torch_device(device_))));
+      state->tensors.push_back(lane_->zeros(shape, scalar_type_of(argument.dtype)));
     }
   } catch (const std::exception& problem) {
-    release_unused(device_);
+    lane_->release();
     return fail(error_of_exception(problem).within("cannot make the cache"));
   }
   return state;
 }
 
-c10::IValue TorchModel::call(std::span<const Tensor> arguments,
-                             const std::vector<const at::Tensor*>& carried) {
-  torch::jit::Stack stack;
-  stack.reserve(arguments.size() + 1);
+std::vector<at::Tensor> TorchModel::inputs_of(std::span<const Tensor> arguments,
+                                              const std::vector<const at::Tensor*>& carried) const {
+  std::vector<at::Tensor> inputs;
+  inputs.reserve(arguments.size());
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     if (carried[i] != nullptr) {
-      stack.emplace_back(
+      inputs.push_back(
           *carried[i]);  // the state's own: what the method writes into it, it gives back
       continue;
     }
-    const at::Tensor view = view_of(arguments[i]);
-    if (device_.kind == engine::Device::Kind::kCuda)
-      stack.emplace_back(view.pin_memory().to(torch_device(device_), true));
-    else
-      stack.emplace_back(written_[i] ? view.clone() : view);
+    // A GPU's lane copies anyway.
+    const bool copy = written_[i] && device_.kind == engine::Device::Kind::kCpu;
+    at::Tensor view = view_of(arguments[i]);
+    inputs.push_back(copy ? view.clone() : std::move(view));
   }
-  return method_(std::move(stack));
+  return inputs;
+}
+
+Result<std::vector<at::Tensor>> TorchModel::call(std::vector<at::Tensor> inputs) {
+  return lane_->call(std::move(inputs), [this](std::vector<at::Tensor> tensors) {
+    torch::jit::Stack stack(std::make_move_iterator(tensors.begin()),
+                            std::make_move_iterator(tensors.end()));
+    return results_of(method_(std::move(stack)));
+  });
 }
 
 Result<std::vector<at::Tensor>> TorchModel::results_of(const c10::IValue& value) const {
@@ -224,7 +223,7 @@ Result<std::vector<Tensor>> TorchModel::run(std::span<const Tensor> arguments,
     const c10::InferenceMode guard;
     at::set_num_threads(
         threads_);  // OpenMP keeps the count a thread, and the thread may have changed
-    SERIN_TRY_ASSIGN(std::vector<at::Tensor> given, results_of(call(arguments, carried)));
+    SERIN_TRY_ASSIGN(std::vector<at::Tensor> given, call(inputs_of(arguments, carried)));
     std::vector<Tensor> results(given.size());
     std::vector<std::size_t> pair_of(given.size(), SIZE_MAX);
     for (std::size_t i = 0; held != nullptr && i < held->pairs.size(); ++i)
@@ -238,25 +237,26 @@ Result<std::vector<Tensor>> TorchModel::run(std::span<const Tensor> arguments,
                              Shape(given[i].sizes().begin(), given[i].sizes().end()), dimensions));
     }
     for (std::size_t i = 0; i < given.size(); ++i) {
+      if (pair_of[i] != SIZE_MAX) held->tensors[pair_of[i]] = std::exchange(given[i], {});
+    }
+    lane_->bring_home(given);
+    for (std::size_t i = 0; i < given.size(); ++i) {
+      if (!given[i].defined()) continue;
       // Memory that somebody else holds too (a weight, an argument) may change after this call.
       const bool shared = given[i].storage().use_count() > 1 || given[i].use_count() > 1 ||
                           lies_in(given[i].const_data_ptr(), arguments);
-      if (pair_of[i] != SIZE_MAX)
-        held->tensors[pair_of[i]] = given[i];
-      else
-        results[i] = host_tensor(shared && given[i].is_cpu() ? given[i].clone() : given[i],
-                                 call_.results[i].dtype);
+      results[i] = host_tensor(shared ? given[i].clone() : given[i], call_.results[i].dtype);
     }
     return results;
   } catch (const std::exception& problem) {
     Error error = error_of_exception(problem);
-    if (error.code == Code::kResourceExhausted) release_unused(device_);
+    if (error.code == Code::kResourceExhausted) lane_->release();
     return fail(std::move(error));
   }
 }
 
 std::uint64_t TorchModel::device_memory_bytes() const {
-  return device_.kind == engine::Device::Kind::kCpu ? weight_bytes_ : allocated_bytes(device_);
+  return device_.kind == engine::Device::Kind::kCpu ? weight_bytes_ : lane_->allocated_bytes();
 }
 
 }  // namespace serin::backends

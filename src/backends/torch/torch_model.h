@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backends/call_check.h"
+#include "backends/torch/device.h"
 #include "engine/backend.h"
 
 namespace serin::backends {
@@ -29,8 +30,9 @@ class TorchModel final : public engine::Model {
              const engine::LoadOptions& options);
   void find_written_arguments();
   void count_weights();
-  c10::IValue call(std::span<const Tensor> arguments,
-                   const std::vector<const at::Tensor*>& carried);
+  std::vector<at::Tensor> inputs_of(std::span<const Tensor> arguments,
+                                    const std::vector<const at::Tensor*>& carried) const;
+  Result<std::vector<at::Tensor>> call(std::vector<at::Tensor> inputs);
   Result<std::vector<at::Tensor>> results_of(const c10::IValue& value) const;
 
   torch::jit::Module module_;
@@ -40,6 +42,7 @@ class TorchModel final : public engine::Model {
   int threads_;
   std::vector<bool> written_;  // arguments that the method changes in place: those get a copy
   std::uint64_t weight_bytes_ = 0;
+  std::unique_ptr<Lane> lane_;  // the last: it may hold recordings that read the weights
 };
 
 }  // namespace serin::backends

@@ -8,6 +8,7 @@
 #include <new>
 #include <string>
 
+#include "backends/call_check.h"
 #include "backends/torch/archive.h"
 #include "backends/torch/graph_check.h"
 #include "backends/torch/pickle_scan.h"
@@ -111,14 +112,16 @@ Error error_of_exception(const std::exception& problem) {
   const bool memory = dynamic_cast<const c10::OutOfMemoryError*>(&problem) != nullptr ||
                       dynamic_cast<const std::bad_alloc*>(&problem) != nullptr ||
                       message.find("can't allocate memory") != std::string::npos ||
-                      message.find("CUDA out of memory") != std::string::npos;
+                      message.find("CUDA out of memory") != std::string::npos ||
+                      message.find("CUDA error: out of memory") != std::string::npos ||
+                      message.find("_ALLOC_FAILED") != std::string::npos;  // cuBLAS and cuDNN
   // The interpreter puts the traceback of the model's code first and the reason last.
   if (const std::size_t reason = message.rfind("RuntimeError: "); reason != std::string::npos)
     message.erase(0, reason + 14);
   constexpr std::size_t kMost = 2000;
   if (message.size() > kMost) message.resize(kMost);
   while (!message.empty() && message.back() == '\n') message.pop_back();
-  if (memory) return Error{Code::kResourceExhausted, "out of memory: " + message, "out_of_memory"};
+  if (memory) return out_of_memory(message);
   return Error{Code::kInternal, "PyTorch: " + message};
 }
 

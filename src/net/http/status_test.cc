@@ -24,6 +24,7 @@ TEST(HttpStatus, LetsTheReasonOfALimitGoBeforeTheCode) {
   EXPECT_EQ(http_status({Code::kResourceExhausted, "", "body_too_large"}), 413);
   EXPECT_EQ(http_status({Code::kOutOfRange, "", "body_too_large"}), 413);
   EXPECT_EQ(http_status({Code::kDeadlineExceeded, "", "slow_client"}), 408);
+  EXPECT_EQ(http_status({Code::kResourceExhausted, "", "out_of_memory"}), 503);
 }
 
 TEST(HttpStatus, GivesBackACodeForAStatus) {

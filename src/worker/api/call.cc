@@ -128,6 +128,7 @@ void Call::add_common_fields(net::Headers& headers) const {
   if (!seed_) return;
   headers.set("serin-package", context_.package.digest);
   headers.set("serin-profile", context_.engine.profile());
+  headers.set("serin-reproducible", context_.reproducible);
   headers.set("serin-seed", std::to_string(*seed_));
 }
 

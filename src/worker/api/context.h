@@ -32,6 +32,8 @@ struct Context {
   std::atomic<bool>& draining;
   VideoStore* videos = nullptr;  // both null: the package makes none
   VideoRunner* video_runner = nullptr;
+  // What was attested of the package on this profile ("bitwise"), as answers say it.
+  std::string reproducible = "unknown";
 
   const std::string& service() const {
     return options.service.empty() ? package.manifest.name : options.service;

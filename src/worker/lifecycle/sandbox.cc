@@ -81,6 +81,7 @@ class Descriptor {
 std::uint64_t known_to(int abi, std::uint64_t access) {
   if (abi < 2) access &= ~std::uint64_t{LANDLOCK_ACCESS_FS_REFER};
   if (abi < 3) access &= ~std::uint64_t{LANDLOCK_ACCESS_FS_TRUNCATE};
+  if (abi < 5) access &= ~kIoctlDevice;
   return access;
 }
 
@@ -89,8 +90,8 @@ Status allow_path(int ruleset, const fs::path& path, std::uint64_t access) {
   if (opened.get() < 0) return {};  // what is not there needs no rule
   struct stat status{};
   if (fstat(opened.get(), &status) != 0) return kernel_error(path.string());
-  constexpr std::uint64_t kForFiles =
-      LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE;
+  constexpr std::uint64_t kForFiles = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+                                      LANDLOCK_ACCESS_FS_TRUNCATE | kIoctlDevice;
   if (!S_ISDIR(status.st_mode)) access &= kForFiles;
   landlock_path_beneath_attr rule{};
   rule.allowed_access = access;
@@ -116,10 +117,9 @@ Status restrict_files_and_ports(const Sandbox& sandbox) {
   if (abi < 1) return kernel_error("Landlock");
   RulesetAttributes attributes{};
   attributes.handled_access_fs =
-      known_to(abi, kWrite | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
-                        LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
-                        LANDLOCK_ACCESS_FS_MAKE_SYM);
-  if (abi >= 5) attributes.handled_access_fs |= kIoctlDevice;
+      known_to(abi, kWrite | kIoctlDevice | LANDLOCK_ACCESS_FS_EXECUTE |
+                        LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
+                        LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM);
   if (abi >= 4) attributes.handled_access_net = kBindTcp | kConnectTcp;
   const std::size_t size = abi >= 4 ? sizeof(attributes) : sizeof(std::uint64_t);
   const Descriptor ruleset(
@@ -131,6 +131,8 @@ Status restrict_files_and_ports(const Sandbox& sandbox) {
     fs::create_directories(path, ignored);
     SERIN_TRY(allow_path(ruleset.get(), path, known_to(abi, kWrite)));
   }
+  for (const fs::path& path : sandbox.devices)
+    SERIN_TRY(allow_path(ruleset.get(), path, known_to(abi, kWrite | kIoctlDevice)));
   if (abi >= 4) {
     SERIN_TRY(allow_ports(ruleset.get(), sandbox.bind, kBindTcp));
     SERIN_TRY(allow_ports(ruleset.get(), sandbox.connect, kConnectTcp));
@@ -236,6 +238,19 @@ std::optional<std::uint16_t> port_of(std::string_view url) {
   return port;
 }
 
+// What NVIDIA's driver and libraries open as they are needed.
+void add_gpu(Sandbox& sandbox) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/dev", ignored)) {
+    if (entry.path().filename().string().starts_with("nvidia"))
+      sandbox.devices.push_back(entry.path());
+  }
+#ifdef SERIN_LIBTORCH
+  // PyTorch, and NVIDIA's libraries beside it, wherever they were when this was built.
+  sandbox.read.push_back(fs::path(SERIN_LIBTORCH).parent_path());
+#endif
+}
+
 }  // namespace
 
 int landlock_abi() {
@@ -264,10 +279,7 @@ Sandbox sandbox_for(const WorkerOptions& options) {
                   fs::read_symlink("/proc/self/exe").parent_path(),
                   cache_directory()};
   sandbox.write = {"/dev/null", "/dev/shm", options.engine.cache, options.state};
-  for (const char* device : {"/dev/nvidia0", "/dev/nvidiactl", "/dev/nvidia-uvm"}) {
-    if (options.engine.device.kind == engine::Device::Kind::kCuda)
-      sandbox.write.emplace_back(device);
-  }
+  if (options.engine.device.kind == engine::Device::Kind::kCuda) add_gpu(sandbox);
   if (options.server.tls) {
     sandbox.read.emplace_back(options.server.tls->certificate);
     sandbox.read.emplace_back(options.server.tls->key);

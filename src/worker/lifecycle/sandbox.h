@@ -20,6 +20,7 @@ struct Sandbox {
   std::vector<std::uint16_t> bind;           // TCP ports to listen on; empty: none
   std::vector<std::uint16_t>
       connect;  // TCP ports to connect to; empty: connecting is refused altogether
+  std::vector<std::filesystem::path> devices = {};  // device files to read, write and ioctl()
 };
 
 // The package, the cache, the system's libraries; the ports of the options. Pure but for looking

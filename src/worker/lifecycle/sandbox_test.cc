@@ -4,7 +4,9 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/fs.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -71,6 +73,18 @@ TEST(Sandbox, OnlyWhatIsListedCanBeWritten) {
   EXPECT_EQ(within(sandbox, [&] { return opening(inside.c_str(), O_WRONLY | O_CREAT); }), 0);
   EXPECT_EQ(within(sandbox, [&] { return opening(outside.c_str(), O_WRONLY | O_CREAT); }), EACCES);
   std::filesystem::remove_all(folder);
+}
+
+TEST(Sandbox, OnlyListedDevicesCanBeDriven) {
+  if (landlock_abi() < 5) return;  // an older kernel lets every device that can be opened be driven
+  const auto driving = [] {
+    const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd < 0) return errno;
+    unsigned long blocks = 0;
+    return ioctl(fd, BLKGETSIZE, &blocks) == 0 ? 0 : errno;
+  };
+  EXPECT_EQ(within({{}, {"/dev/null"}, {}, {}}, driving), EACCES);
+  EXPECT_EQ(within({{}, {}, {}, {}, {"/dev/null"}}, driving), ENOTTY);  // it was asked
 }
 
 TEST(Sandbox, NothingCanBeStarted) {
