@@ -70,12 +70,22 @@ def argument_names(model):
     return list(unique(identifier(one.name, i, "input") for i, one in enumerate(model.inputs)))
 
 
+def arranged(model, values):
+    """Values in the order of model.inputs, as the model takes them: a tensor, a list, or the dict that it was built with."""
+    import keras
+
+    structure = getattr(getattr(model, "_functional", model), "_inputs_struct", None)
+    if structure is None:
+        return values if len(values) > 1 else values[0]
+    return keras.tree.pack_sequence_as(structure, values)
+
+
 def export(model, names, folder):
     """One signature with a free batch, arguments and results by name."""
     outputs = list(unique(identifier(name, i, "output") for i, name in enumerate(model.output_names)))
 
     def serve(**inputs):
-        given = model([inputs[name] for name in names] if len(names) > 1 else inputs[names[0]], training=False)
+        given = model(arranged(model, [inputs[name] for name in names]), training=False)
         return dict(zip(outputs, tf.nest.flatten(given), strict=True))
 
     specs = {
@@ -123,7 +133,7 @@ def compare(original, names, arguments, runs):
     largest = 0.0
     for batch, ours in zip(BATCHES, runs, strict=True):
         inputs = [tf.cast(example(by_name[n][1]["dtype"], by_name[n][1]["shape"], batch, by_name[n][0]), by_name[n][1]["dtype"]) for n in names]
-        theirs = tf.nest.flatten(original(inputs if len(inputs) > 1 else inputs[0], training=False))
+        theirs = tf.nest.flatten(original(arranged(original, inputs), training=False))
         outputs = list(unique(identifier(name, i, "output") for i, name in enumerate(original.output_names)))
         expected = dict(zip(outputs, theirs, strict=True))
         largest = max(largest, largest_difference([t.numpy() for t in ours.values()], [expected[n].numpy() for n in ours]))

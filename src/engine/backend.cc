@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "engine/held_output.h"
+
 namespace serin::engine {
 namespace {
 
@@ -31,8 +33,10 @@ tl::unexpected<Error> not_built(std::string_view name,
   return fail(Error{Code::kUnimplemented, std::move(message), "engine_not_built"});
 }
 
-// TensorFlow reads these while its libraries are being loaded; who set them knows better.
+// Read while the libraries are being loaded; who set them knows better.
 void prepare_environment(model::EngineKind kind) {
+  // What compiled programs write about an error before they report it.
+  if (kind == model::EngineKind::kTorch) ::setenv("TORCH_CPP_LOG_LEVEL", "FATAL", 0);
   if (kind != model::EngineKind::kTensorflow) return;
   ::setenv("TF_DETERMINISTIC_OPS", "1", 0);
   ::setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
@@ -88,7 +92,8 @@ Result<std::unique_ptr<Backend>> create_backend(model::EngineKind kind) {
     prepare_environment(kind);
     // Local: two frameworks bring symbols of the same names. Never closed: their threads outlive
     // any model.
-    void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    void* library = nullptr;
+    pass_on(held_output_of([&] { library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL); }), name);
     if (library == nullptr) {
       return fail(Code::kFailedPrecondition,
                   "cannot load the " + name + " engine: " + last_dl_error());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shared object's one door.
+#include "backends/tensorflow/log_lines.h"
 #include "backends/tensorflow/saved_model.h"
 #include "backends/tensorflow/tensorflow_model.h"
 
@@ -53,5 +54,6 @@ class TensorflowBackend final : public engine::Backend {
 }  // namespace serin::backends
 
 extern "C" __attribute__((visibility("default"))) serin::engine::Backend* serin_create_backend() {
+  serin::backends::log_what_tensorflow_says();
   return new serin::backends::TensorflowBackend();
 }

@@ -6,6 +6,7 @@ import shutil
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 import numpy
+import keras
 import tensorflow as tf
 
 HERE = pathlib.Path(__file__).parent / "tensorflow"
@@ -90,6 +91,12 @@ save("convolution", convolution)
 x = rng.normal(size=(3, 4, 4, 8)).astype("float32")
 numpy.save(HERE / "convolution.x.npy", x)
 numpy.save(HERE / "convolution.y.npy", convolution.forward(x)["y"].numpy())
+
+# What Keras 3 writes by itself: variables of its own kind, an endpoint "serve" and results that it names.
+inputs = keras.Input((4,), name="x")
+exported = keras.Model(inputs, keras.layers.Dense(3, activation="tanh", name="y")(inputs))
+exported.set_weights([numpy.arange(12, dtype="float32").reshape(4, 3) / 10, numpy.ones(3, "float32")])
+exported.export(str(HERE / "keras_export"), verbose=False)
 
 shutil.copytree(HERE / "affine", HERE / "cut")
 whole = (HERE / "cut" / "saved_model.pb").read_bytes()
