@@ -7,11 +7,12 @@ Usage: torch_without_gpu.py WHEEL SITE_PACKAGES
 Unpacks the wheel without libtorch_cuda and its kin, and puts small shared objects in their place: they define the
 symbols that the remaining libraries import. The functions do nothing and return
 the address of zeros (false as a bool, a null as what it points to), which is what the start-up code needs:
-torch.cuda.is_available() is false. Type information is real enough for pybind11 to print a name. Needs nm and clang-19.
+torch.cuda.is_available() is false. Type information is real enough for pybind11 to print a name. Needs nm and a C compiler.
 """
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,7 +56,7 @@ def stand_in(target, names, versioned=False):
     with tempfile.TemporaryDirectory() as scratch:
         source = pathlib.Path(scratch) / "names.s"
         source.write_text(assembly(names))
-        command = ["clang-19", "-shared", "-nostdlib", f"-Wl,-soname,{target.name}", "-o", target, source]
+        command = [shutil.which("clang-19") or "cc", "-shared", "-nostdlib", f"-Wl,-soname,{target.name}", "-o", target, source]
         if versioned:
             script = pathlib.Path(scratch) / "versions"
             script.write_text(f"{target.name} {{ global: {''.join(n + '; ' for n in sorted(names))}local: *; }};\n")

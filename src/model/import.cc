@@ -6,12 +6,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <fstream>
 
 #include "base/files.h"
+#include "model/exporter.h"
 #include "model/folder.h"
-#include "model/import_sandbox.h"
 #include "model/manifest_reader.h"
 
 namespace serin::model {
@@ -22,7 +21,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kKnown =
     "TorchScript (.pt), a pickled module or state_dict (.pt), an exported program (.pt2), a "
     "SavedModel folder and Keras (.keras, .h5) can be imported";
-constexpr std::uint64_t kReportLimit = std::uint64_t{4} << 20;
 
 struct CloseArchive {
   void operator()(::archive* archive) const { archive_read_free(archive); }
@@ -107,20 +105,6 @@ std::string_view job_kind(SourceKind kind) {
   return "";
 }
 
-Result<fs::path> find_python(SourceKind kind) {
-  const bool torch = is_torch(kind);
-  const std::string variable = torch ? "SERIN_PYTHON_TORCH" : "SERIN_PYTHON_TENSORFLOW";
-  const char* given = std::getenv(variable.c_str());
-  const fs::path made =
-      cache_directory() / "venvs" / (torch ? "torch" : "tensorflow") / "bin/python";
-  const fs::path python = given != nullptr && *given != '\0' ? fs::path(given) : made;
-  std::error_code error;
-  if (fs::exists(python, error)) return fs::absolute(python);
-  return fail(Code::kFailedPrecondition,
-              "there is no Python with " + std::string(torch ? "PyTorch" : "TensorFlow") + " at " +
-                  python.string() + ": run tools/setup, or name one in " + variable);
-}
-
 struct ClassName {
   fs::path file;
   std::string name;
@@ -182,18 +166,17 @@ std::vector<ModelSignature::Value> read_values(const Value& list) {
   return values;
 }
 
-Result<Report> parse_report(std::string_view text) {
-  SERIN_TRY_ASSIGN(const json::value document, parse_json(text));
+Result<Report> parse_report(const json::value& document) {
   Problems problems;
   const Fields fields(
       Value(&document, Path(), problems),
-      {"error", "model", "method", "batch", "warnings", "arguments", "results", "verified"});
-  if (fields.has("error")) return invalid(fields["error"].text());
+      {"model", "method", "batch", "least_batch", "warnings", "arguments", "results", "verified"});
   Report report;
   report.model = fields.required("model").one_of<std::string>(
       {{"model.pt", "model.pt"}, {"model.pt2", "model.pt2"}, {"saved_model", "saved_model"}}, "");
   report.signature.method = fields.required("method").word();
   report.signature.batch = fields.required("batch").integer(-1, 4096, -1);
+  report.signature.least_batch = fields["least_batch"].integer(1, 4096, 1);
   report.signature.arguments = read_values(fields.required("arguments"));
   report.signature.results = read_values(fields.required("results"));
   report.warnings = fields["warnings"].words();
@@ -210,53 +193,18 @@ Result<Report> export_model(const ImportOptions& options, SourceKind kind, const
         "holds a pickled module or a state_dict, which needs its Python class: name it with "
         "--class FILE:CLASS");
   }
-  SERIN_TRY_ASSIGN(const fs::path python, find_python(kind));
+  const Framework framework = is_torch(kind) ? Framework::kTorch : Framework::kTensorflow;
   const fs::path source = fs::canonical(options.source);
-  fs::create_directory(work / "out");
-  SERIN_TRY(
-      write_file(work / "job.json", json::serialize(job_of(kind, source, named, options.inputs))));
-  Confined command;
-  command.arguments = {python.string(), "-m", "serin_export", "job.json"};
-  command.folder = work;
-  command.readable = {source, fs::canonical(python.parent_path().parent_path()),
-                      fs::absolute(options.exporter)};
-  if (!named.file.empty()) command.readable.push_back(named.file);
-  command.environment = {{"PYTHONPATH", fs::absolute(options.exporter).string()},
-                         {"PYTHONDONTWRITEBYTECODE", "1"},
-                         {"CUDA_VISIBLE_DEVICES", ""},
-                         {"USER", "serin"},
-                         {"TF_CPP_MIN_LOG_LEVEL", "3"},
-                         {"KERAS_BACKEND", "tensorflow"},
-                         {"KERAS_HOME", (work / "keras").string()}};
-  command.deadline = options.deadline;
-  SERIN_TRY_ASSIGN(const ConfinedExit exit, run_confined(command));
-  if (exit.timed_out)
-    return fail(Code::kDeadlineExceeded, "the conversion took longer than " +
-                                             std::to_string(options.deadline.count() / 1000) +
-                                             " s");
-  SERIN_TRY_ASSIGN(const Folder folder, Folder::open(work));
-  const auto report = folder.read("report.json", kReportLimit);
-  if (!report)
-    return fail(Code::kInvalidArgument, "the conversion ended with code " +
-                                            std::to_string(exit.code) +
-                                            " and said: " + exit.output);
-  return parse_report(*report);
-}
-
-// What foreign code wrote, as plain files; links are refused.
-Status copy_folder(const Folder& from, const fs::path& to) {
-  SERIN_TRY_ASSIGN(const auto files, from.files());
-  for (const FoundFile& file : files) {
-    fs::create_directories((to / file.path).parent_path());
-    std::ofstream out(to / file.path, std::ios::binary);
-    SERIN_TRY(from.stream(file.path, [&](std::string_view piece) -> Status {
-      out.write(piece.data(), static_cast<std::streamsize>(piece.size()));
-      return {};
-    }));
-    if (!out.flush())
-      return fail(Code::kResourceExhausted, (to / file.path).string() + ": cannot be written");
-  }
-  return {};
+  ExporterJob job;
+  SERIN_TRY_ASSIGN(job.python, make_python(framework));
+  job.exporter = options.exporter;
+  job.work = work;
+  job.job = job_of(kind, source, named, options.inputs);
+  job.readable = {source};
+  if (!named.file.empty()) job.readable.push_back(named.file);
+  job.deadline = options.deadline;
+  SERIN_TRY_ASSIGN(const json::value report, run_exporter(job));
+  return parse_report(report);
 }
 
 Result<Imported> import_from(const ImportOptions& options, const Inspect& inspect) {

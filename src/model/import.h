@@ -54,8 +54,7 @@ struct Imported {
 };
 
 // kInvalidArgument for what the source lacks, naming the option that gives it; kFailedPrecondition
-// without the framework's Python (SERIN_PYTHON_TORCH, SERIN_PYTHON_TENSORFLOW, else what
-// tools/setup made) or without a sandbox.
+// when the framework's Python cannot be made (exporter.h) or without a sandbox.
 Result<Imported> import_model(const ImportOptions& options, const Inspect& inspect = {});
 
 }  // namespace serin::model
