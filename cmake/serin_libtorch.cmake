@@ -39,6 +39,8 @@ foreach(library IN LISTS serin_libtorch_needed)
   endif()
   target_link_libraries(serin_libtorch INTERFACE ${file})
 endforeach()
+# What compiled programs name: it must be there before one is loaded.
+target_link_libraries(serin_libtorch INTERFACE ${SERIN_LIBTORCH}/lib/libtorch.so)
 target_include_directories(serin_libtorch SYSTEM INTERFACE
   ${SERIN_LIBTORCH}/include ${SERIN_LIBTORCH}/include/torch/csrc/api/include)
 target_link_options(serin_libtorch INTERFACE -Wl,-rpath-link,${SERIN_LIBTORCH}/lib)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TorchScript, pickled modules and state_dicts, and exported programs."""
+"""TorchScript, pickled modules and state_dicts."""
 
 import importlib.util
 import pathlib
@@ -17,8 +17,11 @@ def convert(job):
     torch.manual_seed(0)
     torch.set_grad_enabled(False)
     kind, source, output = job["kind"], job["source"], pathlib.Path(job["output"])
-    if kind == "torch_exported":
-        return exported(job, source, output)
+    if kind.startswith("torch_exported"):
+        from serin_export import exported_programs
+
+        work = exported_programs.compile if kind == "torch_exported_compile" else exported_programs.describe
+        return work(job, source, output)
     warnings = []
     if kind == "torch_script":
         model = torch.jit.load(source, map_location="cpu").eval()
@@ -150,30 +153,3 @@ def probe(model, arguments, batches):
     for result, dtype in zip(results, dtypes(runs[0]), strict=True):
         result["dtype"] = dtype
     return {"arguments": arguments, "results": results}
-
-
-def exported(job, source, output):
-    """Kept as it is. Its own signature says everything; a batch that it fixes stays fixed."""
-    program = torch.export.load(source)
-    model = program.module()
-    arguments, batch = [], -1
-    for node in program.graph.nodes:
-        if node.op != "placeholder" or node.name not in program.graph_signature.user_inputs:
-            continue
-        value = node.meta["val"]
-        first = value.shape[0] if value.ndim else None
-        fixed = [size for size in value.shape[1:] if not isinstance(size, int)]
-        if first is None or fixed:
-            raise Refused(f"the argument {node.name} must have the batch first and only that may vary: {list(value.shape)}")
-        if isinstance(first, int):
-            batch = first
-        arguments.append(
-            {"name": node.name, "dtype": check_dtype(str(value.dtype).removeprefix("torch."), node.name),
-             "shape": [-1, *value.shape[1:]]}
-        )
-    if batch == -1:
-        report = probe(model, arguments, BATCHES)
-    else:
-        report = probe(model, arguments, (batch, batch))
-    shutil.copyfile(source, output / "model.pt2")
-    return {"model": "model.pt2", "method": "forward", "batch": batch, "warnings": [], **report}

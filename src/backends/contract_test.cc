@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every backend must do (engine/backend.h), tried on each that this build has. The models are
-// made by testdata/make_torch.py and testdata/make_tensorflow.py and are the same functions in both
-// frameworks.
+// made by testdata/make_torch.py, make_exported.py and make_tensorflow.py and are the same
+// functions in each form. Exported programs are compiled once a build folder, by the Python of
+// tools/setup.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include "base/files.h"
@@ -24,18 +26,21 @@ using model::ResultSpec;
 
 struct Framework {
   model::EngineKind kind;
-  std::string name;
-  std::string suffix;  // of a model's file
-  std::string method;  // the default one
+  std::string name;       // also of the folder with the models
+  std::string framework;  // as version() begins; also the folder with what Python gave
+  std::string suffix;     // of a model's file
+  std::string method;     // the default one
 };
 
 std::vector<Framework> frameworks() {
   std::vector<Framework> list;
 #ifdef SERIN_HAS_TORCH
-  list.push_back({model::EngineKind::kTorch, "torch", ".pt", "forward"});
+  list.push_back({model::EngineKind::kTorch, "torch", "torch", ".pt", "forward"});
+  list.push_back({model::EngineKind::kTorch, "exported", "torch", ".pt2", "forward"});
 #endif
 #ifdef SERIN_HAS_TENSORFLOW
-  list.push_back({model::EngineKind::kTensorflow, "tensorflow", "", "serving_default"});
+  list.push_back(
+      {model::EngineKind::kTensorflow, "tensorflow", "tensorflow", "", "serving_default"});
 #endif
   return list;
 }
@@ -62,6 +67,10 @@ class BackendContract : public testing::TestWithParam<Framework> {
   std::filesystem::path folder() const {
     return std::filesystem::path(SERIN_TESTDATA) / GetParam().name;
   }
+  Tensor from_python(const std::string& file) const {
+    const auto path = std::filesystem::path(SERIN_TESTDATA) / GetParam().framework / file;
+    return *parse_npy(*read_file(path));
+  }
   std::filesystem::path path_of(const std::string& model) const {
     return folder() / (model + GetParam().suffix);
   }
@@ -70,6 +79,7 @@ class BackendContract : public testing::TestWithParam<Framework> {
     LoadOptions made;
     made.model = path_of(model);
     made.call = std::move(call);
+    made.cache = SERIN_COMPILED;
     if (made.call.method.empty()) made.call.method = GetParam().method;
     return made;
   }
@@ -108,7 +118,7 @@ std::vector<Tensor> ran(Model& model, std::vector<Tensor> arguments, State* stat
 }
 
 TEST_P(BackendContract, SaysWhichFrameworkItIs) {
-  EXPECT_TRUE(backend_->version().starts_with(GetParam().name + " 2.")) << backend_->version();
+  EXPECT_TRUE(backend_->version().starts_with(GetParam().framework + " 2.")) << backend_->version();
 }
 
 TEST_P(BackendContract, RunsAnyBatchSize) {
@@ -141,8 +151,8 @@ TEST_P(BackendContract, GivesResultsByTheirNames) {
 }
 
 TEST_P(BackendContract, AgreesWithPython) {
-  const Tensor x = *parse_npy(*read_file(folder() / "convolution.x.npy"));
-  const Tensor expected = *parse_npy(*read_file(folder() / "convolution.y.npy"));
+  const Tensor x = from_python("convolution.x.npy");
+  const Tensor expected = from_python("convolution.y.npy");
   Call call;
   call.arguments = {{"x", "", DType::kFloat32, x.shape()}};
   call.results = {{"y", DType::kFloat32, expected.shape()}};
@@ -158,11 +168,10 @@ TEST_P(BackendContract, AgreesWithPython) {
 }
 
 TEST_P(BackendContract, GivesTheSameBitsEachTime) {
-  const Tensor x = *parse_npy(*read_file(folder() / "convolution.x.npy"));
+  const Tensor x = from_python("convolution.x.npy");
   Call call;
   call.arguments = {{"x", "", DType::kFloat32, x.shape()}};
-  call.results = {
-      {"y", DType::kFloat32, parse_npy(*read_file(folder() / "convolution.y.npy"))->shape()}};
+  call.results = {{"y", DType::kFloat32, from_python("convolution.y.npy").shape()}};
   auto model = loaded("convolution", call);
   auto again = loaded("convolution", call);
   ASSERT_TRUE(model != nullptr && again != nullptr);
@@ -349,11 +358,13 @@ TEST_P(BackendContract, RefusesOperationsOnFilesByName) {
   const Error saves = refusal("saves"), reads = refusal("reads");
   EXPECT_EQ(saves.code, Code::kPermissionDenied) << saves.message;
   EXPECT_EQ(reads.code, Code::kPermissionDenied) << reads.message;
-  const bool torch = GetParam().name == "torch";
-  EXPECT_NE(saves.message.find(torch ? "aten::save" : "WriteFile"), std::string::npos)
-      << saves.message;
-  EXPECT_NE(reads.message.find(torch ? "aten::from_file" : "ReadFile"), std::string::npos)
-      << reads.message;
+  const std::map<std::string, std::pair<std::string, std::string>> names{
+      {"torch", {"aten::save", "aten::from_file"}},
+      {"exported", {"torch.save", "torch.ops.aten.from_file.default"}},
+      {"tensorflow", {"WriteFile", "ReadFile"}}};
+  const auto& [writer, reader] = names.at(GetParam().name);
+  EXPECT_NE(saves.message.find(writer), std::string::npos) << saves.message;
+  EXPECT_NE(reads.message.find(reader), std::string::npos) << reads.message;
   EXPECT_FALSE(std::filesystem::exists("/tmp/serin-should-never-be"));
   // inspect() is as careful as load().
   EXPECT_EQ(backend_->inspect(path_of("reads")).error().code, Code::kPermissionDenied);
@@ -424,6 +435,16 @@ class TorchFiles : public testing::Test {
         backend_->inspect(std::filesystem::path(SERIN_TESTDATA) / "torch" / file);
     return signatures ? Error{Code::kUnknown, "it was read"} : signatures.error();
   }
+  // x: [N, 4] → y: [N, 4]
+  static LoadOptions plain_options(const std::string& file) {
+    LoadOptions options;
+    options.model = std::filesystem::path(SERIN_TESTDATA) / file;
+    options.cache = SERIN_COMPILED;
+    options.call.method = "forward";
+    options.call.arguments = {{"x", "", DType::kFloat32, {kBatchDimension, 4}}};
+    options.call.results = {{"y", DType::kFloat32, {kBatchDimension, 4}}};
+    return options;
+  }
   std::unique_ptr<Backend> backend_;
 };
 
@@ -455,23 +476,51 @@ TEST_F(TorchFiles, WithNamesThatLeaveTheArchiveAreRefused) {
   EXPECT_EQ(refusal("escapes.pt").code, Code::kPermissionDenied);
 }
 
-TEST_F(TorchFiles, ThatAreExportedProgramsAreNamedAsSuch) {
-  const Error error = refusal("exported.pt2");
-  EXPECT_EQ(error.code, Code::kUnimplemented);
-  EXPECT_EQ(error.reason, "exported_program");
+TEST_F(TorchFiles, ThatWriteIntoTheirArgumentsDoNotChangeTheCallers) {
+  for (const char* file : {"torch/in_place.pt", "exported/in_place.pt2"}) {
+    auto model = backend_->load(plain_options(file));
+    ASSERT_TRUE(model.has_value()) << model.error().message;
+    const Tensor x = floats({1, 4}, {1, 2, 3, 4});
+    EXPECT_EQ(values_of(ran(**model, {x})[0]), (std::vector<float>{2, 3, 4, 5})) << file;
+    EXPECT_EQ(values_of(x), (std::vector<float>{1, 2, 3, 4})) << file;
+  }
 }
 
-TEST_F(TorchFiles, ThatWriteIntoTheirArgumentsDoNotChangeTheCallers) {
-  LoadOptions options;
-  options.model = std::filesystem::path(SERIN_TESTDATA) / "torch" / "in_place.pt";
-  options.call.method = "forward";
-  options.call.arguments = {{"x", "", DType::kFloat32, {kBatchDimension, 4}}};
-  options.call.results = {{"y", DType::kFloat32, {kBatchDimension, 4}}};
-  auto model = backend_->load(options);
-  ASSERT_TRUE(model.has_value()) << model.error().message;
-  const Tensor x = floats({1, 4}, {1, 2, 3, 4});
-  EXPECT_EQ(values_of(ran(**model, {x})[0]), (std::vector<float>{2, 3, 4, 5}));
-  EXPECT_EQ(values_of(x), (std::vector<float>{1, 2, 3, 4}));
+TEST_F(TorchFiles, ThatAreExportedProgramsAreCheckedBeforeTheyAreCompiled) {
+  const auto refused = [&](const std::string& file) {
+    auto loaded = backend_->load(plain_options("exported/" + file));
+    return loaded ? Error{Code::kUnknown, "it was loaded"} : loaded.error();
+  };
+  for (const char* file : {"machine_code.pt2", "evil_size.pt2", "evil_container.pt2",
+                           "pickled_weights.pt2", "saves.pt2"}) {
+    EXPECT_EQ(refused(file).code, Code::kPermissionDenied) << file << ": " << refused(file).message;
+  }
+  EXPECT_NE(refused("machine_code.pt2").message.find("torch.export.save"), std::string::npos);
+  EXPECT_EQ(refused("channels_last.pt2").code, Code::kInvalidArgument);
+  EXPECT_FALSE(std::filesystem::exists("/tmp/serin-should-never-be"));
+}
+
+TEST_F(TorchFiles, ThatRememberEarlierCallsAreRefusedWhenTheyAreCompiled) {
+  const auto loaded = backend_->load(plain_options("exported/remembers.pt2"));
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_EQ(loaded.error().code, Code::kInvalidArgument);
+  EXPECT_NE(loaded.error().message.find("changes its own calls"), std::string::npos)
+      << loaded.error().message;
+}
+
+TEST_F(TorchFiles, ThatAreExportedProgramsNameTheCommandWhereTheyCannotBeCompiled) {
+  const auto cache = TemporaryDirectory::create();
+  ::setenv("SERIN_PYTHON_TORCH", "/nowhere/python", 1);
+  LoadOptions options = plain_options("exported/identity.pt2");
+  options.cache = cache->path() / "compiled";
+  const auto loaded = backend_->load(options);
+  ::unsetenv("SERIN_PYTHON_TORCH");
+  ASSERT_FALSE(loaded.has_value());
+  EXPECT_EQ(loaded.error().code, Code::kFailedPrecondition);
+  EXPECT_EQ(loaded.error().reason, "not_compiled");
+  EXPECT_NE(loaded.error().message.find("/nowhere/python"), std::string::npos);
+  EXPECT_NE(loaded.error().message.find("`serin package compile "), std::string::npos)
+      << loaded.error().message;
 }
 #endif
 
@@ -482,6 +531,24 @@ TEST(TensorflowFiles, WithPythonInsideAreRefusedByName) {
   EXPECT_NE(backend->inspect(folder / "python").error().message.find("EagerPyFunc"),
             std::string::npos);
   EXPECT_EQ(backend->inspect(folder / "python").error().code, Code::kPermissionDenied);
+}
+
+TEST(TensorflowFiles, ThatKerasExportedByItselfRun) {
+  auto backend = *create_backend(model::EngineKind::kTensorflow);
+  LoadOptions options;
+  options.model = std::filesystem::path(SERIN_TESTDATA) / "tensorflow" / "keras_export";
+  options.call.method = "serving_default";
+  options.call.arguments = {{"x", "", DType::kFloat32, {kBatchDimension, 4}}};
+  options.call.results = {{"output_0", DType::kFloat32, {kBatchDimension, 3}}};
+  auto model = backend->load(options);
+  ASSERT_TRUE(model.has_value()) << model.error().message;
+  const auto y = values_of(ran(**model, {floats({2, 4}, {1, 0, 0, 0, 0, -1, 0, 1})})[0]);
+  ASSERT_EQ(y.size(), 6U);
+  // A row of the kernel is 0.3·i + (0, 0.1, 0.2); the bias is 1.
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR(y[i], std::tanh(1 + 0.1 * static_cast<double>(i)), 1e-5);
+    EXPECT_NEAR(y[3 + i], std::tanh(1 + 0.6), 1e-5);
+  }
 }
 
 TEST(TensorflowFiles, ThatUseWhatSavedModelUsesForThemselvesAreRefused) {

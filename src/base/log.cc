@@ -14,7 +14,8 @@ namespace serin::log {
 namespace {
 
 std::atomic<Level> least_level{Level::kInfo};
-std::atomic<bool> as_json{true};
+// Also what an engine's shared object goes by: it has a copy of its own that nobody configures.
+std::atomic<bool> as_json{::isatty(STDERR_FILENO) == 0};
 
 std::string_view name_of(Level level) {
   switch (level) {

@@ -10,9 +10,11 @@
 #include "cli/command.h"
 #include "cli/version.h"
 #include "engine/golden.h"
+#include "engine/loaded_package.h"
 #include "engine/reproducible.h"
 #include "model/archive.h"
 #include "model/attestation.h"
+#include "model/exporter.h"
 #include "model/import.h"
 #include "model/package.h"
 #include "model/sign.h"
@@ -131,6 +133,17 @@ Status verify(const PackageLine& line) {
   return print_attestations(line, package);
 }
 
+// What the first start would do: for machines that serve without a Python, and to wait for it now.
+Status compile(const PackageLine& line) {
+  SERIN_TRY_ASSIGN(const auto package, model::open_package(line.package, model::Verify::kDigests));
+  SERIN_TRY_ASSIGN(const auto options, engine_options(line));
+  if (engine::needs_preparation(package.manifest))
+    SERIN_TRY(model::make_python(model::Framework::kTorch));
+  SERIN_TRY(engine::prepare_package(package, options));
+  std::cout << package.digest << "\n";
+  return {};
+}
+
 Status seal(const PackageLine& line) {
   SERIN_TRY_ASSIGN(auto package, model::seal_package(line.package));
   if (line.golden) {
@@ -169,16 +182,6 @@ Status unpack(const PackageLine& line) {
   return {};
 }
 
-// The exporter lies beside the program: python/ in a checkout, ../share/serin/python where it is
-// installed.
-Result<fs::path> exporter_folder() {
-  const fs::path here = fs::read_symlink("/proc/self/exe").parent_path();
-  for (const fs::path& folder : {here / "../../python", here / "../share/serin/python"}) {
-    if (fs::exists(folder / "serin_export")) return fs::canonical(folder);
-  }
-  return fail(Code::kFailedPrecondition, "python/serin_export is not beside the program");
-}
-
 Status import(const PackageLine& line) {
   model::ImportOptions options;
   options.source = line.source;
@@ -188,7 +191,7 @@ Status import(const PackageLine& line) {
     SERIN_TRY_ASSIGN(auto shape, model::parse_input_shape(text));
     options.inputs.push_back(std::move(shape));
   }
-  SERIN_TRY_ASSIGN(options.exporter, exporter_folder());
+  SERIN_TRY_ASSIGN(options.exporter, model::exporter_folder());
   const auto inspect = [](model::EngineKind kind, const fs::path& model) -> Status {
     SERIN_TRY_ASSIGN(const auto backend, engine::create_backend(kind));
     SERIN_TRY_ASSIGN(const auto signatures, backend->inspect(model));
@@ -300,6 +303,9 @@ void add_package(CLI::App& app, Action& chosen) {
                   "Run them alone and in company, and write an attestation, signed with --key");
   signs(check);
   runs_model(check);
+  runs_model(takes_package(command(
+      "compile", "Compile an exported program (.pt2) for this machine, as the first start does",
+      compile)));
   CLI::App* close = takes_package(command("seal", "Write the list of files into model.yaml", seal));
   close->add_flag("--golden", line->golden, "Record what the golden requests give, first");
   runs_model(close);

@@ -2,6 +2,8 @@
 // `serin serve PACKAGE`: one process, one package.
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdlib>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -95,7 +97,15 @@ Status serve(const ServeLine& line) {
   SERIN_TRY_ASSIGN(auto options, options_of(line));
   SERIN_TRY_ASSIGN(const auto worker, worker::Worker::create(std::move(options)));
   log::info("listening", {{"port", worker->port()}});
-  SERIN_TRY(worker->load());
+  // Compiling and reading a model take minutes: nobody waits for them to be told to stop.
+  auto loaded = std::async(std::launch::async, [&] { return worker->load(); });
+  while (loaded.wait_for(milliseconds(100)) != std::future_status::ready) {
+    const timespec at_once{};
+    if (sigtimedwait(&stops, nullptr, &at_once) <= 0) continue;
+    log::info("stopped while the model was loading");
+    std::_Exit(0);
+  }
+  SERIN_TRY(loaded.get());
   int signal = 0;
   sigwait(&stops, &signal);
   log::info("stopping", {{"signal", signal}});

@@ -19,6 +19,12 @@ struct LoadedPackage {
   std::unique_ptr<Loop> loop;
 };
 
+// True for an exported program (.pt2), which is compiled for the machine before it can be loaded.
+bool needs_preparation(const model::Manifest& manifest);
+// Loads the model and lets it go, which leaves in options.cache what loading it needed: blocks for
+// minutes and starts other programs, which a worker in its sandbox cannot.
+Status prepare_package(const model::Package& package, const EngineOptions& options);
+
 // Reads the file of model.yaml through its engine's shared object.
 Result<LoadedPackage> load_package(const model::Package& package, const EngineOptions& options,
                                    const Clock& clock, Observer* observer);

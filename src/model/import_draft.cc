@@ -49,6 +49,10 @@ class Drafter {
     if (signature.batch != kBatchDimension) {
       manifest.batching.sizes = {signature.batch};
       note("batching", "The file fixes the batch at " + std::to_string(signature.batch) + ".");
+    } else if (signature.least_batch > 1) {
+      manifest.batching.sizes = {signature.least_batch};
+      note("batching", "The file takes batches of " + std::to_string(signature.least_batch) +
+                           " and more; smaller ones are padded.");
     }
     manifest.golden.push_back(
         {.request = json::object{{"seed", 7}}, .expect = {}, .tolerance = 1e-3});

@@ -22,6 +22,7 @@ struct ModelSignature {
   };
   std::string method;
   std::int64_t batch = kBatchDimension;  // a number where the file fixes it
+  std::int64_t least_batch = 1;          // where it does not
   std::vector<Value> arguments, results;
 };
 

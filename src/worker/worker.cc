@@ -12,6 +12,7 @@
 #include "telemetry/otlp.h"
 #include "worker/api/error_body.h"
 #include "worker/api/routes.h"
+#include "worker/lifecycle/preparation.h"
 #include "worker/lifecycle/sandbox.h"
 
 namespace serin::worker {
@@ -20,7 +21,7 @@ namespace {
 using std::chrono::milliseconds;
 
 // Where a start stands, for the start-up probe and for people who wait.
-enum class Phase { kLoading, kServing };
+enum class Phase { kPreparing, kLoading, kServing };
 
 Result<std::shared_ptr<const model::ChatTemplate>> load_chat_template(
     const model::Package& package) {
@@ -31,21 +32,27 @@ Result<std::shared_ptr<const model::ChatTemplate>> load_chat_template(
   return model::ChatTemplate::load(package.file(text->chat_template));
 }
 
-net::Response while_loading(const std::string& path) {
+net::Response while_loading(const std::string& path, Phase phase) {
   if (path == "/health/live") {
     return {200, {{"content-type", "application/json"}}, R"({"status":"live"})"};
   }
-  Error error{Code::kUnavailable, "the model is still loading", "model_loading"};
+  Error error{Code::kUnavailable,
+              phase == Phase::kPreparing ? "the model is being compiled for this machine"
+                                         : "the model is still loading",
+              "model_loading"};
   error.retry_after = milliseconds(1000);
   return api::error_response(error);
 }
 
 class WorkerImpl final : public Worker {
  public:
-  WorkerImpl(WorkerOptions options, model::Package package, std::optional<model::Trust> trust)
+  WorkerImpl(WorkerOptions options, model::Package package, std::optional<model::Trust> trust,
+             std::unique_ptr<Preparation> preparation)
       : options_(std::move(options)),
         package_(std::move(package)),
         trust_(std::move(trust)),
+        preparation_(std::move(preparation)),
+        phase_(preparation_ == nullptr ? Phase::kLoading : Phase::kPreparing),
         metrics_(service(), options_.version, package_.digest),
         pool_(std::make_unique<Pool>(std::max(1u, options_.server.threads))) {}
 
@@ -62,15 +69,16 @@ class WorkerImpl final : public Worker {
     SERIN_TRY(start_tracing());
     SERIN_TRY_ASSIGN(server_, net::Server::create(
                                   options_.server, [this](std::shared_ptr<net::Exchange> exchange) {
-                                    if (phase_.load(std::memory_order_acquire) == Phase::kServing) {
+                                    const Phase phase = phase_.load(std::memory_order_acquire);
+                                    if (phase == Phase::kServing)
                                       return routes_->handle(std::move(exchange));
-                                    }
-                                    exchange->respond(while_loading(exchange->head().path));
+                                    exchange->respond(while_loading(exchange->head().path, phase));
                                   }));
     return {};
   }
 
   Status load() override {
+    SERIN_TRY(await_preparation());
     const Instant began = clock_.now();
     SERIN_TRY_ASSIGN(auto parser, engine::RequestParser::create(package_, options_.requests));
     parser_ = std::make_unique<engine::RequestParser>(std::move(parser));
@@ -116,6 +124,17 @@ class WorkerImpl final : public Worker {
         model::read_attestation(package_, engine_->profile(), trust_ ? &*trust_ : nullptr);
     if (!found) log::warning("an attestation is not believed", {{"reason", found.error().message}});
     return found && *found ? in_a_word(**found) : "unknown";
+  }
+
+  Status await_preparation() {
+    if (preparation_ == nullptr) return {};
+    const Instant began = clock_.now();
+    SERIN_TRY(preparation_->finish());
+    preparation_.reset();
+    const auto took = std::chrono::duration_cast<milliseconds>(clock_.now() - began);
+    log::info("prepared", {{"prepare_ms", took.count()}});
+    phase_.store(Phase::kLoading, std::memory_order_release);
+    return {};
   }
 
   Status start_videos() {
@@ -170,9 +189,10 @@ class WorkerImpl final : public Worker {
   const WorkerOptions options_;
   const model::Package package_;
   const std::optional<model::Trust> trust_;
+  std::unique_ptr<Preparation> preparation_;  // until load() has waited for it
   const Clock& clock_ = Clock::real();
   std::atomic<bool> draining_{false};
-  std::atomic<Phase> phase_{Phase::kLoading};
+  std::atomic<Phase> phase_;
   std::unique_ptr<net::Client> client_;
   std::unique_ptr<telemetry::OtlpExporter> exporter_;
   std::unique_ptr<telemetry::Tracer> tracer_;
@@ -197,11 +217,12 @@ Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
     SERIN_TRY_ASSIGN(const auto signer, model::verify_signature(package, *trust));
     log::info("signature", {{"signer", signer}});
   }
+  SERIN_TRY_ASSIGN(auto preparation, Preparation::start(package, options.engine));
   if (options.sandbox) {
     SERIN_TRY(enter_sandbox(sandbox_for(options)));
   }
-  auto worker =
-      std::make_unique<WorkerImpl>(std::move(options), std::move(package), std::move(trust));
+  auto worker = std::make_unique<WorkerImpl>(std::move(options), std::move(package),
+                                             std::move(trust), std::move(preparation));
   SERIN_TRY(worker->listen());
   return worker;
 }

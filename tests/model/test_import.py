@@ -26,6 +26,8 @@ torch.save(model.state_dict(), 'state.pt')
 torch.save(model, 'module.pt')
 torch.export.save(torch.export.export(model, (torch.zeros(2, 8),), dynamic_shapes=[{0: torch.export.Dim('N', max=64)}]), 'free.pt2')
 torch.export.save(torch.export.export(model, (torch.zeros(4, 8),)), 'fixed.pt2')
+auto = torch.export.export(model, (torch.zeros(2, 8),), dynamic_shapes=[{0: torch.export.Dim.AUTO}])
+torch.export.save(auto, 'auto.pt2')
 """
 
 KERAS = """
@@ -84,6 +86,8 @@ def test_exported_programs_say_everything(driver, torch, tmp_path):
     assert "model: model.pt2\n" in yaml(tmp_path / "free") and "sizes: [1]" in yaml(tmp_path / "free")
     driver("import", tmp_path / "fixed.pt2", tmp_path / "fixed", EXPORTER, "-")
     assert "sizes: [4]" in yaml(tmp_path / "fixed")
+    driver("import", tmp_path / "auto.pt2", tmp_path / "auto", EXPORTER, "-")
+    assert "sizes: [2]" in yaml(tmp_path / "auto")  # Dim.AUTO says nothing of 1
 
 
 def test_keras_and_saved_models(driver, tensorflow, tmp_path):
@@ -97,6 +101,42 @@ def test_keras_and_saved_models(driver, tensorflow, tmp_path):
         assert "layout: HWC, range: [-1, 1]" in text, text
         if source != "saved":
             assert float(said.split("verified ")[1]) < 1e-5
+
+
+DICTS = """
+import keras, tensorflow as tf
+zeta, alpha = keras.Input((4,), name='zeta'), keras.Input((4,), name='alpha')
+model = keras.Model({'zeta': zeta, 'alpha': alpha}, keras.layers.Subtract(name='difference')([zeta, alpha]))
+model.save('dicts.keras')
+model.save('dicts.h5')
+"""
+ASK = """
+import tensorflow as tf
+call = tf.saved_model.load(open('which').read()).signatures['serving_default']
+assert call(zeta=tf.ones((1, 4)) * 5, alpha=tf.ones((1, 4)))['difference'].numpy().tolist() == [[4.0] * 4]
+"""
+
+
+def test_keras_models_of_named_inputs_are_fed_by_name(driver, tensorflow, tmp_path):
+    """zeta comes before alpha where it was built and after it in the alphabet: their difference tells."""
+    tensorflow(DICTS, tmp_path)
+    for source in ("dicts.keras", "dicts.h5"):
+        folder = tmp_path / source.replace(".", "-")
+        said = driver("import", tmp_path / source, folder, EXPORTER, "-")
+        assert float(said.split("verified ")[1]) < 1e-6
+        (tmp_path / "which").write_text(str(folder / "saved_model"))
+        tensorflow(ASK, tmp_path)
+
+
+def test_exported_programs_come_without_what_could_harm(driver, torch, tmp_path):
+    torch(SAVE, tmp_path)
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "free.pt2") as old, zipfile.ZipFile(tmp_path / "evil.pt2", "w") as new:
+        for entry in old.infolist():
+            samples = b"cos\nsystem\n(S'touch hit'\ntR."
+            new.writestr(entry.filename, samples if "sample_inputs" in entry.filename else old.read(entry))
+    driver("import", tmp_path / "evil.pt2", tmp_path / "evil", EXPORTER, "-")  # its samples are not read
 
 
 def test_a_pickle_that_attacks_reaches_nothing(driver, tmp_path):

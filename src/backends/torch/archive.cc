@@ -247,22 +247,45 @@ bool Archive::has_folder(std::string_view prefix) const {
                      [prefix](const auto& entry) { return entry.name.starts_with(prefix); });
 }
 
+// Where its bytes stand, behind a header that may be longer than the directory says.
+Result<std::uint64_t> Archive::begin_of(const ArchiveEntry& entry) const {
+  std::string local(kLocalSize, '\0');
+  SERIN_TRY_ASSIGN(const std::size_t got, read_at(entry.header, local));
+  if (got != kLocalSize || !local.starts_with("PK\x03\x04"))
+    return broken(entry.name + " has no header");
+  return entry.header + kLocalSize + little<std::uint16_t>(local, 26) +
+         little<std::uint16_t>(local, 28);
+}
+
 Result<std::string> Archive::read(const ArchiveEntry& entry) const {
   if (entry.size > limits_.text_bytes) {
     return invalid("the archive's " + entry.name + " has " + std::to_string(entry.size) +
                    " bytes; at most " + std::to_string(limits_.text_bytes) + " are read");
   }
-  std::string local(kLocalSize, '\0');
-  SERIN_TRY_ASSIGN(const std::size_t got, read_at(entry.header, local));
-  if (got != kLocalSize || !local.starts_with("PK\x03\x04"))
-    return broken(entry.name + " has no header");
-  const std::uint64_t begin = entry.header + kLocalSize + little<std::uint16_t>(local, 26) +
-                              little<std::uint16_t>(local, 28);
+  SERIN_TRY_ASSIGN(const std::uint64_t begin, begin_of(entry));
   if (entry.stored > limits_.text_bytes) return broken(entry.name + " is too large");
   std::string bytes(static_cast<std::size_t>(entry.stored), '\0');
   SERIN_TRY_ASSIGN(const std::size_t read, read_at(begin, bytes));
   if (read != bytes.size()) return broken(entry.name + " lies outside the file");
   return entry.compressed ? inflated(bytes, entry.size) : bytes;
+}
+
+Status Archive::stream(const ArchiveEntry& entry,
+                       const std::function<Status(std::string_view)>& piece) const {
+  if (entry.compressed) {
+    SERIN_TRY_ASSIGN(const std::string whole, read(entry));
+    return piece(whole);
+  }
+  SERIN_TRY_ASSIGN(std::uint64_t at, begin_of(entry));
+  constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;
+  std::string bytes;
+  for (std::uint64_t left = entry.size; left > 0; left -= bytes.size(), at += bytes.size()) {
+    bytes.resize(static_cast<std::size_t>(std::min(left, kPiece)));
+    SERIN_TRY_ASSIGN(const std::size_t got, read_at(at, bytes));
+    if (got != bytes.size()) return broken(entry.name + " lies outside the file");
+    SERIN_TRY(piece(bytes));
+  }
+  return {};
 }
 
 FileForm form_of(const Archive& archive) {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -44,6 +45,10 @@ class Archive {
   bool has_folder(std::string_view prefix) const;
   // The whole of an entry, decompressed.
   Result<std::string> read(const ArchiveEntry& entry) const;
+  // The same in pieces of a multiple of 16 bytes but the last, of any size where it lies
+  // uncompressed; ends early when `piece` fails.
+  Status stream(const ArchiveEntry& entry,
+                const std::function<Status(std::string_view)>& piece) const;
 
   std::uint64_t file_size() const { return size_; }
   // Bytes of the file itself; short only at its end.
@@ -54,6 +59,7 @@ class Archive {
   Status read_directory();
   Status read_entries(std::string_view directory, std::uint64_t count);
   Status strip_folder();
+  Result<std::uint64_t> begin_of(const ArchiveEntry& entry) const;
 
   int file_ = -1;
   std::uint64_t size_ = 0;

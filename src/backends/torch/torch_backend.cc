@@ -7,6 +7,8 @@
 
 #include <mutex>
 
+#include "backends/torch/compile.h"
+#include "backends/torch/compiled_model.h"
 #include "backends/torch/device.h"
 #include "backends/torch/torch_model.h"
 #include "backends/torch/torch_script.h"
@@ -19,12 +21,17 @@ class TorchBackend final : public engine::Backend {
   std::string version() const override { return std::string("torch ") + TORCH_VERSION; }
 
   Result<std::vector<engine::Signature>> inspect(const std::filesystem::path& model) override {
+    if (is_exported_program(model)) return inspect_programs(model);
     SERIN_TRY_ASSIGN(const torch::jit::Module module, load_script(model, c10::kCPU));
     return signatures_of(module);
   }
 
   Result<std::unique_ptr<engine::Model>> load(const engine::LoadOptions& options) override {
     SERIN_TRY(prepare_device(options.device, options.memory_limit_bytes));
+    if (is_exported_program(options.model)) {
+      SERIN_TRY_ASSIGN(auto compiled, compiled_program(options));
+      return CompiledModel::create(std::move(compiled), options);
+    }
     SERIN_TRY_ASSIGN(torch::jit::Module module,
                      load_script(options.model, torch_device(options.device)));
     return TorchModel::create(std::move(module), options);

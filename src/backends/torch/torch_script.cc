@@ -132,17 +132,7 @@ Result<torch::jit::Module> load_script(const std::filesystem::path& path, c10::D
     if (archive.error().message == "not a zip archive") return needs_class(path);
     return fail(std::move(archive.error()).within(path.filename().string()));
   }
-  switch (form_of(*archive)) {
-    case FileForm::kPickledModule:
-      return needs_class(path);
-    case FileForm::kExportedProgram:
-      return fail(Error{Code::kUnimplemented,
-                        path.filename().string() + " is an exported program (.pt2), which this "
-                                                   "version cannot run; give a TorchScript file",
-                        "exported_program", "model"});
-    case FileForm::kTorchScript:
-      break;
-  }
+  if (form_of(*archive) != FileForm::kTorchScript) return needs_class(path);
   if (Status fine = check_entries(*archive); !fine)
     return fail(std::move(fine.error()).within(path.filename().string()));
   try {

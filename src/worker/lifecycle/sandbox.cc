@@ -278,7 +278,7 @@ Sandbox sandbox_for(const WorkerOptions& options) {
                   "/dev/random",
                   fs::read_symlink("/proc/self/exe").parent_path(),
                   cache_directory()};
-  sandbox.write = {"/dev/null", "/dev/shm", options.engine.cache, options.state};
+  sandbox.write = {"/dev/null", "/dev/shm", options.state};
   if (options.engine.device.kind == engine::Device::Kind::kCuda) add_gpu(sandbox);
   if (options.server.tls) {
     sandbox.read.emplace_back(options.server.tls->certificate);

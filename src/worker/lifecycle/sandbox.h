@@ -23,8 +23,8 @@ struct Sandbox {
   std::vector<std::filesystem::path> devices = {};  // device files to read, write and ioctl()
 };
 
-// The package, the cache, the system's libraries; the ports of the options. Pure but for looking
-// where libraries lie.
+// The package and the cache to read, the system's libraries; the ports of the options. Pure but for
+// looking where libraries lie.
 Sandbox sandbox_for(const WorkerOptions& options);
 
 // kFailedPrecondition, with how to go on, where the kernel lacks Landlock or seccomp.

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a package needs done before it can be loaded and what a worker in its sandbox may not do:
+// an exported program is compiled. A child of ours does it, started before the worker shuts itself
+// in and before it has threads; it alone writes into the cache. One owner, one thread; what still
+// runs at the end is killed, with all its children.
+#pragma once
+
+#include <memory>
+
+#include "base/error.h"
+#include "engine/engine.h"
+#include "model/package.h"
+
+namespace serin::worker {
+
+class Preparation {
+ public:
+  // Null when the package needs none.
+  static Result<std::unique_ptr<Preparation>> start(const model::Package& package,
+                                                    const engine::EngineOptions& options);
+  ~Preparation();
+  Preparation(const Preparation&) = delete;
+  Preparation& operator=(const Preparation&) = delete;
+
+  // Blocks until it is done; what went wrong there. Once.
+  Status finish();
+
+ private:
+  Preparation(int child, int answer) : child_(child), answer_(answer) {}
+
+  int child_;
+  int answer_;  // the pipe that the child writes its error to
+};
+
+}  // namespace serin::worker
