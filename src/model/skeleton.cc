@@ -146,12 +146,12 @@ batching: {sizes: [4], maxWait: 2ms}
 )";
 
 constexpr std::string_view kGolden =
-    R"(# 6. Requests that you vouch for: each is run before a worker is ready. `serin package seal --golden` adds what they gave.
+    R"(# 6. Requests that you vouch for: each is run before a worker is ready. Sealing with --golden adds what they gave.
 golden:
 - request: {seed: 7}
 )";
 constexpr std::string_view kGoldenText =
-    R"(# 5. Requests that you vouch for: each is run before a worker is ready. `serin package seal --golden` adds what they gave.
+    R"(# 5. Requests that you vouch for: each is run before a worker is ready. Sealing with --golden adds what they gave.
 golden:
 - request: {seed: 7, max_tokens: 8}
 )";
