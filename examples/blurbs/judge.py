@@ -104,13 +104,14 @@ def main():
     written = [text for first in range(0, WRITTEN, ROWS)
                for text in package.write(range(first, first + ROWS), "")]
     known = set(training)
+    overlap = ngram.Overlap([t.encode() for t in training])
     figures = {
         "bits_per_byte": package.bits(fitting) / size,
         "bits_per_byte_6_gram": baseline,
         "smoothing_6_gram": smoothing,
         "held_out": {"texts": len(fitting), "bytes": size, "too_long": len(held_out) - len(fitting)},
-        "copied_runs_of_8_words": ngram.Overlap([t.encode() for t in training]).share(
-            [t.encode() for t in written]),
+        "runs_of_8_words": sum(overlap.counts(t.encode())[1] for t in written),
+        "copied_runs_of_8_words": overlap.share([t.encode() for t in written]),
         "texts_that_are_training_texts": sum(t in known for t in written) / WRITTEN,
         "distinct_texts": len(set(written)) / WRITTEN,
         "samples": written[:12] + package.write(range(4), "games: "),

@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -93,9 +94,22 @@ def rate(done):
     return max(min(1.0, (done + 0.001) / 0.01, (1.0 - done) / 0.6), 0.0)
 
 
+def cost_and_gradients(model, rows):
+    """The mean cost of `rows` [B, T + 1] and its gradient for each parameter."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = model(rows[:, :-1])
+    loss = CrossEntropy.apply(logits.flatten(0, 1), rows[:, 1:].flatten())
+    return loss.item(), torch.autograd.grad(loss, list(model.parameters()))
+
+
 def train(work, config, steps, minutes, batch, threads):
-    """Trains on `tokens.npy`, from the checkpoint if there is one, to so many steps or minutes."""
-    torch.set_num_threads(threads)
+    """Trains on `tokens.npy`, from the checkpoint if there is one, to so many steps or minutes.
+
+    Each thread takes its share of a batch alone: threads that share one operation would wait for
+    each other thousands of times in a step.
+    """
+    torch.set_num_threads(1)
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     torch.manual_seed(0)
     model = Prose(config)
     tuners = optimisers(model)
@@ -121,17 +135,19 @@ def train(work, config, steps, minutes, batch, threads):
     while (done := max(step / steps, spent / (60 * minutes))) < 1:
         places = (torch.arange(batch) + step * batch) % (tokens.numel() // window)
         rows = torch.stack([tokens[p * window:(p + 1) * window] for p in places.tolist()])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = model(rows[:, :-1])
-        loss = CrossEntropy.apply(logits.flatten(0, 1), rows[:, 1:].flatten())
-        loss.backward()
+        parts = rows.chunk(threads)
+        costs, gradients = zip(*pool.map(cost_and_gradients, [model] * len(parts), parts))
+        weights = [len(part) / batch for part in parts]
+        cost = sum(w * c for w, c in zip(weights, costs))
+        for parameter, *shares in zip(model.parameters(), *gradients):
+            parameter.grad = sum(w * share for w, share in zip(weights, shares))
         for tuner, full in zip(tuners, rates):
             tuner.param_groups[0]["lr"] = full * rate(done)
             tuner.step()
             tuner.zero_grad(set_to_none=True)
         step += 1
         spent = time.monotonic() - started
-        mean = loss.item() if mean is None else 0.95 * mean + 0.05 * loss.item()
+        mean = cost if mean is None else 0.95 * mean + 0.05 * cost
         if step % 20 == 0:
             speed = (step - begun) * batch * config.context / (spent - before)
             print(f"step {step} at {spent:.0f} s: {mean:.3f} nats a token, {speed:.0f} tokens/s",
@@ -168,7 +184,7 @@ def main():
     parser.add_argument("--steps", type=int, default=2000, help="how long to train")
     parser.add_argument("--minutes", type=float, default=math.inf, help="end early after so many")
     parser.add_argument("--batch", type=int, default=6, help="sequences in a step")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     config = Config()
     stages = {
