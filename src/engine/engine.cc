@@ -63,7 +63,9 @@ class DeviceEngine final : public Engine {
 
   bool drain(std::chrono::milliseconds at_most) override {
     admission_.close();
-    return admission_.wait_empty(at_most);
+    if (admission_.wait_empty(at_most)) return true;
+    admission_.stop();
+    return false;
   }
 
   std::string profile() const override { return profile_; }

@@ -140,7 +140,8 @@ class Engine {
   // kResourceExhausted with retry_after when the queue is full; kUnavailable once draining.
   virtual Status submit(Request request, Sink sink) = 0;
   virtual EngineState state() const = 0;
-  // Refuses what is new, finishes what is there; true when all finished in time.
+  // Refuses what is new, finishes what is there; true when all finished in time. What did not is
+  // failed with kUnavailable after the step that runs, and nothing is run any more.
   virtual bool drain(std::chrono::milliseconds at_most) = 0;
   virtual std::string profile() const = 0;  // "cpu/x86-64-v4+amx/threads=2"
 };

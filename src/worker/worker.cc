@@ -103,10 +103,12 @@ class WorkerImpl final : public Worker {
 
   bool drain() override {
     draining_ = true;
+    // For the last bytes of what finished, or for the word that it did not.
+    constexpr milliseconds kLastBytes{2000};
     const Instant until = clock_.now() + options_.drain_within;
     bool whole = engine_ == nullptr || engine_->drain(options_.drain_within);
     const auto left = std::chrono::duration_cast<milliseconds>(until - clock_.now());
-    whole = server_->drain(std::max(left, milliseconds(1000))) && whole;
+    whole = server_->drain(std::max(left, kLastBytes)) && whole;
     log::info("drained", {{"whole", whole}});
     return whole;
   }
