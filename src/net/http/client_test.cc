@@ -288,7 +288,7 @@ TEST(Client, GivesUpAtItsTimeAndWhenCancelledAndTheServerNotices) {
     EXPECT_EQ(client->fetch(unwanted).error().code, Code::kCancelled);
     canceller.join();
     expected += 2;
-    for (int i = 0; i < 5000 && gone < expected; ++i) std::this_thread::sleep_for(1ms);
+    for (int i = 0; i < 60'000 && gone < expected; ++i) std::this_thread::sleep_for(1ms);
     EXPECT_EQ(gone, expected);
   }
 }
@@ -461,12 +461,11 @@ TEST(Client, LosesNothingWhileAServerDrains) {
           return;
         }
       });
-    std::this_thread::sleep_for(100ms);
+    while (server->counters().requests < 100) std::this_thread::sleep_for(1ms);
     draining = true;
-    EXPECT_TRUE(server->drain(10s));
+    EXPECT_TRUE(server->drain(60s));
     for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(wrong, 0) << (http2 ? "h2" : "h1");
-    EXPECT_GT(server->counters().requests, 4u);
   }
 }
 

@@ -159,7 +159,7 @@ TEST(H1Server, TellsTheHandlerAtOnceWhenTheClientGoesAway) {
     peer.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
     const auto exchange = entered.get_future().get();
     with_reset ? peer.reset() : peer.close();
-    ASSERT_EQ(gone.get_future().wait_for(5s), std::future_status::ready);
+    ASSERT_EQ(gone.get_future().wait_for(60s), std::future_status::ready);
     std::promise<bool> after;
     exchange->post([&] {
       exchange->respond({});  // too late, and harmless
@@ -184,33 +184,38 @@ TEST(H1Server, TellsTheReaderOfABodyThatTheClientWentAway) {
   EXPECT_EQ(told.get_future().get(), Code::kCancelled);
 }
 
-ServerLimits short_times() {
+// Only one time is short: a busy machine must not let another pass first.
+ServerLimits with_short(std::chrono::milliseconds ServerLimits::* time) {
   ServerLimits limits;
-  limits.header_timeout = 80ms;
-  limits.body_timeout = 80ms;
-  limits.idle_timeout = 80ms;
-  limits.write_timeout = 80ms;
+  limits.*time = 80ms;
   return limits;
 }
 
-TEST(H1Server, CutsSlowHeadsSlowBodiesAndIdleConnections) {
-  const auto server = serve(echo, short_times());
+TEST(H1Server, CutsASlowHead) {
+  const auto server = serve(echo, with_short(&ServerLimits::header_timeout));
   RawPeer head(server->port());
   head.send("GET / HTTP/1.1\r\nho");
   EXPECT_EQ(status_line(head.until_closed()), "HTTP/1.1 408 Request Timeout");
+}
 
+TEST(H1Server, CutsASlowBody) {
+  const auto server = serve(echo, with_short(&ServerLimits::body_timeout));
   RawPeer body(server->port());
   body.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc");
   const std::string answer = body.until_closed();
   EXPECT_EQ(status_line(answer), "HTTP/1.1 408 Request Timeout");
   EXPECT_TRUE(answer.ends_with("slow_client"));
+}
 
+TEST(H1Server, ClosesAnIdleConnection) {
+  ServerLimits limits;
+  limits.idle_timeout = 1s;
+  const auto server = serve(echo, limits);
+  RawPeer between(server->port());
+  between.send(post("x"));
   RawPeer idle(server->port());
   EXPECT_EQ(idle.until_closed(), "");
   EXPECT_TRUE(idle.closed());
-
-  RawPeer between(server->port());
-  between.send(post("x"));
   EXPECT_NE(between.until_closed().find("[x]"), std::string::npos);
   EXPECT_TRUE(between.closed());
 }
@@ -224,10 +229,10 @@ TEST(H1Server, CutsAClientThatTakesNoBytesAndTellsTheHandler) {
         exchange->write(std::string(32 * 1024 * 1024, 'x'));
         EXPECT_GT(exchange->unsent(), 0u);
       },
-      short_times());
+      with_short(&ServerLimits::write_timeout));
   RawPeer peer(server->port(), 4096);
   peer.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
-  EXPECT_EQ(gone.get_future().wait_for(5s), std::future_status::ready);
+  EXPECT_EQ(gone.get_future().wait_for(60s), std::future_status::ready);
 }
 
 TEST(H1Server, CallsAWriterBackWhenItsBytesWereTaken) {
@@ -354,14 +359,14 @@ TEST(H1Server, DrainFinishesWhatIsOpenAnswersWhatIsUnderWayAndClosesTheIdle) {
         if (exchange->head().path == "/slow") return entered.set_value(exchange);
         echo(exchange);
       },
-      {}, 2);
+      {.drain_grace = 1s}, 2);
   RawPeer slow(server->port());
   slow.send("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n");
   const auto exchange = entered.get_future().get();
   RawPeer idle(server->port());
   idle.send(post("warm"));
   idle.until("]");
-  auto drained = std::async(std::launch::async, [&] { return server->drain(10s); });
+  auto drained = std::async(std::launch::async, [&] { return server->drain(60s); });
   idle.send(post("last"));  // on its way as the drain begins
   const std::string last = idle.until_closed();
   EXPECT_NE(last.find("[last]"), std::string::npos);

@@ -371,7 +371,7 @@ void H1Session::on_drained() {
 }
 
 bool H1Session::draining_idle() const {
-  return context_.is_draining() && loop_->now() - since_ > kDrainGrace;
+  return context_.is_draining() && loop_->now() - since_ > context_.limits.drain_grace;
 }
 
 void H1Session::on_tick() {

@@ -11,6 +11,7 @@
 
 #include "net/http/base_exchange.h"
 #include "net/http/h1_codec.h"
+#include "net/http/h2_ended_streams.h"
 #include "net/http/server_context.h"
 #include "net/io/link.h"
 #include "net/io/out_queue.h"
@@ -103,10 +104,10 @@ class H2Session final : public LinkUser {
   int take_field(std::int32_t id, bool of_request, std::string_view name, std::string_view value);
   void take_frame(const nghttp2_frame& frame);
   void take_data(std::int32_t id, std::string_view bytes);
+  void check_ended(std::int32_t id);
   void idle_frame();
   void blame();
   void note_reset(std::uint32_t code);
-  h1::Fault check_head(H2Stream& stream);
   void begin_exchange(H2Stream& stream);
   void pump_touched();
   void pump(H2Stream& stream);
@@ -134,6 +135,7 @@ class H2Session final : public LinkUser {
   std::vector<std::int32_t> touched_;  // something came for them, or is wanted
   std::vector<std::int32_t> scratch_;
   std::vector<std::int32_t> drained_;
+  H2EndedStreams ended_;
   bool in_head_ = false;
   bool terminated_ = false;
   bool blamed_ = false;

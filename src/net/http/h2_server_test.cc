@@ -312,6 +312,45 @@ TEST(H2Server, RefusesStreamsOverTheLimit) {
   EXPECT_EQ(server->counters().requests, 2u);
 }
 
+TEST(H2Server, EndsAConnectionThatGoesOnWithAStreamItHasEnded) {
+  const auto server = serve();
+  const std::string ended = headers(1, request());
+  const std::string reset = headers(1, request(), kEndHeaders) + frame(kReset, 0, 1, big_endian(8));
+  for (const std::string& before : {ended, reset}) {
+    for (const std::string& after : {frame(kData, 0, 1, "x"), headers(1, request())}) {
+      RawPeer peer(server->port());
+      peer.send(kOpening + before);
+      if (before == ended) EXPECT_EQ(outcome(peer), "answer");
+      peer.send(after);
+      EXPECT_EQ(outcome(peer), "goaway 5");
+      EXPECT_EQ(outcome(peer), "closed");
+    }
+  }
+  RawPeer peer(server->port());
+  peer.send(kOpening + headers(5, request()));
+  EXPECT_EQ(outcome(peer), "answer");
+  peer.send(headers(3, request()));
+  EXPECT_EQ(outcome(peer), "goaway 5");
+}
+
+TEST(H2Server, ForgivesWhatIsOnItsWayToAStreamThatItCutOff) {
+  ServerLimits limits;
+  limits.streams_per_connection = 1;
+  const auto server = serve(
+      [](const std::shared_ptr<Exchange>& exchange) {
+        exchange->respond({.status = 403, .headers = {}, .body = "no"});
+      },
+      limits);
+  RawPeer peer(server->port());
+  // The second is refused, the first is answered before its body is there.
+  peer.send(kOpening + headers(1, request("POST"), kEndHeaders) +
+            headers(3, request("POST"), kEndHeaders) + frame(kData, kEndStream, 3, "x"));
+  while (outcome(peer) != "reset 0") {
+  }
+  peer.send(frame(kData, kEndStream, 1, "x") + headers(5, request()));
+  EXPECT_EQ(outcome(peer), "answer");
+}
+
 TEST(H2Server, TellsTheHandlerWhenAStreamIsResetAndLeavesTheOthers) {
   std::promise<void> gone;
   const auto server = serve([&](const std::shared_ptr<Exchange>& exchange) {
@@ -320,7 +359,7 @@ TEST(H2Server, TellsTheHandlerWhenAStreamIsResetAndLeavesTheOthers) {
   });
   RawPeer peer(server->port());
   peer.send(kOpening + headers(1, request()) + frame(kReset, 0, 1, big_endian(8)));
-  EXPECT_EQ(gone.get_future().wait_for(5s), std::future_status::ready);
+  EXPECT_EQ(gone.get_future().wait_for(60s), std::future_status::ready);
   peer.send(headers(3, request("GET", "/three")));
   EXPECT_EQ(outcome(peer), "answer");
 }
@@ -334,7 +373,7 @@ TEST(H2Server, TellsTheHandlerWhenTheConnectionGoesAway) {
   peer.send(kOpening + headers(1, request()));
   next(peer);
   peer.close();
-  EXPECT_EQ(gone.get_future().wait_for(5s), std::future_status::ready);
+  EXPECT_EQ(gone.get_future().wait_for(60s), std::future_status::ready);
 }
 
 TEST(H2Server, HoldsBackAClientWhoseBodyNobodyReadsWithoutHoldingUpOtherStreams) {
@@ -358,16 +397,38 @@ TEST(H2Server, HoldsBackAClientWhoseBodyNobodyReadsWithoutHoldingUpOtherStreams)
   EXPECT_TRUE(outcome(peer).ends_with(" 3"));  // FLOW_CONTROL_ERROR
 }
 
-ServerLimits short_times() {
+// Only one time is short: a busy machine must not let another pass first.
+ServerLimits with_short(std::chrono::milliseconds ServerLimits::* time) {
   ServerLimits limits;
-  limits.header_timeout = 80ms;
-  limits.body_timeout = 80ms;
-  limits.idle_timeout = 200ms;
-  limits.write_timeout = 80ms;
+  limits.*time = 80ms;
   return limits;
 }
 
-TEST(H2Server, CutsSlowHeadsSlowBodiesSlowReadersAndIdleConnections) {
+TEST(H2Server, CutsASlowHead) {
+  const auto server = serve(echo, with_short(&ServerLimits::header_timeout));
+  RawPeer head(server->port());
+  head.send(kOpening + headers(1, request(), kEndStream));  // and never a CONTINUATION
+  EXPECT_TRUE(outcome(head).starts_with("goaway"));
+}
+
+TEST(H2Server, CutsASlowBody) {
+  const auto server = serve(echo, with_short(&ServerLimits::body_timeout));
+  RawPeer body(server->port());
+  body.send(kOpening + headers(1, request("POST"), kEndHeaders));
+  EXPECT_EQ(outcome(body), "answer");
+  EXPECT_EQ(next(body).payload, "slow_client");
+}
+
+TEST(H2Server, ClosesAnIdleConnection) {
+  ServerLimits limits;
+  limits.idle_timeout = 1s;
+  const auto server = serve(echo, limits);
+  RawPeer idle(server->port());
+  idle.send(kOpening);
+  EXPECT_TRUE(outcome(idle).starts_with("goaway"));
+}
+
+TEST(H2Server, CutsAReaderThatGivesNoWindow) {
   std::promise<void> gone;
   const auto server = serve(
       [&](const std::shared_ptr<Exchange>& exchange) {
@@ -376,37 +437,26 @@ TEST(H2Server, CutsSlowHeadsSlowBodiesSlowReadersAndIdleConnections) {
         exchange->start({});
         exchange->write(std::string(200'000, 'x'));
       },
-      short_times());
-  RawPeer head(server->port());
-  head.send(kOpening + headers(1, request(), kEndStream));  // and never a CONTINUATION
-  EXPECT_TRUE(outcome(head).starts_with("goaway"));
-
-  RawPeer body(server->port());
-  body.send(kOpening + headers(1, request("POST"), kEndHeaders));
-  EXPECT_EQ(outcome(body), "answer");
-  EXPECT_EQ(next(body).payload, "slow_client");
-
-  RawPeer idle(server->port());
-  idle.send(kOpening);
-  EXPECT_TRUE(outcome(idle).starts_with("goaway"));
-
+      with_short(&ServerLimits::write_timeout));
   RawPeer reader(server->port());  // gives no window beyond the first 64 KiB
   reader.send(kOpening + headers(1, request("GET", "/stream")));
   EXPECT_EQ(outcome(reader), "answer");
   EXPECT_EQ(outcome(reader), "reset 8");
-  EXPECT_EQ(gone.get_future().wait_for(5s), std::future_status::ready);
+  EXPECT_EQ(gone.get_future().wait_for(60s), std::future_status::ready);
 }
 
 TEST(H2Server, DrainSaysGoawayAndServesWhatIsOnItsWay) {
   std::promise<std::shared_ptr<Exchange>> entered;
-  const auto server = serve([&](const std::shared_ptr<Exchange>& exchange) {
-    if (exchange->head().path == "/slow") return entered.set_value(exchange);
-    echo(exchange);
-  });
+  const auto server = serve(
+      [&](const std::shared_ptr<Exchange>& exchange) {
+        if (exchange->head().path == "/slow") return entered.set_value(exchange);
+        echo(exchange);
+      },
+      {.drain_grace = 1s});
   RawPeer peer(server->port());
   peer.send(kOpening + headers(1, request("GET", "/slow")));
   const auto exchange = entered.get_future().get();
-  auto drained = std::async(std::launch::async, [&] { return server->drain(10s); });
+  auto drained = std::async(std::launch::async, [&] { return server->drain(60s); });
   EXPECT_EQ(outcome(peer), "goaway 0");  // the notice
   peer.send(headers(3, request("GET", "/late")));
   EXPECT_EQ(outcome(peer), "answer");
@@ -441,7 +491,7 @@ TEST(H2Server, AsksAClientToStopABodyThatTheAnswerDoesNotNeed) {
 }
 
 TEST(H2Server, ClosesWhenThePrefaceIsCutShortOrWrong) {
-  const auto server = serve(echo, short_times());
+  const auto server = serve(echo, with_short(&ServerLimits::header_timeout));
   RawPeer cut(server->port());
   cut.send("PRI * HTTP/2.0\r\n\r\nSM");
   cut.until_closed();

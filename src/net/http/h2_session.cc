@@ -5,8 +5,8 @@
 
 #include "net/http/h2_exchange.h"
 #include "net/http/h2_frames.h"
+#include "net/http/h2_head.h"
 #include "net/http/text.h"
-#include "net/http/uri.h"
 
 namespace serin::net {
 
@@ -54,6 +54,15 @@ struct H2Session::Callbacks {
     self(user).take_data(id, view(bytes, size));
     return 0;
   }
+  static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user) {
+    const bool opens = head->type == NGHTTP2_HEADERS && head->stream_id % 2 == 1;
+    if (opens) self(user).check_ended(head->stream_id);
+    return 0;
+  }
+  static int invalid_frame(nghttp2_session*, const nghttp2_frame* frame, int, void* user) {
+    if (frame->hd.type == NGHTTP2_HEADERS) self(user).ended_.cut_off(frame->hd.stream_id);
+    return 0;
+  }
   static int closed(nghttp2_session*, std::int32_t id, std::uint32_t, void* user) {
     self(user).close_stream(id);
     return 0;
@@ -75,6 +84,8 @@ struct H2Session::Callbacks {
   static nghttp2_session* create(H2Session* user) {
     nghttp2_session_callbacks* callbacks = nullptr;
     nghttp2_session_callbacks_new(&callbacks);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, begin_frame);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, invalid_frame);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, frame_received);
@@ -84,7 +95,6 @@ struct H2Session::Callbacks {
     nghttp2_option* option = nullptr;
     nghttp2_option_new(&option);
     nghttp2_option_set_no_auto_window_update(option, 1);
-    nghttp2_option_set_no_closed_streams(option, 1);
     nghttp2_option_set_stream_reset_rate_limit(option, kResetBurst, kResetRate);
     nghttp2_session* session = nullptr;
     nghttp2_session_server_new2(&session, callbacks, user, option);
@@ -148,6 +158,12 @@ void H2Session::open_stream(std::int32_t id) {
   stream->id = id;
   stream->since = loop_->now();
   streams_.emplace(id, std::move(stream));
+  ended_.opened(id);
+}
+
+void H2Session::check_ended(std::int32_t id) {
+  if (find(id) != nullptr || !ended_.forbids(id) || std::exchange(terminated_, true)) return;
+  nghttp2_session_terminate_session(session_, NGHTTP2_STREAM_CLOSED);
 }
 
 int H2Session::take_field(std::int32_t id, bool of_request, std::string_view name,
@@ -193,6 +209,9 @@ void H2Session::take_frame(const nghttp2_frame& frame) {
       if (ends) stream->request_ended = true;
       touched_.push_back(frame.hd.stream_id);
       return;
+    case NGHTTP2_RST_STREAM:
+      if (stream != nullptr) stream->request_ended = true;
+      return;
     case NGHTTP2_PING:
     case NGHTTP2_PRIORITY:
       return idle_frame();
@@ -228,39 +247,12 @@ void H2Session::idle_frame() {
   nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-// What HTTP/1.1's reader checks and nghttp2 does not. Returns what is wrong; status 0 when nothing
-// is.
-h1::Fault H2Session::check_head(H2Stream& stream) {
-  if (stream.oversized)
-    return {431, "header_too_large", "the fields are larger than the server allows"};
-  RequestHead& head = stream.head;
-  if (head.method == "CONNECT") return {501, "no_tunnels", "CONNECT is not served"};
-  const auto host = head.headers.find("host");
-  if (head.authority.empty()) {
-    head.authority = host.value_or("");
-  } else if (host && !text::equal_ignoring_case(*host, head.authority)) {
-    return {400, "host_mismatch", "host differs from :authority"};
-  }
-  if (!is_authority(head.authority))
-    return {400, "bad_host", ":authority must be a name with or without a port"};
-  for (const unsigned char c : head.target)
-    if (c <= ' ' || c >= 0x7f || c == '#' || c == '"' || c == '<' || c == '>' || c == '\\')
-      return {400, "bad_target", "the target holds a byte that must be percent-encoded"};
-  const std::size_t question = head.target.find('?');
-  const std::string_view wrong =
-      decode_path(std::string_view(head.target).substr(0, question), head.path);
-  if (!wrong.empty()) return {400, "bad_path", wrong};
-  if (question != std::string::npos) head.query = head.target.substr(question + 1);
-  const std::string_view length = head.headers.get("content-length");
-  if (length.size() > 18 ||
-      (!length.empty() && std::stoull(std::string(length)) > context_.limits.body_bytes))
-    return {413, "body_too_large", "the body is larger than the server allows"};
-  return {};
-}
-
 void H2Session::begin_exchange(H2Stream& stream) {
   context_.count(context_.counters.requests);
-  const h1::Fault fault = check_head(stream);
+  const h1::Fault fault =
+      stream.oversized
+          ? h1::Fault{431, "header_too_large", "the fields are larger than the server allows"}
+          : check_h2_head(stream.head, context_.limits.body_bytes);
   if (fault.status != 0) {
     context_.count(context_.counters.protocol_errors);
     Response response;
@@ -502,6 +494,7 @@ void H2Session::close_stream(std::int32_t id) {
   if (found == streams_.end()) return;
   const std::unique_ptr<H2Stream> stream = std::move(found->second);
   streams_.erase(found);
+  if (!stream->request_ended) ended_.cut_off(id);
   if (streams_.empty()) idle_since_ = loop_->now();
   const auto exchange = std::exchange(stream->exchange, nullptr);
   if (!exchange) return;
@@ -559,7 +552,7 @@ void H2Session::drain_step(Instant now) {
     noticed_at_ = now;
     nghttp2_submit_shutdown_notice(session_);
     link_.wake();
-  } else if (!goaway_sent_ && now - noticed_at_ > kDrainGrace) {
+  } else if (!goaway_sent_ && now - noticed_at_ > context_.limits.drain_grace) {
     goaway_sent_ = true;
     nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
                           nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,

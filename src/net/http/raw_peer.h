@@ -61,7 +61,7 @@ class RawPeer {
   }
 
   // Reads on until what has come holds `text`; gives all of it and forgets it. What came is given
-  // also when it does not hold the text after five seconds or at the end.
+  // also when it does not hold the text after a minute or at the end.
   std::string until(std::string_view text) {
     while (got_.find(text) == std::string::npos && more()) {
     }
@@ -87,7 +87,7 @@ class RawPeer {
  private:
   bool more() {
     pollfd waiting{fd_, POLLIN, 0};
-    if (closed_ || ::poll(&waiting, 1, 5000) != 1) return false;
+    if (closed_ || ::poll(&waiting, 1, 60'000) != 1) return false;
     char bytes[16384];
     const ssize_t came = ::recv(fd_, bytes, sizeof bytes, 0);
     if (came <= 0) {

@@ -36,6 +36,9 @@ struct ServerLimits {
   std::chrono::milliseconds body_timeout{60'000};   // between two reads of a body
   std::chrono::milliseconds idle_timeout{75'000};   // between two requests
   std::chrono::milliseconds write_timeout{60'000};  // a client that takes no byte for so long
+  // A connection that was idle for so long while the server drains is closed; until then a request
+  // that was already on its way is still answered.
+  std::chrono::milliseconds drain_grace{150};
 };
 
 struct TlsFiles {

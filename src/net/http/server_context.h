@@ -38,10 +38,6 @@ struct ServerContext {
   }
 };
 
-// A connection that was idle for so long while the server drains is closed; until then a request
-// that was already on its way is still answered.
-inline constexpr std::chrono::milliseconds kDrainGrace{150};
-
 // The JSON body of an answer that the server gives by itself, in OpenAI's shape. The texts are
 // ours: plain ASCII.
 std::string refusal_body(std::uint16_t status, std::string_view code, std::string_view message);

@@ -31,7 +31,7 @@ class ServerGate final : public LinkUser {
     const bool silent = link_.input().empty();
     const bool handshake = link_.tls() && link_.alpn().empty() && silent;
     const bool late = waited > (silent && !handshake ? limits.idle_timeout : limits.header_timeout);
-    if (late || (context_.is_draining() && silent && waited > kDrainGrace)) link_.close();
+    if (late || (context_.is_draining() && silent && waited > limits.drain_grace)) link_.close();
   }
 
   void on_closed(LinkEnd) override { context_.tell_drain(); }
