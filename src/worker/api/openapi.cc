@@ -110,17 +110,19 @@ json::object generated_content(const model::Manifest& manifest) {
   return content;
 }
 
-// {model} and its like, each a required parameter.
-json::array path_parameters(std::string_view path) {
+// {model} and its like, each a required parameter. One model is served, in one version.
+json::array path_parameters(std::string_view path, const OpenApiOptions& options) {
   json::array parameters;
   while (true) {
     const auto open = path.find('{');
     if (open == std::string_view::npos) return parameters;
     const auto close = path.find('}', open);
-    parameters.push_back(json::object{{"name", path.substr(open + 1, close - open - 1)},
-                                      {"in", "path"},
-                                      {"required", true},
-                                      {"schema", {{"type", "string"}}}});
+    const std::string_view name = path.substr(open + 1, close - open - 1);
+    json::object schema{{"type", "string"}};
+    if (name == "model") schema["enum"] = json::array{json::value(options.service)};
+    if (name == "version") schema["enum"] = json::array{json::value(options.version)};
+    parameters.push_back(json::object{
+        {"name", name}, {"in", "path"}, {"required", true}, {"schema", std::move(schema)}});
     path.remove_prefix(close + 1);
   }
 }
@@ -148,11 +150,12 @@ std::string operation_id(const Operation& operation) {
   return id;
 }
 
-json::object operation_json(const Operation& operation, const model::Manifest& manifest) {
+json::object operation_json(const Operation& operation, const model::Manifest& manifest,
+                            const OpenApiOptions& options) {
   json::object made{{"operationId", operation_id(operation)},
                     {"tags", json::array{operation.tag}},
                     {"summary", operation.summary}};
-  json::array parameters = path_parameters(operation.path);
+  json::array parameters = path_parameters(operation.path, options);
   add_query_parameters(operation, parameters);
   if (!parameters.empty()) made["parameters"] = std::move(parameters);
   if (operation.body != Body::kNone) {
@@ -223,7 +226,7 @@ json::object openapi(const model::Manifest& manifest, const OpenApiOptions& opti
   for (const Operation& operation : kOperations) {
     json::value& path = paths[operation.path];
     if (path.is_null()) path = json::object();
-    path.as_object()[operation.method] = operation_json(operation, manifest);
+    path.as_object()[operation.method] = operation_json(operation, manifest, options);
   }
   json::object info{{"title", options.service}, {"version", options.version}};
   if (!manifest.description.empty()) info["description"] = manifest.description;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A package's inputs as JSON Schema.
+#include <algorithm>
 #include <variant>
 
 #include "worker/api/openapi.h"
@@ -115,6 +116,16 @@ void add_loop_keys(const model::Loop& loop, json::object& properties) {
       {"additionalProperties", {{"type", "number"}, {"minimum", -100}, {"maximum", 100}}}};
 }
 
+// null is as good as leaving a key out.
+void allow_null(json::object& schema) {
+  if (json::value* choices = schema.if_contains("oneOf")) {
+    choices->as_array().push_back(json::object{{"type", "null"}});
+  } else if (json::value* type = schema.if_contains("type")) {
+    *type = json::array{*type, "null"};
+  }
+  if (json::value* labels = schema.if_contains("enum")) labels->as_array().push_back(nullptr);
+}
+
 }  // namespace
 
 json::object request_schema(const model::Manifest& manifest) {
@@ -128,6 +139,10 @@ json::object request_schema(const model::Manifest& manifest) {
   properties["seed"] = {
       {"type", "integer"}, {"minimum", 0}, {"description", "The same seed gives the same answer."}};
   add_loop_keys(manifest.loop, properties);
+  for (auto& [name, schema] : properties) {
+    if (std::ranges::find(required, json::value(name)) == required.end())
+      allow_null(schema.as_object());
+  }
   json::object schema{
       {"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
   if (!required.empty()) schema["required"] = std::move(required);

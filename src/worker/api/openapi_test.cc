@@ -84,9 +84,11 @@ TEST(OpenApi, InputsBecomeSchemas) {
   const json::object& fields = schema.at("properties").as_object();
   EXPECT_FALSE(fields.contains("noise"));
   EXPECT_EQ(json::serialize(fields.at("shape")),
-            R"({"type":"string","enum":["circle","square"],"default":"square",)"
+            R"({"type":["string","null"],"enum":["circle","square",null],"default":"square",)"
             R"("description":"What to draw."})");
-  EXPECT_EQ(json::serialize(fields.at("count")), R"({"type":"integer","default":3,"minimum":1})");
+  EXPECT_EQ(json::serialize(fields.at("count")),
+            R"({"type":["integer","null"],"default":3,"minimum":1})");
+  EXPECT_EQ(fields.at("raw").at("type"), "array") << "what is required may not be null";
   EXPECT_EQ(fields.at("slant").at("maximum"), 1.0);
   EXPECT_EQ(fields.at("picture").at("contentEncoding"), "base64");
   EXPECT_EQ(fields.at("raw").at("maxItems"), 2);
@@ -128,6 +130,16 @@ TEST(OpenApi, OutputsBecomeTheMediaOfGenerate) {
       document.at("components").at("schemas").at("Outputs").at("properties").at("outputs");
   EXPECT_TRUE(outputs.at("properties").at("image").at("properties").as_object().contains("base64"));
   EXPECT_TRUE(outputs.at("properties").at("note").at("properties").as_object().contains("text"));
+}
+
+TEST(OpenApi, NamesTheOneModelAndVersionInPaths) {
+  const json::object document = openapi(manifest(), {"s", "v1"});
+  const json::value& parameters = document.at("paths")
+                                      .at("/v2/models/{model}/versions/{version}/infer")
+                                      .at("post")
+                                      .at("parameters");
+  EXPECT_EQ(parameters.at(0).at("schema").at("enum"), json::array{"s"});
+  EXPECT_EQ(parameters.at(1).at("schema").at("enum"), json::array{"v1"});
 }
 
 TEST(OpenApi, EveryReferenceHasATarget) {
