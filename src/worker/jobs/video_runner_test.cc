@@ -53,7 +53,7 @@ class HandEngine final : public engine::Engine {
     refusal_ = std::move(refusal);
   }
 
-  static constexpr std::chrono::seconds kLong{20};
+  static constexpr std::chrono::seconds kLong{60};
 
  private:
   std::mutex mutex_;
