@@ -23,12 +23,12 @@ bool alive(int pid) {
 }
 
 bool soon_dead(int pid) {
-  for (int i = 0; i < 200 && alive(pid); ++i) std::this_thread::sleep_for(10ms);
+  for (int i = 0; i < 6000 && alive(pid); ++i) std::this_thread::sleep_for(10ms);
   return !alive(pid);
 }
 
 TEST(RunCommand, GivesOutputErrorsAndCode) {
-  const Result<Exit> done = run_command(shell("echo out; echo err >&2; exit 3"), 10s);
+  const Result<Exit> done = run_command(shell("echo out; echo err >&2; exit 3"), 60s);
   ASSERT_TRUE(done.has_value()) << done.error().message;
   EXPECT_EQ(done->code, 3);
   EXPECT_EQ(done->output, "out\n");
@@ -43,24 +43,24 @@ TEST(RunCommand, PassesArgumentsEnvironmentDirectoryAndInputAsTheyAre) {
       .environment = {{{"ONLY", "this"}}},
       .directory = folder->path(),
       .input = std::string(300'000, 'x')};
-  const Result<Exit> done = run_command(std::move(command), 10s);
+  const Result<Exit> done = run_command(std::move(command), 60s);
   ASSERT_TRUE(done.has_value());
   EXPECT_EQ(done->output,
             folder->path().string() + "\n" + std::string(300'000, 'x') + "a b;*|this|\n");
 }
 
 TEST(RunCommand, FindsAProgramOnPathAndSaysWhenThereIsNone) {
-  EXPECT_TRUE(run_command({.arguments = {"true"}}, 10s)->ok());
-  const Result<Exit> none = run_command({.arguments = {"serin-no-such-program"}}, 10s);
+  EXPECT_TRUE(run_command({.arguments = {"true"}}, 60s)->ok());
+  const Result<Exit> none = run_command({.arguments = {"serin-no-such-program"}}, 60s);
   ASSERT_FALSE(none.has_value());
   EXPECT_EQ(none.error().code, Code::kNotFound);
   EXPECT_NE(none.error().message.find("serin-no-such-program"), std::string::npos);
-  EXPECT_FALSE(run_command({.arguments = {"true"}, .directory = "/nowhere"}, 10s).has_value());
-  EXPECT_FALSE(run_command({}, 10s).has_value());
+  EXPECT_FALSE(run_command({.arguments = {"true"}, .directory = "/nowhere"}, 60s).has_value());
+  EXPECT_FALSE(run_command({}, 60s).has_value());
 }
 
 TEST(RunCommand, KillsTheWholeGroupAtTheDeadline) {
-  const Result<Exit> done = run_command(shell("sleep 600 & echo $!; wait"), 300ms);
+  const Result<Exit> done = run_command(shell("sleep 600 & echo $!; wait"), 3s);
   ASSERT_TRUE(done.has_value());
   EXPECT_TRUE(done->timed_out);
   EXPECT_EQ(done->signal, SIGTERM);
@@ -68,11 +68,9 @@ TEST(RunCommand, KillsTheWholeGroupAtTheDeadline) {
 }
 
 TEST(RunCommand, KillsWhatTheCommandLeftBehind) {
-  const auto begin = std::chrono::steady_clock::now();
   const Result<Exit> done = run_command(shell("sleep 600 & echo $!"), 60s);
   ASSERT_TRUE(done.has_value());
   EXPECT_TRUE(done->ok());
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 30s);
   EXPECT_TRUE(soon_dead(std::stoi(done->output)));
 }
 
@@ -89,7 +87,7 @@ TEST(RunCommand, KeepsTheFirstOutputAndTheLastErrors) {
   Command command =
       shell("i=0; while [ $i -lt 5000 ]; do echo o$i; echo e$i >&2; i=$((i+1)); done");
   command.output_limit = 1000;
-  const Result<Exit> done = run_command(std::move(command), 30s);
+  const Result<Exit> done = run_command(std::move(command), 60s);
   ASSERT_TRUE(done.has_value());
   EXPECT_EQ(done->output.size(), 1000u);
   EXPECT_TRUE(done->output.starts_with("o0\no1\n"));
@@ -101,33 +99,41 @@ TEST(RunCommand, KeepsTheFirstOutputAndTheLastErrors) {
 TEST(RunCommand, SurvivesACommandThatDoesNotReadItsInput) {
   Command command = shell("exec <&-; sleep 0.1; exit 0");
   command.input = std::string(1'000'000, 'x');
-  EXPECT_TRUE(run_command(std::move(command), 10s)->ok());
+  EXPECT_TRUE(run_command(std::move(command), 60s)->ok());
 }
 
 TEST(RunCommand, HandsDownNoFileButTheStandardOnes) {
   const int open = ::open("/dev/null", O_RDONLY);  // without O_CLOEXEC
-  const Result<Exit> done = run_command(shell("ls /proc/self/fd | wc -l"), 10s);
+  const Result<Exit> done = run_command(shell("ls /proc/self/fd | wc -l"), 60s);
   ::close(open);
   // 0, 1, 2 and the folder that ls reads.
   EXPECT_EQ(std::stoi(done->output), 4);
 }
 
-TEST(SubprocessType, RunsUntilItIsStopped) {
+// Runs for ever; what `trap` says holds when this returns.
+Result<Subprocess> start_trapping(const std::string& trap) {
+  const auto folder = TemporaryDirectory::create();
+  const auto ready = folder->path() / "ready";
   auto process = Subprocess::start(
-      shell("trap 'echo bye; exit 5' TERM; echo ready; while :; do sleep 0.05; done"));
+      shell(trap + "; echo ready; : > " + ready.string() + "; while :; do sleep 0.05; done"));
+  while (process && process->running() && !std::filesystem::exists(ready)) process->wait(10ms);
+  return process;
+}
+
+TEST(SubprocessType, RunsUntilItIsStopped) {
+  auto process = start_trapping("trap 'echo bye; exit 5' TERM");
   ASSERT_TRUE(process.has_value());
-  EXPECT_FALSE(process->wait(200ms).has_value());
+  EXPECT_FALSE(process->wait(20ms).has_value());
   EXPECT_TRUE(process->running());
-  const Exit ended = process->stop(10s);
+  const Exit ended = process->stop(60s);
   EXPECT_EQ(ended.code, 5);
   EXPECT_EQ(ended.output, "ready\nbye\n");
   EXPECT_FALSE(process->running());
 }
 
 TEST(SubprocessType, IsKilledWhenItIgnoresTheRequestToStop) {
-  auto process = Subprocess::start(shell("trap '' TERM; echo ready; while :; do sleep 0.05; done"));
+  auto process = start_trapping("trap '' TERM");
   ASSERT_TRUE(process.has_value());
-  ASSERT_FALSE(process->wait(300ms).has_value());
   const Exit ended = process->stop(100ms);
   EXPECT_EQ(ended.signal, SIGKILL);
   EXPECT_EQ(ended.code, 128 + SIGKILL);

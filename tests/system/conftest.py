@@ -2,7 +2,7 @@
 """One worker an example, for all tests, and as many more as a test starts for itself."""
 import pytest
 
-from worker import ROOT, Worker, served
+from worker import ROOT, SLOW, TYPIST, Worker, served
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +28,16 @@ def blurbs():
 @pytest.fixture(scope="session")
 def motion():
     yield from served(ROOT / "examples/motion/package")
+
+
+@pytest.fixture(scope="session")
+def slow():
+    yield from served(SLOW, "--queue", "2")
+
+
+@pytest.fixture(scope="session")
+def typist():
+    yield from served(TYPIST)
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def main():
         for thread in threads:
             thread.join()
         for kind, worker in workers.items():
-            if not worker.until("serin_requests_running", 0, 30):
+            if not worker.until("serin_requests_running", 0):
                 soak.wrong.append(f"{kind}: requests are still running without a client")
             if worker.get("/health/ready")[0] != 200:
                 soak.wrong.append(f"{kind}: not ready after the soak")

@@ -2,7 +2,9 @@
 """Bad input, a row each: what is sent, and the status, code and field that come back. After all of it the workers answer as before."""
 import json
 
+import grpc
 import pytest
+from tritonclient.grpc import service_pb2
 
 from wire import exchange, request
 
@@ -13,6 +15,23 @@ V2 = "/v2/models/prose/infer"
 
 def v2(**tensor):
     return {"inputs": [{"name": "prompt", "shape": [1], "datatype": "BYTES", "data": ["x"], **tensor}]}
+
+
+def infer(*inputs, outputs=(), **parameters):
+    """A ModelInferRequest to prose; inputs are (name, datatype, shape, raw contents)."""
+    message = service_pb2.ModelInferRequest(model_name="prose")
+    for name, datatype, shape, raw in inputs:
+        message.inputs.add(name=name, datatype=datatype, shape=shape)
+        message.raw_input_contents.append(raw)
+    for name in outputs:
+        message.outputs.add(name=name)
+    for name, value in parameters.items():
+        parameter = message.parameters[name]
+        if isinstance(value, float):
+            parameter.double_param = value
+        else:
+            parameter.int64_param = value
+    return message.SerializeToString()
 
 
 # worker, path, body (bytes as they are, others as JSON), headers, status, code, param
@@ -140,6 +159,21 @@ ROWS = [
     ("prose", "/v1/models/prose:predict", {}, {}, 400, "invalid_value", "instances"),
     ("prose", "/v1/models/prose:predict", {"instances": [1]}, {}, 400, "invalid_value", "instances[0]"),
     ("prose", "/v1/models/prose:predict", {"instances": [{}] * 17}, {}, 400, "invalid_value", "instances"),
+    # KServe's binary tensors: JSON first, bytes after it.
+    ("prose", V2, b'{"inputs":[{"name":"prompt","shape":[1],"datatype":"BYTES","parameters":{"binary_data_size":5}}]}abcd',
+     {"Inference-Header-Content-Length": "97"}, 400, "invalid_value", "prompt.parameters.binary_data_size"),
+    ("prose", V2, b'{"inputs":[{"name":"prompt","shape":[1],"datatype":"BYTES","parameters":{"binary_data_size":4}}]}\xff\0\0\0',
+     {"Inference-Header-Content-Length": "97"}, 400, "invalid_value", "prompt"),
+    ("prose", V2, v2(), {"Inference-Header-Content-Length": "-1"}, 400, "invalid_value", "inference-header-content-length"),
+    # Videos, as JSON and as a form.
+    ("motion", "/v1/videos", b"{", {}, 400, "invalid_json", None),
+    ("motion", "/v1/videos", {"prompt": 4}, {}, 400, "invalid_value", "prompt"),
+    ("motion", "/v1/videos", {"prompt": "circle", "size": "1x"}, {}, 400, "invalid_value", "size"),
+    ("motion", "/v1/videos", {"prompt": "circle", "size": "99999x99999"}, {}, 400, "invalid_value", "size"),
+    ("motion", "/v1/videos", {"prompt": "circle", "model": "other"}, {}, 404, "model_not_found", "model"),
+    ("motion", "/v1/videos", b"--X\r\n", {"Content-Type": "multipart/form-data; boundary=X"}, 400, "invalid_form", None),
+    ("motion", "/v1/videos", b"--X--", {"Content-Type": "multipart/form-data"}, 400, "invalid_form", None),
+    ("glyphs", "/v1/videos", {"prompt": "circle"}, {}, 404, "unsupported_task", None),
     # Addresses.
     ("prose", "/v1/nothing", {}, {}, 404, "unknown_url", None),
     ("prose", "/", {}, {}, 404, "unknown_url", None),
@@ -165,14 +199,41 @@ RAW = [
 ]
 
 
+# gRPC: method, bytes of the message, code, and a word of the message.
+INFER = "ModelInfer"
+GRPC = [
+    ("Nothing", b"", "UNIMPLEMENTED", ""),
+    ("ModelReady", b"\x0a\x05other", "NOT_FOUND", "other"),
+    ("ModelMetadata", b"\x0a\x05other", "NOT_FOUND", "other"),
+    ("ModelMetadata", b"\x0a\x05prose\x12\x019", "NOT_FOUND", "9"),
+    ("ModelMetadata", b"\x0a\xff", "INVALID_ARGUMENT", ""),
+    (INFER, b"", "NOT_FOUND", ""),
+    (INFER, b"\xff\xff\xff", "INVALID_ARGUMENT", ""),
+    (INFER, b"\x0a\x05prose\x2a\x7f", "INVALID_ARGUMENT", ""),
+    (INFER, infer(("text", "BYTES", [1], b"\x01\0\0\0x")), "INVALID_ARGUMENT", "text"),
+    (INFER, infer(("prompt", "COMPLEX64", [1], b"x")), "INVALID_ARGUMENT", "prompt"),
+    (INFER, infer(("prompt", "BYTES", [2], b"\x01\0\0\0x")), "INVALID_ARGUMENT", "prompt"),
+    (INFER, infer(("prompt", "BYTES", [-1], b"\x01\0\0\0x")), "INVALID_ARGUMENT", "prompt"),
+    (INFER, infer(("prompt", "BYTES", [1 << 40, 1 << 40], b"")), "INVALID_ARGUMENT", "prompt"),
+    (INFER, infer(("prompt", "BYTES", [1], b"\xff\xff\xff\xffx")), "INVALID_ARGUMENT", "prompt"),
+    (INFER, infer(("prompt", "BYTES", [1], b"\x01\0")), "INVALID_ARGUMENT", "prompt"),
+    (INFER, infer(("prompt", "BYTES", [1], b"\x02\0\0\0\xff\xfe")), "INVALID_ARGUMENT", "UTF-8"),
+    (INFER, infer(("prompt", "FP32", [1], b"\0\0\0\0")), "INVALID_ARGUMENT", "prompt"),
+    (INFER, infer(outputs=["picture"]), "INVALID_ARGUMENT", "picture"),
+    (INFER, infer(temperature=-1.0), "INVALID_ARGUMENT", "temperature"),
+    (INFER, infer(temperature=float("nan")), "INVALID_ARGUMENT", "temperature"),
+    (INFER, infer(mirostat=1), "INVALID_ARGUMENT", "mirostat"),
+]
+
+
 def name_of(row):
     body = row[2][:24] if isinstance(row[2], bytes) else json.dumps(row[2])[:40]
     return f"{row[1]} {body!r} {row[3] or ''}"
 
 
 @pytest.fixture(scope="module")
-def before(prose, glyphs, spoken_digits, blurbs):
-    return {worker: worker.post("/generate", {"seed": 5})[2] for worker in (prose, glyphs, spoken_digits, blurbs)}
+def before(prose, glyphs, spoken_digits, blurbs, motion):
+    return {worker: worker.post("/generate", {"seed": 5})[2] for worker in (prose, glyphs, spoken_digits, blurbs, motion)}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=name_of)
@@ -190,6 +251,15 @@ def test_bad_input_is_refused_by_name(row, before, request):
 def test_what_breaks_http_is_refused(raw, status, code, before, glyphs):
     found, headers, body = exchange(glyphs, raw)
     assert (found, json.loads(body)["error"]["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("method,message,code,word", GRPC, ids=lambda value: repr(value)[:40])
+def test_grpc_s_bad_calls_have_their_codes(method, message, code, word, before, prose):
+    with grpc.insecure_channel(f"127.0.0.1:{prose.port}") as channel:
+        call = channel.unary_unary(f"/inference.GRPCInferenceService/{method}", lambda raw: raw, lambda raw: raw)
+        with pytest.raises(grpc.RpcError) as raised:
+            call(message, timeout=60)
+    assert raised.value.code().name == code and word in raised.value.details(), raised.value
 
 
 def test_after_all_of_it_the_workers_answer_as_before(before):

@@ -4,7 +4,6 @@
 spoken-digits holds TensorFlow in its process, whose protobuf must not meet ours: it answers gRPC all the same.
 """
 import queue
-import time
 
 import numpy
 import pytest
@@ -12,6 +11,8 @@ import requests
 import tritonclient.grpc as grpc
 import tritonclient.http as http
 from tritonclient.utils import InferenceServerException
+
+from triton import prompt, rpc
 
 
 @pytest.fixture
@@ -22,10 +23,9 @@ def rest(spoken_digits):
 
 
 @pytest.fixture
-def rpc(spoken_digits):
-    client = grpc.InferenceServerClient(f"127.0.0.1:{spoken_digits.port}")
-    yield client
-    client.close()
+def digits_rpc(spoken_digits):
+    with rpc(spoken_digits) as client:
+        yield client
 
 
 def digits(library, *values, binary=None):
@@ -74,50 +74,46 @@ def test_rows_of_a_batch_have_seeds_in_a_row(rest, spoken_digits):
     numpy.testing.assert_array_equal(both[1], second[0])
 
 
-def test_grpc_says_what_it_serves(rpc):
-    assert rpc.is_server_live() and rpc.is_server_ready() and rpc.is_model_ready("spoken-digits")
-    assert rpc.get_server_metadata().name == "serin"
-    model = rpc.get_model_metadata("spoken-digits")
+def test_grpc_says_what_it_serves(digits_rpc):
+    assert digits_rpc.is_server_live() and digits_rpc.is_server_ready() and digits_rpc.is_model_ready("spoken-digits")
+    assert digits_rpc.get_server_metadata().name == "serin"
+    model = digits_rpc.get_model_metadata("spoken-digits")
     assert [(field.name, field.datatype) for field in model.inputs] == [("digit", "BYTES"), ("voice", "BYTES")]
     assert [(field.name, field.datatype, list(field.shape)) for field in model.outputs] == [("audio", "FP32", [-1, 16000])]
 
 
-def test_grpc_infers_what_rest_infers(rpc, wanted):
-    result = rpc.infer("spoken-digits", digits(grpc, "3"), request_id="r2", parameters={"seed": 7})
+def test_grpc_infers_what_rest_infers(digits_rpc, wanted):
+    result = digits_rpc.infer("spoken-digits", digits(grpc, "3"), request_id="r2", parameters={"seed": 7})
     assert result.get_response().id == "r2"
     numpy.testing.assert_array_equal(result.as_numpy("audio")[0], wanted)
 
 
-def test_grpc_errors_have_their_codes(rpc):
+def test_grpc_errors_have_their_codes(digits_rpc):
     with pytest.raises(InferenceServerException) as raised:
-        rpc.infer("other", digits(grpc, "3"))
+        digits_rpc.infer("other", digits(grpc, "3"))
     assert raised.value.status() == "StatusCode.NOT_FOUND"
     with pytest.raises(InferenceServerException) as raised:
-        rpc.infer("spoken-digits", digits(grpc, "eleven"))
+        digits_rpc.infer("spoken-digits", digits(grpc, "eleven"))
     assert raised.value.status() == "StatusCode.INVALID_ARGUMENT" and "digit" in raised.value.message()
     with pytest.raises(InferenceServerException) as raised:
-        rpc.infer("spoken-digits", digits(grpc, "3"), outputs=[grpc.InferRequestedOutput("picture")])
+        digits_rpc.infer("spoken-digits", digits(grpc, "3"), outputs=[grpc.InferRequestedOutput("picture")])
     assert raised.value.status() == "StatusCode.INVALID_ARGUMENT" and "picture" in raised.value.message()
 
 
-def test_a_grpc_deadline_is_kept(prose):
-    with grpc.InferenceServerClient(f"127.0.0.1:{prose.port}") as client:
+def test_a_grpc_deadline_is_kept(typist):
+    before = typist.metric("serin_step_seconds_count")
+    with rpc(typist) as client:
         with pytest.raises(InferenceServerException) as raised:
-            client.infer("prose", prompt("The file"), client_timeout=0.05, parameters={"max_tokens": 400})
+            client.infer("typist", prompt("The file"), client_timeout=0.05, parameters={"max_tokens": 480})
     assert raised.value.status() == "StatusCode.DEADLINE_EXCEEDED"
-    assert prose.until("serin_requests_running", 0), "what nobody waits for is not run on"
-
-
-def prompt(text):
-    tensor = grpc.InferInput("prompt", [1], "BYTES")
-    tensor.set_data_from_numpy(numpy.array([text], dtype=object))
-    return [tensor]
+    assert typist.until("serin_requests_running", 0) and typist.until("serin_requests_waiting", 0)
+    assert typist.metric("serin_step_seconds_count") - before < 400, "what nobody waits for is not run on"
 
 
 def test_a_grpc_stream_brings_text_token_by_token_and_marks_the_last(prose):
     answers = queue.Queue()
     whole = prose.post("/generate", {"prompt": "The file", "seed": 7, "max_tokens": 12})[2].decode()
-    with grpc.InferenceServerClient(f"127.0.0.1:{prose.port}") as client:
+    with rpc(prose) as client:
         client.start_stream(lambda result, error: answers.put((result, error)))
         for number in ("1", "2"):
             client.async_stream_infer("prose", prompt("The file"), request_id=number, parameters={"seed": 7, "max_tokens": 12})
@@ -140,7 +136,7 @@ def test_a_grpc_stream_brings_text_token_by_token_and_marks_the_last(prose):
 
 def test_a_bad_request_in_a_grpc_stream_leaves_the_stream_alive(prose):
     answers = queue.Queue()
-    with grpc.InferenceServerClient(f"127.0.0.1:{prose.port}") as client:
+    with rpc(prose) as client:
         client.start_stream(lambda result, error: answers.put((result, error)))
         client.async_stream_infer("prose", prompt("x"), parameters={"temperature": -1.0})
         client.async_stream_infer("prose", prompt("x"), request_id="good", parameters={"max_tokens": 1})
@@ -180,32 +176,25 @@ def test_errors_of_the_predict_apis(spoken_digits, path, body, status, code):
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), answer.text
 
 
-def test_a_flooded_grpc_stream_is_refused_and_the_worker_lives(prose):
+def test_a_flooded_grpc_stream_is_refused_and_the_worker_lives(typist):
     answers = queue.Queue()
-    with grpc.InferenceServerClient(f"127.0.0.1:{prose.port}") as client:
+    with rpc(typist) as client:
         client.start_stream(lambda result, error: answers.put((result, error)))
         for _ in range(40):
-            client.async_stream_infer("prose", prompt("The file"), parameters={"max_tokens": 300})
+            client.async_stream_infer("typist", prompt("The file"), parameters={"max_tokens": 480})
         while True:
             error = answers.get(timeout=60)[1]
             if error is not None:
                 break
         assert error.status() == "StatusCode.RESOURCE_EXHAUSTED"
         client.stop_stream()
-    assert prose.until("serin_requests_running", 0, 10)
-    assert prose.post("/v1/completions", {"prompt": "x", "max_tokens": 1})[0] == 200
+    assert typist.until("serin_requests_running", 0)
+    assert typist.post("/v1/completions", {"prompt": "x", "max_tokens": 1})[0] == 200
 
 
 def test_grpc_calls_are_counted_when_they_end(prose):
-    def counted():
-        text = prose.get("/metrics")[2].decode()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                   if line.startswith("serin_requests_total") and "ServerLive" in line)
-
-    before = counted()
-    with grpc.InferenceServerClient(f"127.0.0.1:{prose.port}") as client:
+    route = "/inference.GRPCInferenceService/ServerLive"
+    before = prose.metric("serin_requests_total", http_route=route)
+    with rpc(prose) as client:
         assert client.is_server_live()
-    deadline = time.monotonic() + 5
-    while counted() == before and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert counted() == before + 1
+    assert prose.until("serin_requests_total", before + 1, http_route=route)

@@ -8,9 +8,7 @@ import subprocess
 
 import pytest
 
-from worker import SERIN
-
-SLOW = pathlib.Path(__file__).parent / "packages/slow"
+from worker import SERIN, SLOW
 
 
 @pytest.fixture

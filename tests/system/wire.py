@@ -5,6 +5,10 @@ import socket
 import time
 
 
+def error_of(body):
+    return json.loads(body)["error"]
+
+
 def events(body):
     """Server-sent events as (name, data) pairs; data that is JSON is parsed."""
     found = []

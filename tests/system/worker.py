@@ -15,7 +15,10 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERIN = pathlib.Path(os.environ.get("SERIN", ROOT / "build/release/serin"))
-READY_WITHIN = 120
+PACKAGES = pathlib.Path(__file__).parent / "packages"
+SLOW, TYPIST = PACKAGES / "slow", PACKAGES / "typist"
+# How long anything may take that must come about: never a matter of a machine's speed.
+PATIENCE = 100
 
 
 class Worker:
@@ -41,7 +44,7 @@ class Worker:
         raise RuntimeError(f"the worker ended with {self.process.wait(timeout=60)}: " + "".join(self.log))
 
     def wait_ready(self):
-        deadline = time.monotonic() + READY_WITHIN
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 with urllib.request.urlopen(self.url + "/health/ready", timeout=5):
@@ -73,20 +76,16 @@ class Worker:
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
-    def metric(self, name):
-        """The sum of a series over its labels."""
+    def metric(self, name, **labels):
+        """The sum of a series over its labels, or over those that are not given."""
         text = self.get("/metrics")[2].decode()
+        given = [f'{label}="{value}"' for label, value in labels.items()]
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
-                   if re.match(rf"{name}(\{{| )", line))
+                   if re.match(rf"{name}(\{{| )", line) and all(pair in line for pair in given))
 
-    def until(self, name, value, seconds=2.0):
-        """Waits for a metric; False when it does not come to `value` in time."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.metric(name) == value:
-                return True
-            time.sleep(0.02)
-        return False
+    def until(self, name, value, **labels):
+        """Waits for a metric to come to `value`."""
+        return until(lambda: self.metric(name, **labels) == value)
 
     def stop(self):
         if self.process.poll() is None:
@@ -94,6 +93,16 @@ class Worker:
         code = self.process.wait(timeout=60)
         self.reader.join(timeout=10)
         return code
+
+
+def until(condition):
+    """Waits for a condition; False when patience ends."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def served(package, *options):
