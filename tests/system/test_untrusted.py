@@ -170,7 +170,7 @@ def test_a_torch_file_that_is(model, tmp_path):
         assert TORCH[model] in said
 
 
-@pytest.mark.parametrize("model,word", [("saves", "SaveV2"), ("reads", "ReadFile"), ("python", "PyFunc"), ("nan", "NaN"), ("cut", "model"),
+@pytest.mark.parametrize("model,word", [("saves", "WriteFile"), ("reads", "ReadFile"), ("python", "PyFunc"), ("nan", "NaN"), ("cut", "model"),
                                         ("restores", "RestoreV2")])
 def test_a_savedmodel_that_is(model, word, tmp_path):
     assert word in refused(tensorflow_package(tmp_path, model, out=3 if model == "nan" else 4))
