@@ -133,3 +133,10 @@ def test_the_answer_says_what_is_attested(package, keys, start):
     assert any("an attestation is not believed" in line for line in worker.log)
     attestation(package).write_text("{}")
     assert head_of(start(package).wait_ready()) == "unknown"
+
+
+@pytest.mark.parametrize("name", ["glyphs", "prose", "spoken-digits", "blurbs", "motion"])
+def test_an_example_is_attested_as_it_is(name):
+    """Whoever seals one again also runs `serin package verify --reproducible` again, and removes attestations of before."""
+    said = good("package", "inspect", ROOT / f"examples/{name}/package")
+    assert "attested: cpu/" in said and "bitwise" in said and "not believed" not in said, said
