@@ -7,28 +7,15 @@
 
 #include <algorithm>
 #include <atomic>
-
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <system_error>
 
+#include "base/descriptor.h"
+
 namespace serin {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  int get() const { return number_; }
-
- private:
-  int number_;
-};
 
 Status write_all(int file, std::string_view bytes, const std::filesystem::path& path) {
   while (!bytes.empty()) {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "cli/command.h"
+#include "cli/source.h"
 #include "cli/version.h"
 #include "engine/golden.h"
 #include "engine/loaded_package.h"
@@ -15,10 +16,12 @@
 #include "model/archive.h"
 #include "model/attestation.h"
 #include "model/exporter.h"
+#include "model/folder.h"
 #include "model/import.h"
 #include "model/package.h"
 #include "model/sign.h"
 #include "model/skeleton.h"
+#include "model/source.h"
 
 namespace serin::cli {
 namespace {
@@ -35,6 +38,9 @@ struct PackageLine {
   std::string device = "cpu";
   int threads = 1;
   bool run = false, reproducible = false, golden = false;
+  std::string destination;
+  bool replace = false;
+  SourceLine from;
 };
 
 Result<engine::EngineOptions> engine_options(const PackageLine& line) {
@@ -69,8 +75,9 @@ Status print_attestations(const PackageLine& line, const model::Package& package
 }
 
 Status inspect(const PackageLine& line) {
-  SERIN_TRY_ASSIGN(const auto package,
-                   model::open_package(line.package, model::Verify::kStructure));
+  SERIN_TRY_ASSIGN(const auto held,
+                   model::fetch_package(line.package.string(), source_options(line.from)));
+  SERIN_TRY_ASSIGN(const auto package, model::open_package(held.root, model::Verify::kStructure));
   const model::Manifest& manifest = package.manifest;
   std::uint64_t bytes = 0;
   for (const model::FileEntry& file : manifest.files) bytes += file.size;
@@ -115,7 +122,9 @@ Status attest(const PackageLine& line, const model::Package& package) {
 }
 
 Status verify(const PackageLine& line) {
-  SERIN_TRY_ASSIGN(const auto package, model::open_package(line.package, model::Verify::kDigests));
+  SERIN_TRY_ASSIGN(const auto held,
+                   model::fetch_package(line.package.string(), source_options(line.from)));
+  SERIN_TRY_ASSIGN(const auto package, model::open_package(held.root, model::Verify::kDigests));
   std::cout << package.digest << "\n";
   SERIN_TRY_ASSIGN(const auto trust, trust_of(line));
   if (trust) {
@@ -177,8 +186,25 @@ Status pack(const PackageLine& line) {
 
 Status unpack(const PackageLine& line) {
   const fs::path folder = line.folder.empty() ? line.archive.stem() : line.folder;
-  SERIN_TRY_ASSIGN(const auto package, model::unpack_package(line.archive, folder));
+  SERIN_TRY_ASSIGN(const auto held,
+                   model::fetch_package(line.archive.string(), source_options(line.from)));
+  std::error_code problem;
+  if (fs::exists(folder, problem))
+    return fail(Code::kAlreadyExists, folder.string() + ": exists already");
+  model::Partial partial(folder);
+  fs::copy(held.root, partial.path(), fs::copy_options::recursive, problem);
+  if (problem) return fail(Code::kUnknown, folder.string() + ": " + problem.message());
+  SERIN_TRY_ASSIGN(const auto package,
+                   model::open_package(partial.path(), model::Verify::kDigests));
+  SERIN_TRY(partial.keep());
   std::cout << folder.string() << " " << package.digest << "\n";
+  return {};
+}
+
+Status push(const PackageLine& line) {
+  SERIN_TRY_ASSIGN(const auto pushed, model::push_package(line.package, line.destination,
+                                                          line.replace, source_options(line.from)));
+  std::cout << "package: " << pushed.package << "\nstored:  " << pushed.stored << "\n";
   return {};
 }
 
@@ -295,8 +321,13 @@ void add_package(CLI::App& app, Action& chosen) {
     return made->add_option("--key", line->key, "Private key (PEM, P-256, P-384 or P-521)")
         ->check(CLI::ExistingFile);
   };
-  takes_trust(takes_package(command("inspect", "Say what a package is", inspect)));
-  CLI::App* check = takes_trust(takes_package(
+  auto takes_source = [&](CLI::App* made) {
+    made->add_option("package", line->package, kSourceHelp)->required();
+    add_source_options(*made, line->from);
+    return made;
+  };
+  takes_trust(takes_source(command("inspect", "Say what a package is", inspect)));
+  CLI::App* check = takes_trust(takes_source(
       command("verify", "Check every byte against model.yaml, and print the digest", verify)));
   check->add_flag("--run", line->run, "Run the golden requests too");
   check->add_flag("--reproducible", line->reproducible,
@@ -315,8 +346,15 @@ void add_package(CLI::App& app, Action& chosen) {
   CLI::App* in = takes_package(
       command("pack", "Make one archive of a package, the same to the byte each time", pack));
   in->add_option("-o,--output", line->archive, "The archive; default: NAME.serin");
-  CLI::App* out = command("unpack", "Unpack an archive and check it", unpack);
-  out->add_option("archive", line->archive, "NAME.serin")->required();
+  CLI::App* to = takes_package(command("push", "Store a package elsewhere as one archive", push));
+  to->add_option("destination", line->destination,
+                 "s3://BUCKET/KEY, azblob://ACCOUNT/CONTAINER/KEY, oci://HOST/REPOSITORY:TAG or "
+                 "file:///PATH")
+      ->required();
+  to->add_flag("--replace", line->replace, "Write over what is there, or move the tag");
+  CLI::App* out = command("unpack", "Fetch or unpack an archive, and check it", unpack);
+  out->add_option("archive", line->archive, kSourceHelp)->required();
+  add_source_options(*out, line->from);
   out->add_option("-o,--output", line->folder, "The folder; default: the archive's name");
 }
 

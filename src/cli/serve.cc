@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/source.h"
 #include "worker/worker.h"
 
 namespace serin::cli {
@@ -19,6 +20,8 @@ using std::chrono::milliseconds;
 
 // What stands on the line, before it is turned into options.
 struct ServeLine {
+  std::string package;
+  SourceLine source;
   worker::WorkerOptions options;
   std::uint16_t port = 5000;
   bool no_port = false;
@@ -56,8 +59,10 @@ Result<std::vector<std::string>> read_key_hashes(const std::string& path) {
   return hashes;
 }
 
-Result<worker::WorkerOptions> options_of(const ServeLine& line) {
+Result<worker::WorkerOptions> options_of(const ServeLine& line,
+                                         const std::filesystem::path& package) {
   worker::WorkerOptions options = line.options;
+  options.package = package;
   SERIN_TRY_ASSIGN(options.engine.device, engine::parse_device(line.device));
   if (!line.no_port) options.server.port = line.port;
   if (line.no_port && options.server.unix_socket.empty()) {
@@ -86,15 +91,17 @@ Result<worker::WorkerOptions> options_of(const ServeLine& line) {
 }
 
 Status serve(const ServeLine& line) {
+  // A fetch is ended by SIGINT and SIGTERM as by any other end, and goes on at the next start.
+  SERIN_TRY_ASSIGN(const auto held,
+                   model::fetch_package(line.package, source_options(line.source)));
   // Threads started from here on leave these signals to sigwait().
   sigset_t stops;
   sigemptyset(&stops);
   sigaddset(&stops, SIGTERM);
   sigaddset(&stops, SIGINT);
   pthread_sigmask(SIG_BLOCK, &stops, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
 
-  SERIN_TRY_ASSIGN(auto options, options_of(line));
+  SERIN_TRY_ASSIGN(auto options, options_of(line, held.root));
   SERIN_TRY_ASSIGN(const auto worker, worker::Worker::create(std::move(options)));
   log::info("listening", {{"port", worker->port()}});
   // Compiling and reading a model take minutes: nobody waits for them to be told to stop.
@@ -119,7 +126,8 @@ void add_serve(CLI::App& app, Action& chosen) {
   auto line = std::make_shared<ServeLine>();
   worker::WorkerOptions& options = line->options;
   CLI::App* command = app.add_subcommand("serve", "Serve one package over HTTP and gRPC");
-  command->add_option("package", options.package, "The package's folder")->required();
+  command->add_option("package", line->package, kSourceHelp)->required();
+  add_source_options(*command, line->source);
 
   command->add_option("--port", line->port, "TCP port; 0: any free one")
       ->capture_default_str()

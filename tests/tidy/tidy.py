@@ -24,6 +24,7 @@ ALLOWED = {
 # Libraries that one folder alone may see.
 CONFINED = {
     r"<(boost/asio|boost/beast|nghttp2)": "net",
+    r"<(curl/|pugixml)": "objects",
     r"<(torch|ATen|c10)/": "backends",
     r"<tensorflow/": "backends",
     r"<(libav\w+|png|jpeglib|sndfile|webp|turbojpeg)": "media",

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/source.h"
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/log.h"
+
+namespace serin::cli {
+namespace {
+
+constexpr std::chrono::seconds kBetweenLines{2};
+
+}  // namespace
+
+void add_source_options(CLI::App& command, SourceLine& line) {
+  command.add_option("--digest", line.digest, "Digest that the package must have, sha256:…")
+      ->group("Source");
+  command
+      .add_option("--cache-bytes", line.cache_bytes,
+                  "Bytes of fetched packages that are kept; the longest unused go first")
+      ->transform(CLI::AsSizeValue(false))
+      ->group("Source");
+}
+
+model::SourceOptions source_options(const SourceLine& line) {
+  std::signal(SIGPIPE, SIG_IGN);
+  model::SourceOptions options;
+  options.cache = cache_directory() / "packages";
+  options.cache_bytes = line.cache_bytes;
+  options.digest = line.digest;
+  options.progress = [last = Clock::real().now()](std::uint64_t done, std::uint64_t total) mutable {
+    const Instant now = Clock::real().now();
+    if (now - last < kBetweenLines && done < total) return;
+    last = now;
+    log::info("fetching", {{"bytes", done}, {"of", total}});
+  };
+  return options;
+}
+
+}  // namespace serin::cli

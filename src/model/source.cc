@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/source.h"
+
+#include <algorithm>
+
+#include "base/digest.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "model/archive.h"
+#include "objects/oci_registry.h"
+#include "objects/open_store.h"
+
+namespace serin::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The artifact of a package: one layer, the archive; a config that names the package.
+constexpr const char* kArtifactType = "application/vnd.serin.package.v1";
+constexpr const char* kConfigType = "application/vnd.serin.package.config.v1+json";
+constexpr const char* kLayerType = "application/vnd.serin.package.v1.tar+zstd";
+constexpr const char* kTitle = "org.opencontainers.image.title";
+constexpr const char* kPackageAnnotation = "dev.serin.package.digest";
+
+Result<Archive> file_archive(const fs::path& path) {
+  SERIN_TRY_ASSIGN(const objects::Body body, objects::Body::file(path));
+  SERIN_TRY_ASSIGN(const std::string digest, body.sha256());
+  Archive archive{path.string(), "sha256:" + digest, body.size(), digest, {}};
+  archive.read = [body](std::uint64_t offset, const auto& sink) {
+    return body.piece(offset, body.size() - offset).each(sink);
+  };
+  return archive;
+}
+
+Result<Archive> object_archive(const std::string& url, const SourceOptions& options) {
+  SERIN_TRY_ASSIGN(const auto location, objects::parse_object_url(url));
+  SERIN_TRY_ASSIGN(auto opened, objects::open_store(location.store, options.environment));
+  const std::shared_ptr<objects::ObjectStore> store = std::move(opened);
+  SERIN_TRY_ASSIGN(const auto info, store->head(location.key, options.cancel));
+  Archive archive{url, url + "\n" + info.etag, info.size, {}, {}};
+  archive.read = [store, info, cancel = options.cancel](std::uint64_t offset,
+                                                        const auto& sink) -> Status {
+    objects::GetOptions piece;
+    piece.offset = offset;
+    piece.if_etag = info.etag;
+    SERIN_TRY(store->get(info.key, piece, sink, cancel));
+    return {};
+  };
+  return archive;
+}
+
+Result<Archive> artifact_archive(const std::string& url, const SourceOptions& options) {
+  SERIN_TRY_ASSIGN(auto reference, objects::parse_oci_url(url));
+  SERIN_TRY_ASSIGN(auto opened,
+                   objects::OciRegistry::create(std::move(reference), options.environment));
+  const std::shared_ptr<objects::OciRegistry> registry = std::move(opened);
+  SERIN_TRY_ASSIGN(const auto manifest, registry->pull_manifest(options.cancel));
+  const auto layer =
+      std::ranges::find(manifest.layers, std::string(kLayerType), &objects::OciBlob::media_type);
+  if (layer == manifest.layers.end()) {
+    return invalid(url + ": it is not a package: no layer of its manifest is a " +
+                   std::string(kLayerType));
+  }
+  Archive archive{url, layer->digest, layer->size, layer->digest.substr(7), {}};
+  archive.read = [registry, blob = *layer, cancel = options.cancel](std::uint64_t offset,
+                                                                    const auto& sink) {
+    return registry->pull_blob(blob, offset, sink, cancel);
+  };
+  return archive;
+}
+
+// Where a path or a file:// URL leads on this machine.
+Result<fs::path> local_path(const std::string& source) {
+  constexpr std::string_view kFile = "file://";
+  if (!source.starts_with(kFile)) return fs::path(source);
+  if (source.size() == kFile.size() || source[kFile.size()] != '/')
+    return invalid("write file:///path, with three slashes: " + source);
+  return fs::path(source.substr(kFile.size()));
+}
+
+Result<Archive> archive_of(const std::string& source, const SourceOptions& options) {
+  if (source.starts_with("oci://")) return artifact_archive(source, options);
+  if (is_url(source) && !source.starts_with("file://")) return object_archive(source, options);
+  SERIN_TRY_ASSIGN(const fs::path path, local_path(source));
+  return file_archive(path);
+}
+
+// The same archive, telling how far it has come.
+Archive with_progress(Archive archive, const SourceOptions& options) {
+  archive.read = [read = std::move(archive.read), total = archive.size, tell = options.progress](
+                     std::uint64_t offset, const auto& sink) {
+    return read(offset, [&, done = offset](std::string_view bytes) mutable -> Status {
+      SERIN_TRY(sink(bytes));
+      done += bytes.size();
+      tell(done, total);
+      return {};
+    });
+  };
+  return archive;
+}
+
+Status check_digest(const std::string& source, const std::string& given,
+                    const std::string& wanted) {
+  if (wanted.empty() || given == wanted) return {};
+  return fail(Code::kDataLoss, source + " is the package " + given + ", not " + wanted);
+}
+
+Status push_archive(const fs::path& archive, const std::string& destination, bool replace,
+                    const SourceOptions& options) {
+  SERIN_TRY_ASSIGN(const objects::Body body, objects::Body::file(archive));
+  SERIN_TRY_ASSIGN(const auto location, objects::parse_object_url(destination));
+  SERIN_TRY_ASSIGN(const auto store, objects::open_store(location.store, options.environment));
+  const auto condition = replace ? objects::Condition::none() : objects::Condition::absent();
+  const auto put = store->put(location.key, body, condition, options.cancel);
+  if (put) return {};
+  if (put.error().code != Code::kAborted || replace) return fail(put.error());
+  // Packing gives the same bytes each time, so the same package may be there already.
+  Sha256 there;
+  SERIN_TRY(store->get(
+      location.key, {},
+      [&](std::string_view bytes) -> Status {
+        there.update(bytes);
+        return {};
+      },
+      options.cancel));
+  SERIN_TRY_ASSIGN(const std::string ours, body.sha256());
+  if (there.hex() == ours) return {};
+  return fail(Code::kAlreadyExists,
+              destination + " holds something else; --replace writes over it");
+}
+
+Result<std::string> push_artifact(const fs::path& archive, const Package& package,
+                                  const std::string& destination, bool replace,
+                                  const SourceOptions& options) {
+  SERIN_TRY_ASSIGN(auto reference, objects::parse_oci_url(destination));
+  if (!reference.digest.empty())
+    return invalid(destination + " names a digest; name a tag to push to");
+  SERIN_TRY_ASSIGN(const auto registry,
+                   objects::OciRegistry::create(std::move(reference), options.environment));
+  SERIN_TRY_ASSIGN(const objects::Body body, objects::Body::file(archive));
+  SERIN_TRY_ASSIGN(const std::string digest, body.sha256());
+  const std::string config =
+      canonical_json(json::object{{"name", package.manifest.name}, {"package", package.digest}});
+  objects::OciManifest manifest;
+  manifest.artifact_type = kArtifactType;
+  manifest.config = {kConfigType, "sha256:" + sha256_hex(config), config.size(), {}};
+  manifest.layers.push_back(
+      {kLayerType, "sha256:" + digest, body.size(), {{kTitle, package.manifest.name + ".serin"}}});
+  manifest.annotations = {{kPackageAnnotation, package.digest}, {kTitle, package.manifest.name}};
+  if (!replace) {
+    const std::string ours = "sha256:" + sha256_hex(objects::oci_manifest_json(manifest));
+    const auto there = registry->pull_manifest(options.cancel);
+    if (there && there->digest == ours) return ours;
+    if (there || there.error().code == Code::kInvalidArgument) {
+      return fail(Code::kAlreadyExists,
+                  destination + " is another artifact; --replace moves the tag");
+    }
+    if (there.error().code != Code::kNotFound) return fail(there.error());
+  }
+  SERIN_TRY(registry->push_blob(manifest.config, objects::Body::bytes(config), options.cancel));
+  SERIN_TRY(registry->push_blob(manifest.layers.front(), body, options.cancel));
+  return registry->push_manifest(manifest, options.cancel);
+}
+
+}  // namespace
+
+bool is_url(std::string_view source) { return source.find("://") != std::string_view::npos; }
+
+Result<HeldPackage> fetch_package(const std::string& source, const SourceOptions& options) {
+  std::error_code problem;
+  if (!is_url(source) || source.starts_with("file://")) {
+    SERIN_TRY_ASSIGN(const fs::path path, local_path(source));
+    if (fs::is_directory(path, problem)) {
+      if (options.digest.empty()) return HeldPackage{path, {}, Descriptor()};
+      SERIN_TRY_ASSIGN(Package package, open_package(path, Verify::kStructure));
+      SERIN_TRY(check_digest(source, package.digest, options.digest));
+      return HeldPackage{path, package.digest, Descriptor()};
+    }
+  }
+  SERIN_TRY_ASSIGN(Archive archive, archive_of(source, options));
+  const PackageCache cache(options.cache, options.cache_bytes);
+  SERIN_TRY_ASSIGN(HeldPackage held,
+                   cache.get(with_progress(std::move(archive), options), options.cancel));
+  SERIN_TRY(check_digest(source, held.digest, options.digest));
+  return held;
+}
+
+Result<Pushed> push_package(const fs::path& root, const std::string& destination, bool replace,
+                            const SourceOptions& options) {
+  SERIN_TRY_ASSIGN(const Package package, open_package(root, Verify::kDigests));
+  SERIN_TRY_ASSIGN(const auto folder, TemporaryDirectory::create("serin-push"));
+  const fs::path archive = folder.path() / (package.manifest.name + ".serin");
+  SERIN_TRY(pack_package(root, archive));
+  if (destination.starts_with("oci://")) {
+    SERIN_TRY_ASSIGN(std::string stored,
+                     push_artifact(archive, package, destination, replace, options));
+    return Pushed{package.digest, std::move(stored)};
+  }
+  SERIN_TRY(push_archive(archive, destination, replace, options));
+  SERIN_TRY_ASSIGN(const std::string stored, sha256_hex_of_file(archive));
+  return Pushed{package.digest, "sha256:" + stored};
+}
+
+}  // namespace serin::model

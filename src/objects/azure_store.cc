@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "objects/azure_store.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/base64.h"
+#include "objects/remote.h"
+#include "objects/text.h"
+#include "objects/xml.h"
+
+namespace serin::objects {
+namespace {
+
+constexpr std::string_view kVersion = "2021-12-02";  // of the service's interface
+constexpr std::string_view kDigest = "x-ms-meta-serin_sha256";
+constexpr std::string_view kMark = "x-ms-meta-serin_put";
+constexpr std::uint64_t kMostBlocks = 50'000;
+constexpr std::uint64_t kLargestObject = std::uint64_t{4} << 40;
+
+Code code_of(std::string_view code) {
+  struct Row {
+    std::string_view name;
+    Code code;
+  };
+  constexpr std::array<Row, 16> kCodes{{
+      {"AuthenticationFailed", Code::kUnauthenticated},
+      {"InvalidAuthenticationInfo", Code::kUnauthenticated},
+      {"NoAuthenticationInformation", Code::kUnauthenticated},
+      {"AuthorizationFailure", Code::kPermissionDenied},
+      {"AuthorizationPermissionMismatch", Code::kPermissionDenied},
+      {"BlobNotFound", Code::kNotFound},
+      {"ContainerNotFound", Code::kNotFound},
+      {"BlobAlreadyExists", Code::kAborted},
+      {"ConditionNotMet", Code::kAborted},
+      {"UnauthorizedBlobOverwrite", Code::kAborted},
+      {"InvalidBlockList", Code::kAborted},  // another writer's put dropped our blocks
+      {"Md5Mismatch", Code::kDataLoss},
+      {"RequestBodyTooLarge", Code::kResourceExhausted},
+      {"ServerBusy", Code::kUnavailable},
+      {"InternalError", Code::kUnavailable},
+      {"ContainerBeingDeleted", Code::kUnavailable},
+  }};
+  const auto found = std::ranges::find(kCodes, code, &Row::name);
+  return found == kCodes.end() ? Code::kUnknown : found->code;
+}
+
+Error error_of_azure(const HttpAnswer& answer, const std::string& what) {
+  StoreError said = parse_store_error(answer.body);
+  if (said.code.empty()) said.code = answer.header("x-ms-error-code");
+  std::string message = what;
+  if (!said.code.empty()) message += ": " + said.code + ": " + printable(said.message);
+  if (said.code == "AuthenticationFailed") {
+    message +=
+        "; the account key or the signature is wrong, or this machine's clock is: the "
+        "store's says " +
+        std::string(answer.header("date"));
+  }
+  Error error = error_of_answer(answer, message);
+  if (const Code code = code_of(said.code); code != Code::kUnknown) error.code = code;
+  return error;
+}
+
+Result<std::string> md5_base64(const Body& body) {
+  struct Free {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  };
+  const std::unique_ptr<EVP_MD_CTX, Free> context(EVP_MD_CTX_new());
+  if (!context || EVP_DigestInit_ex(context.get(), EVP_md5(), nullptr) != 1)
+    return fail(Code::kInternal, "OpenSSL offers no MD5, which Azure checks blocks with");
+  SERIN_TRY(body.each([&](std::string_view piece) -> Status {
+    EVP_DigestUpdate(context.get(), piece.data(), piece.size());
+    return {};
+  }));
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int size = 0;
+  EVP_DigestFinal_ex(context.get(), digest.data(), &size);
+  return to_base64({reinterpret_cast<const char*>(digest.data()), size});
+}
+
+class AzureStore final : public ObjectStore {
+ public:
+  AzureStore(AzureContainer container, AzureSettings settings, std::unique_ptr<HttpClient> http,
+             const RetryPolicy& retry)
+      : at_(std::move(container)),
+        settings_(std::move(settings)),
+        http_(std::move(http)),
+        retry_(retry),
+        send_([this](HttpRequest request, const CancelToken& cancel) {
+          return send(std::move(request), cancel);
+        }) {}
+
+  Result<ObjectInfo> get(std::string_view key, const GetOptions& options, const Sink& sink,
+                         const CancelToken& cancel) override {
+    SERIN_TRY(check_key(key));
+    return get_remote(send_, remote(key, "GET"), options, sink, retry_, cancel);
+  }
+
+  Result<ObjectInfo> head(std::string_view key, const CancelToken& cancel) override {
+    SERIN_TRY(check_key(key));
+    return head_remote(send_, remote(key, "HEAD"), retry_, cancel);
+  }
+
+  Result<ObjectInfo> put(std::string_view key, const Body& body, const Condition& condition,
+                         const CancelToken& cancel) override {
+    SERIN_TRY(check_key(key));
+    if (body.size() > kLargestObject)
+      return fail(Code::kResourceExhausted, "an object of Azure Blob has at most 4 TiB");
+    SERIN_TRY_ASSIGN(const std::string digest, body.sha256());
+    const Put put{key, body, condition, digest, random_id()};
+    // A list of blocks, and not Put Blob, where nothing may be: blocks that a dead writer left
+    // count as a blob for the latter (seen with Azurite).
+    const bool whole = body.size() <= settings_.block_bytes && !condition.is_absent();
+    auto answer = whole ? put_whole(put, cancel) : put_in_blocks(put, cancel);
+    if (!answer) {
+      const bool lost = answer.error().code == Code::kAborted ||
+                        (condition.is_matches() && answer.error().code == Code::kNotFound);
+      return fail(lost ? condition_lost(key, answer.error().message) : std::move(answer).error());
+    }
+    return ObjectInfo{std::string(key), body.size(), std::string(answer->header("etag")),
+                      parse_http_date(answer->header("last-modified"))
+                          .value_or(std::chrono::system_clock::now())};
+  }
+
+  Result<Page> list(std::string_view prefix, std::string_view from,
+                    const CancelToken& cancel) override {
+    HttpRequest request;
+    request.url = base() + "?restype=container&comp=list&maxresults=" + std::to_string(kPageLimit) +
+                  "&prefix=" + percent_encode(at_.prefix + std::string(prefix), false);
+    if (!from.empty()) request.url += "&marker=" + percent_encode(from, false);
+    SERIN_TRY_ASSIGN(const HttpAnswer answer, send_with_retries(send_, request, retry_, cancel));
+    SERIN_TRY_ASSIGN(Page page, parse_azure_listing(answer.body));
+    std::erase_if(page.objects, [&](const ObjectInfo& object) {
+      return !object.key.starts_with(at_.prefix) || object.key.size() == at_.prefix.size();
+    });
+    for (ObjectInfo& object : page.objects) object.key.erase(0, at_.prefix.size());
+    return page;
+  }
+
+  Status remove(std::string_view key, const CancelToken& cancel) override {
+    SERIN_TRY(check_key(key));
+    HttpRequest request;
+    request.method = "DELETE";
+    request.url = url(key);
+    const auto answer = send_with_retries(send_, request, retry_, cancel);
+    if (!answer && answer.error().code != Code::kNotFound) return fail(answer.error());
+    return {};
+  }
+
+ private:
+  struct Put {
+    std::string_view key;
+    const Body& body;
+    const Condition& condition;
+    std::string digest, mark;
+  };
+
+  // Of the container.
+  std::string base() const {
+    const std::string endpoint = settings_.endpoint.empty()
+                                     ? "https://" + at_.account + ".blob.core.windows.net"
+                                     : settings_.endpoint;
+    return endpoint + "/" + at_.container;
+  }
+  std::string url(std::string_view key) const {
+    return base() + "/" + percent_encode(at_.prefix + std::string(key), true);
+  }
+
+  RemoteObject remote(std::string_view key, const char* method) const {
+    RemoteObject object{std::string(key), {}, std::string(kDigest)};
+    object.request.method = method;
+    object.request.url = url(key);
+    return object;
+  }
+
+  Result<HttpAnswer> send(HttpRequest request, const CancelToken& cancel) {
+    const std::string what = request.method + " " + request.url.substr(0, request.url.find('?'));
+    request.headers.emplace_back("x-ms-version", kVersion);
+    request.headers.emplace_back("x-ms-date", http_date(std::chrono::system_clock::now()));
+    if (!settings_.key.empty()) {
+      SERIN_TRY_ASSIGN(std::string authorization,
+                       azure_authorization(request, at_.account, settings_.key));
+      request.headers.emplace_back("Authorization", std::move(authorization));
+    } else if (!settings_.sas.empty()) {
+      request.url += (request.url.find('?') == std::string::npos ? "?" : "&") + settings_.sas;
+    }
+    SERIN_TRY_ASSIGN(HttpAnswer answer, http_->send(request, cancel));
+    if (answer.ok()) return answer;
+    return fail(error_of_azure(answer, what));
+  }
+
+  static void make_visible(HttpRequest& request, const Put& put) {
+    request.headers.emplace_back(kDigest, put.digest);
+    request.headers.emplace_back(kMark, put.mark);
+    if (put.condition.is_absent()) request.headers.emplace_back("If-None-Match", "*");
+    if (put.condition.is_matches()) request.headers.emplace_back("If-Match", put.condition.etag());
+  }
+
+  // Whether the object that is there was put by this call; its head.
+  Result<HttpAnswer> find_mark(const Put& put, const CancelToken& cancel) {
+    SERIN_TRY_ASSIGN(HttpAnswer answer,
+                     send_with_retries(send_, remote(put.key, "HEAD").request, retry_, cancel));
+    if (answer.header(kMark) != put.mark)
+      return fail(condition_lost(put.key, "another put was quicker"));
+    return answer;
+  }
+
+  Result<HttpAnswer> put_whole(const Put& put, const CancelToken& cancel) {
+    HttpRequest request;
+    request.method = "PUT";
+    request.url = url(put.key);
+    request.body = put.body;
+    request.headers.emplace_back("x-ms-blob-type", "BlockBlob");
+    SERIN_TRY_ASSIGN(std::string md5, md5_base64(put.body));
+    request.headers.emplace_back("Content-MD5", std::move(md5));
+    request.headers.emplace_back("Content-Type", "application/octet-stream");
+    make_visible(request, put);
+    return send_conditional(send_, request, [&] { return find_mark(put, cancel); }, retry_, cancel);
+  }
+
+  Result<HttpAnswer> put_in_blocks(const Put& put, const CancelToken& cancel) {
+    const std::uint64_t size =
+        std::max(settings_.block_bytes, (put.body.size() + kMostBlocks - 1) / kMostBlocks);
+    std::string list;
+    std::uint64_t number = 0;
+    for (std::uint64_t at = 0; at < put.body.size(); at += size, ++number) {
+      // Two writers of one key must not take each other's blocks; all names have one length.
+      std::string digits = std::to_string(number);
+      digits.insert(0, 6 - digits.size(), '0');
+      const std::string id = to_base64(put.mark + digits);
+      const Body piece = put.body.piece(at, std::min(size, put.body.size() - at));
+      SERIN_TRY(put_block(put, piece, id, cancel));
+      list += "<Latest>" + id + "</Latest>";
+    }
+    HttpRequest request;
+    request.method = "PUT";
+    request.url = url(put.key) + "?comp=blocklist";
+    request.body = Body::bytes("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>" + list +
+                               "</BlockList>");
+    request.headers.emplace_back("Content-Type", "application/xml");
+    request.headers.emplace_back("x-ms-blob-content-type", "application/octet-stream");
+    make_visible(request, put);
+    return send_conditional(send_, request, [&] { return find_mark(put, cancel); }, retry_, cancel);
+  }
+
+  Status put_block(const Put& put, const Body& piece, const std::string& id,
+                   const CancelToken& cancel) {
+    HttpRequest request;
+    request.method = "PUT";
+    request.url = url(put.key) + "?comp=block&blockid=" + percent_encode(id, false);
+    request.body = piece;
+    SERIN_TRY_ASSIGN(std::string md5, md5_base64(piece));
+    request.headers.emplace_back("Content-MD5", std::move(md5));
+    request.headers.emplace_back("Content-Type", "application/octet-stream");
+    SERIN_TRY(send_with_retries(send_, request, retry_, cancel));
+    return {};
+  }
+
+  AzureContainer at_;
+  AzureSettings settings_;
+  std::unique_ptr<HttpClient> http_;
+  RetryPolicy retry_;
+  Send send_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ObjectStore>> create_azure_store(AzureContainer container,
+                                                        AzureSettings settings,
+                                                        const HttpOptions& http,
+                                                        const RetryPolicy& retry) {
+  if (!settings.endpoint.empty() && !settings.endpoint.starts_with("http://") &&
+      !settings.endpoint.starts_with("https://")) {
+    return invalid("the Azure endpoint '" + printable(settings.endpoint) +
+                   "' must begin with https:// or http://");
+  }
+  while (settings.endpoint.ends_with('/')) settings.endpoint.pop_back();
+  SERIN_TRY_ASSIGN(auto client, HttpClient::create(http));
+  return std::unique_ptr<ObjectStore>(
+      new AzureStore(std::move(container), std::move(settings), std::move(client), retry));
+}
+
+}  // namespace serin::objects
