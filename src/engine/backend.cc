@@ -33,10 +33,8 @@ tl::unexpected<Error> not_built(std::string_view name,
   return fail(Error{Code::kUnimplemented, std::move(message), "engine_not_built"});
 }
 
-// Read while the libraries are being loaded; who set them knows better.
+// TensorFlow reads these while its libraries are being loaded; who set them knows better.
 void prepare_environment(model::EngineKind kind) {
-  // What compiled programs write about an error before they report it.
-  if (kind == model::EngineKind::kTorch) ::setenv("TORCH_CPP_LOG_LEVEL", "FATAL", 0);
   if (kind != model::EngineKind::kTensorflow) return;
   ::setenv("TF_DETERMINISTIC_OPS", "1", 0);
   ::setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);

@@ -27,7 +27,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from triton import prompt, rpc
-from worker import SERIN, SLOW, TYPIST, until
+from worker import ROOT, SERIN, SLOW, TYPIST, until
 from wire import chunks, drain, error_of, events, open_stream, request
 
 # 480 letters take `typist` more than 14 seconds.
@@ -367,3 +367,12 @@ def test_c11_a_version_takes_over_from_another_without_a_lost_request(start):
         for one in clients:
             one.result()
     assert {status for status, _ in answers} == {200} and len({body for _, body in answers}) == 1
+
+
+# Logs
+
+def test_every_line_of_the_log_is_json_whatever_a_framework_writes(start):
+    """TensorFlow writes plain lines to standard error while its library is loaded."""
+    worker = start(ROOT / "examples/spoken-digits/package").wait_ready()
+    assert worker.stop() == 0
+    assert [json.loads(line)["message"] for line in worker.log][-1] == "drained"

@@ -2,8 +2,10 @@
 #include "backends/torch/compiled_model.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <utility>
 
+#include "backends/torch/held_errors.h"
 #include "backends/torch/torch_script.h"
 
 namespace serin::backends {
@@ -42,7 +44,15 @@ Result<std::vector<at::Tensor>> CompiledModel::compute(std::vector<at::Tensor> a
     shapes.emplace_back(argument.sizes().begin(), argument.sizes().end());
   }
   SERIN_TRY(check_shapes(compiled_.program, shapes));
-  std::vector<at::Tensor> given = runner_->boxed_run(std::move(arguments));
+  std::vector<at::Tensor> given;
+  const HeldErrors errors;
+  try {
+    given = runner_->boxed_run(std::move(arguments));
+  } catch (const std::exception&) {
+    const std::string reason = errors.reason();
+    if (reason.empty()) throw;
+    throw std::runtime_error(reason);
+  }
   if (given.size() != order_.size()) {
     return fail(Code::kInternal, "the compiled program gives " + std::to_string(given.size()) +
                                      " results, not " + std::to_string(order_.size()));
