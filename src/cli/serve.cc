@@ -32,6 +32,7 @@ struct ServeLine {
   std::size_t body_megabytes = 64;
   double ready_within = 60, drain_within = 30, timeout = 0, idle_timeout = 75, idle_probe = 10;
   double keep_videos = 86'400;
+  double header_timeout = 10, body_timeout = 60, write_timeout = 60;
 };
 
 milliseconds seconds(double value) { return milliseconds(static_cast<std::int64_t>(value * 1000)); }
@@ -78,6 +79,9 @@ Result<worker::WorkerOptions> options_of(const ServeLine& line,
   options.sandbox = line.sandbox == "on";
   options.server.limits.body_bytes = line.body_megabytes << 20;
   options.server.limits.idle_timeout = seconds(line.idle_timeout);
+  options.server.limits.header_timeout = seconds(line.header_timeout);
+  options.server.limits.body_timeout = seconds(line.body_timeout);
+  options.server.limits.write_timeout = seconds(line.write_timeout);
   options.ready_within = seconds(line.ready_within);
   options.drain_within = seconds(line.drain_within);
   options.default_timeout = seconds(line.timeout);
@@ -118,6 +122,43 @@ Status serve(const ServeLine& line) {
   log::info("stopping", {{"signal", signal}});
   worker->drain();
   return {};
+}
+
+template <class T>
+void add_limit(CLI::App& command, const std::string& name, T& value, const std::string& help) {
+  command.add_option(name, value, help)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group("Limits");
+}
+
+template <class T>
+void add_bytes(CLI::App& command, const std::string& name, T& value, const std::string& help) {
+  command.add_option(name, value, help)->transform(CLI::AsSizeValue(false))->group("Limits");
+}
+
+// Limits on what one client may send, take and cost, that are seldom changed.
+void add_client_limits(CLI::App& command, ServeLine& line) {
+  net::ServerLimits& limits = line.options.server.limits;
+  add_bytes(command, "--max-header-bytes", limits.header_bytes, "Largest head of a request");
+  add_limit(command, "--max-header-fields", limits.header_fields, "Fields of a request's head");
+  add_limit(command, "--header-timeout", line.header_timeout, "Seconds for a request's head");
+  add_limit(command, "--body-timeout", line.body_timeout, "Seconds between two reads of a body");
+  add_limit(command, "--write-timeout", line.write_timeout,
+            "Seconds that a client may take no byte of its answer");
+  add_bytes(command, "--unsent-bytes", limits.unsent_bytes,
+            "Bytes of a stream that its client has not taken");
+  add_limit(command, "--streams", limits.streams_per_connection,
+            "Requests at once on one HTTP/2 connection");
+  add_bytes(command, "--max-string-bytes", line.options.requests.string_bytes, "Longest text");
+  add_bytes(command, "--max-media-bytes", line.options.requests.media_bytes,
+            "Largest picture or sound that is sent");
+  add_bytes(command, "--max-pixel-bytes", line.options.pixel_bytes,
+            "Pictures of one answer, before they are encoded");
+  add_limit(command, "--queue-cost", line.options.engine.queue_cost,
+            "Estimated cost of what may wait, in rows of one call of the model");
+  add_limit(command, "--pool-queue", line.options.pool_tasks,
+            "Large requests that may wait to be read; further ones get 429");
 }
 
 }  // namespace
@@ -220,6 +261,7 @@ void add_serve(CLI::App& app, Action& chosen) {
   command->add_option("--idle-timeout", line->idle_timeout, "Seconds an idle connection is kept")
       ->capture_default_str()
       ->group("Limits");
+  add_client_limits(*command, *line);
 
   command
       ->add_option("--ready-within", line->ready_within, "Seconds without progress until not ready")

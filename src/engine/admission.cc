@@ -14,21 +14,9 @@ std::chrono::milliseconds time_for(double cost, double cost_per_second) {
 
 Status Admission::push(JobPtr job, double cost_per_second) {
   const std::lock_guard lock(mutex_);
-  if (closed_) {
-    return fail(Error{Code::kUnavailable,
-                      "the worker is shutting down and takes no new requests",
-                      "draining",
-                      {},
-                      std::chrono::seconds(1)});
-  }
-  // A request dearer than the whole limit still runs when nobody waits.
-  const bool too_dear = !queue_.empty() && waiting_cost_ + job->cost > limits_.cost;
-  if (queue_.size() >= limits_.requests || too_dear) {
-    return fail(Error{Code::kResourceExhausted,
-                      std::to_string(queue_.size()) + " requests are waiting already",
-                      "queue_full",
-                      {},
-                      time_for(waiting_cost_, cost_per_second)});
+  if (auto refused = refusal(*job, cost_per_second)) {
+    job->withdraw();
+    return fail(*std::move(refused));
   }
   job->arrived = clock_->now();
   arrivals_.came(job->arrived, running_ > 0 || !queue_.empty(), limits_.max_wait);
@@ -36,6 +24,24 @@ Status Admission::push(JobPtr job, double cost_per_second) {
   queue_.push_back(std::move(job));
   changed_.notify_one();
   return {};
+}
+
+std::optional<Error> Admission::refusal(const Job& job, double cost_per_second) const {
+  if (closed_) {
+    return Error{Code::kUnavailable,
+                 "the worker is shutting down and takes no new requests",
+                 "draining",
+                 {},
+                 std::chrono::seconds(1)};
+  }
+  // A request dearer than the whole limit still runs when nobody waits.
+  const bool too_dear = !queue_.empty() && waiting_cost_ + job.cost > limits_.cost;
+  if (queue_.size() < limits_.requests && !too_dear) return std::nullopt;
+  return Error{Code::kResourceExhausted,
+               std::to_string(queue_.size()) + " requests are waiting already",
+               "queue_full",
+               {},
+               time_for(waiting_cost_, cost_per_second)};
 }
 
 void Admission::close() {

@@ -51,6 +51,7 @@ class Admission {
   bool wait_empty(std::chrono::milliseconds at_most);
 
  private:
+  std::optional<Error> refusal(const Job& job, double cost_per_second) const;
   std::vector<Waiting> snapshot() const;
   Taken extract(const BatchPlan& plan);
 

@@ -2,10 +2,9 @@
 #include "engine/device_thread.h"
 
 #include <algorithm>
-#include <exception>
-#include <string>
 #include <utility>
 
+#include "base/last_resort.h"
 #include "base/log.h"
 
 namespace serin::engine {
@@ -35,10 +34,11 @@ void DeviceThread::run() {
   while (!stopped_) {
     try {
       turn();
-    } catch (const std::exception& thrown) {
-      // The last resort: whatever threw, the thread lives on and everybody gets an answer.
-      log::error("a step of the engine threw", {{"error", thrown.what()}});
-      parts_.loop->abandon({Code::kInternal, std::string("the engine failed: ") + thrown.what()});
+    } catch (...) {
+      // The last resort: whatever threw, the thread lives on. What it took along says so itself
+      // (job.h), and what is in flight cannot be trusted any more.
+      log_caught("the engine");
+      parts_.loop->abandon(caught("the engine"));
     }
     parts_.admission->running_is(parts_.loop->running());
   }

@@ -7,10 +7,12 @@
 #include <deque>
 #include <future>
 #include <mutex>
+#include <new>
 #include <thread>
 
 #include "base/files.h"
 #include "engine/fake_model.h"
+#include "engine/job.h"
 #include "engine/profile.h"
 
 namespace serin::engine {
@@ -328,6 +330,103 @@ TEST(EngineTest, AProbeThatFailsDoesNotCountAsAdvance) {
   while (calls < 2 && Clock::real().now() < give_up) std::this_thread::sleep_for(milliseconds(1));
   EXPECT_GE(calls, 2);
   EXPECT_EQ(running.engine->state().last_advance, start);
+}
+
+// Throws once, where it is told to.
+class Thrower final : public Observer {
+ public:
+  explicit Thrower(bool in_queue) : in_queue_(in_queue) {}
+  void batch_ran(std::int64_t, std::int64_t, Duration) override {
+    if (!in_queue_ && !std::exchange(thrown_, true)) throw std::bad_alloc();
+  }
+  void left_queue(Duration) override {
+    if (in_queue_ && !std::exchange(thrown_, true)) throw 42;
+  }
+
+ private:
+  const bool in_queue_;
+  bool thrown_ = false;
+};
+
+TEST(EngineTest, WhateverThrowsInTheDeviceThreadEveryRequestEndsOnce) {
+  for (const bool in_queue : {true, false}) {
+    Gate gate;
+    Thrower observer(in_queue);
+    EngineOptions options;
+    options.idle_probe_interval = std::chrono::hours(1);
+    auto package = number_package({1, 2, 4});
+    Running running(package, gated(gate, kSquare), options, &observer);
+    std::deque<Answer> answers(4);
+    for (Answer& answer : answers) ASSERT_TRUE(running.submit({{"x", 3}}, answer));
+    gate.open();
+    int failed = 0;
+    for (Answer& answer : answers) failed += std::holds_alternative<Failed>(answer.end()) ? 1 : 0;
+    EXPECT_GE(failed, 1) << in_queue;
+    Answer after;
+    ASSERT_TRUE(running.submit({{"x", 5}}, after));
+    EXPECT_EQ(after.number(), 25) << "the engine lives on";
+  }
+}
+
+TEST(EngineTest, AModelThatThrowsWhatIsNoExceptionFailsItsRequestAlone) {
+  Running running(number_package({1}), by_row([](float x) {
+                    if (x < 0) throw 42;
+                    return x;
+                  }));
+  Answer bad;
+  Answer good;
+  ASSERT_TRUE(running.submit({{"x", -1}}, bad));
+  ASSERT_TRUE(running.submit({{"x", 1}}, good));
+  EXPECT_EQ(bad.code(), Code::kInternal);
+  EXPECT_EQ(good.number(), 1);
+}
+
+TEST(EngineTest, ASinkThatThrowsFailsItsOwnRequestAlone) {
+  Running running(text_package(2, 60, 4), text_function(random_letters, true));
+  std::atomic<int> ends = 0;
+  std::atomic<int> tokens = 0;
+  std::promise<Error> error;
+  auto sink = [&](Event event) {
+    if (std::holds_alternative<Token>(event) && ++tokens == 2) throw std::bad_alloc();
+    if (std::holds_alternative<Finished>(event)) ++ends;
+    if (const auto* failed = std::get_if<Failed>(&event)) {
+      ++ends;
+      error.set_value(failed->error);
+    }
+  };
+  Answer neighbour;
+  const json::object fields{{"max_tokens", 20}, {"logit_bias", {{"0", -100}}}};
+  ASSERT_TRUE(running.engine->submit(*running.parser.parse(fields), sink));
+  ASSERT_TRUE(running.submit(fields, neighbour));
+  EXPECT_EQ(error.get_future().get().reason, "event_lost");
+  EXPECT_TRUE(std::holds_alternative<Finished>(neighbour.end()));
+  EXPECT_EQ(ends, 1);
+  EXPECT_EQ(tokens, 2) << "nothing comes after the end";
+}
+
+TEST(JobTest, OneThatGoesWithoutAnEndSaysFailedOnItsWay) {
+  std::vector<Event> events;
+  {
+    Job job;
+    job.sink = [&](Event event) { events.push_back(std::move(event)); };
+    job.send(Started{});
+  }
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(std::get<Failed>(events[1]).error.reason, "request_lost");
+}
+
+TEST(JobTest, OneThatHasEndedOrWasRefusedSaysNothingMore) {
+  int events = 0;
+  {
+    Job finished;
+    finished.sink = [&](const Event&) { ++events; };
+    finished.finish({});
+    finished.fail({Code::kInternal, "late"});
+    Job refused;
+    refused.sink = [&](const Event&) { ++events; };
+    refused.withdraw();
+  }
+  EXPECT_EQ(events, 1);
 }
 
 // Golden requests with files in a temporary folder.

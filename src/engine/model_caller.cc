@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <exception>
-#include <string>
 #include <utility>
+
+#include "base/last_resort.h"
 
 namespace serin::engine {
 
@@ -20,13 +20,7 @@ Result<std::vector<Tensor>> ModelCaller::call(std::span<const Tensor> arguments,
   const Instant started = clock_->now();
   call_started_ = started.time_since_epoch();
   in_call_ = true;
-  auto results = [&]() -> Result<std::vector<Tensor>> {
-    try {
-      return model_->run(arguments, state);
-    } catch (const std::exception& thrown) {
-      return fail(Code::kInternal, std::string("the model failed: ") + thrown.what());
-    }
-  }();
+  auto results = attempt("the model", [&] { return model_->run(arguments, state); });
   in_call_ = false;
   if (!results) return results;
   const Instant ended = clock_->now();

@@ -64,6 +64,29 @@ Result<std::vector<std::int64_t>> ids_from(std::string_view name, const json::ar
   return ids;
 }
 
+// How large a request may be for parse() to take well under a millisecond or two. A few hundred
+// bytes can unpack to a large picture, a chat template costs what it likes, and noise is drawn
+// whatever was sent.
+std::size_t quick_bytes_of(const model::Manifest& manifest) {
+  constexpr std::int64_t kMostDrawn = 64 * 1024;
+  constexpr std::size_t kMedia = 512, kText = 4 * 1024, kNumbers = 16 * 1024;
+  std::size_t bytes = kNumbers;
+  std::int64_t drawn = 0;
+  for (const auto& input : manifest.inputs) {
+    if (const auto* noise = std::get_if<model::NoiseInput>(&input.kind)) {
+      drawn += element_count(noise->shape).value_or(kMostDrawn);
+    } else if (const auto* tensor = std::get_if<model::TensorInput>(&input.kind)) {
+      drawn += element_count(tensor->shape).value_or(kMostDrawn);
+    } else if (const auto* text = std::get_if<model::TextInput>(&input.kind)) {
+      bytes = std::min(bytes, text->chat_template.empty() ? kText : 0);
+    } else if (std::holds_alternative<model::ImageInput>(input.kind) ||
+               std::holds_alternative<model::AudioInput>(input.kind)) {
+      bytes = std::min(bytes, kMedia);
+    }
+  }
+  return drawn > kMostDrawn ? 0 : bytes;
+}
+
 }  // namespace
 
 Result<RequestParser> RequestParser::create(const model::Package& package, RequestLimits limits) {
@@ -90,6 +113,7 @@ Result<RequestParser> RequestParser::create_with(const model::Package& package,
     parser.tokenizer_ = parser.tokenizers_[input.name];
   }
   SERIN_TRY(parser.read_defaults());
+  parser.quick_bytes_ = quick_bytes_of(package.manifest);
   return parser;
 }
 

@@ -43,6 +43,9 @@ class RequestParser {
   // client can say it again. `tensors` holds values of `tensor` inputs that came in binary.
   Result<Request> parse(const json::object& fields, Tensors tensors = {}) const;
 
+  // Whether parse() of a request of so many bytes is short enough for a connection's own thread.
+  bool is_quick(std::size_t bytes) const { return bytes <= quick_bytes_; }
+
   // Makes `request` go on after `answer`, the ids of a stream that broke.
   Status resume(Request& request, std::vector<std::int64_t> answer) const;
 
@@ -68,6 +71,7 @@ class RequestParser {
   Tokenizers tokenizers_;
   Tensors defaults_;  // from files
   std::shared_ptr<const model::Tokenizer> tokenizer_;
+  std::size_t quick_bytes_ = 0;
 };
 
 }  // namespace serin::engine

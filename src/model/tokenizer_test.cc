@@ -277,6 +277,37 @@ TEST(ChatTemplate, LimitsItsOutput) {
   ASSERT_FALSE(rendered);
   EXPECT_NE(rendered.error().message.find("more than 16777216 bytes"), std::string::npos)
       << rendered.error().message;
+  const auto raw =
+      template_of("{% for i in range(1000) %}" + std::string(100'000, 'x') + "{% endfor %}");
+  ASSERT_TRUE(raw) << raw.error().message;
+  EXPECT_FALSE((*raw)->render({}, {}, false));
+}
+
+TEST(ChatTemplate, LimitsWhatItMakesOnTheWay) {
+  const std::string loop = "{% set ns = namespace(x='xxxxxxxx') %}{% for i in range(60) %}";
+  for (const char* step :
+       {"{% set ns.x = ns.x ~ ns.x %}", "{% set ns.x = ns.x + ns.x %}", "{% set ns.x = ns.x * 9 %}",
+        "{% set ns.x = ns.x.replace('x', 'xx') %}", "{% set ns.x = ns.x|replace('x', 'xx') %}",
+        "{% set ns.x = [ns.x, ns.x]|join %}", "{% set ns.x = ns.x.join(['a', 'b', 'c']) %}",
+        "{% set ns.x = ns.x|indent(50000000, true) %}", "{% set ns.x = [ns.x, ns.x] %}",
+        "{% set ns.x = [ns.x, ns.x]|tojson %}", "{% set ns.x = ns.x|list + ns.x|list %}",
+        "{% set ns.x = 2 * ns.x|list %}", "{% set ns.x %}{{ ns.x }}{{ ns.x }}{% endset %}"}) {
+    const auto loaded = template_of(loop + step + "{% endfor %}{{ ns.x }}");
+    ASSERT_TRUE(loaded) << step << loaded.error().message;
+    const auto rendered = (*loaded)->render({}, {}, false);
+    ASSERT_FALSE(rendered) << step;
+    EXPECT_EQ(rendered.error().code, Code::kInvalidArgument);
+  }
+}
+
+TEST(ChatTemplate, AddsAndRepeatsAsPythonDoes) {
+  const auto loaded = template_of(
+      "{{ 1 + 2 }} {{ 0.5 + 1 }} {{ 2 * 3 }} {{ 'a' + 'b' }} {{ 'ab' * 2 }} {{ [1] + ['x'] }} "
+      "{{ [0] * 3 }} {{ 'n' ~ none ~ true ~ 7 }} {{ ['a', 'b'] | join('-') }} "
+      "{{ '+'.join(['a', 'b']) }} {{ 'aba'.replace('a', 'cc') }}");
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ((*loaded)->render({}, {}, false).value(),
+            "3 1.5 6 ab abab [1, 'x'] [0, 0, 0] nNoneTrue7 a-b a+b ccbcc");
 }
 
 TEST(ChatTemplate, LimitsItsDepth) {

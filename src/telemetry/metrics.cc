@@ -85,6 +85,7 @@ struct Series {
   std::unique_ptr<Gauge> gauge;
   std::unique_ptr<Histogram> histogram;
   std::function<double()> read;
+  std::function<std::uint64_t()> read_count;
 };
 
 struct Family {
@@ -120,6 +121,8 @@ void expose_series(std::string& out, const std::string& name, const std::string&
   out += name + braced(labels) + ' ';
   if (series.counter)
     out += std::to_string(series.counter->value());
+  else if (series.read_count)
+    out += std::to_string(series.read_count());
   else
     out += number(series.read ? series.read() : series.gauge->value());
   out += '\n';
@@ -251,6 +254,14 @@ void Registry::gauge_read_by(std::string_view name, std::string_view help, Label
   Series& series = state_->series(name, help, Kind::kGauge, labels);
   SERIN_CHECK(!series.gauge);
   series.read = std::move(read);
+}
+
+void Registry::counter_read_by(std::string_view name, std::string_view help, Labels labels,
+                               std::function<std::uint64_t()> read) {
+  const std::lock_guard lock(state_->mutex);
+  Series& series = state_->series(name, help, Kind::kCounter, labels);
+  SERIN_CHECK(!series.counter);
+  series.read_count = std::move(read);
 }
 
 std::string Registry::expose(Exposition form) const {

@@ -100,6 +100,9 @@ class Registry {
   // not block.
   void gauge_read_by(std::string_view name, std::string_view help, Labels labels,
                      std::function<double()> read);
+  // The same for what is counted elsewhere.
+  void counter_read_by(std::string_view name, std::string_view help, Labels labels,
+                       std::function<std::uint64_t()> read);
 
   std::string expose(Exposition form = Exposition::kPrometheus) const;
 

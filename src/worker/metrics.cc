@@ -53,6 +53,22 @@ void RouteMetrics::answered(std::uint16_t status, Duration took) {
   duration_.observe(std::chrono::duration<double>(took).count());
 }
 
+void Metrics::failed(const std::string& code) {
+  // Codes are few and ours; those of a server behind this one are not.
+  constexpr std::size_t kMostCodes = 100;
+  const std::lock_guard lock(mutex_);
+  const std::string_view name =
+      errors_.size() < kMostCodes || errors_.contains(code) ? std::string_view(code) : "other";
+  auto found = errors_.find(name);
+  if (found == errors_.end()) {
+    telemetry::Counter& counter =
+        registry_.counter("serin_errors_total", "Errors told to clients, by their code.",
+                          {{"code", std::string(name)}});
+    found = errors_.emplace(std::string(name), &counter).first;
+  }
+  found->second->add();
+}
+
 void Metrics::tokens(std::int64_t prompt, std::int64_t completion) {
   prompt_tokens_.add(static_cast<std::uint64_t>(prompt));
   completion_tokens_.add(static_cast<std::uint64_t>(completion));

@@ -7,6 +7,8 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -39,6 +41,8 @@ class Metrics final : public engine::Observer {
   void next_token(Duration took) { time_per_output_token_.observe(seconds(took)); }
   void tokens(std::int64_t prompt, std::int64_t completion);
   void cancelled() { cancelled_.add(); }
+  // An error was told to a client, under this code.
+  void failed(const std::string& code);
 
   void batch_ran(std::int64_t rows, std::int64_t padded_rows, Duration took) override;
   void left_queue(Duration waited) override { queue_.observe(seconds(waited)); }
@@ -58,6 +62,8 @@ class Metrics final : public engine::Observer {
   telemetry::Counter& prompt_tokens_;
   telemetry::Counter& completion_tokens_;
   telemetry::Counter& cancelled_;
+  std::mutex mutex_;
+  std::map<std::string, telemetry::Counter*, std::less<>> errors_;  // guarded by mutex_
 };
 
 }  // namespace serin::worker

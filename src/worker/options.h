@@ -24,7 +24,9 @@ struct WorkerOptions {
   net::ServerOptions server;
   engine::EngineOptions engine;
   engine::RequestLimits requests;
-  std::size_t choices = 16;  // n, and batched prompts, of one call
+  std::size_t choices = 16;      // n, and batched prompts, of one call
+  std::size_t pool_tasks = 256;  // requests that wait to be read, being large
+  std::uint64_t pixel_bytes = std::uint64_t{256} << 20;  // of one answer, before it is encoded
 
   std::vector<std::string> key_hashes;  // SHA-256 in hex of each accepted bearer key; empty: open
   std::filesystem::path trust;  // a public key or authority that must have signed the package

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/pool.h"
 
+#include "base/last_resort.h"
+
 namespace serin::worker {
 
-Pool::Pool(unsigned threads) {
+Pool::Pool(unsigned threads, std::size_t waiting) : limit_(waiting) {
   for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
 }
 
@@ -16,26 +18,42 @@ Pool::~Pool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Pool::run(std::function<void()> task) {
+Status Pool::run(Work work, std::function<void()> task) {
   {
     const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
+    auto& queue = tasks_[static_cast<std::size_t>(work)];
+    if (work == Work::kNew && queue.size() >= limit_) {
+      return fail(Error{Code::kResourceExhausted,
+                        std::to_string(limit_) + " requests wait to be read already",
+                        "pool_full",
+                        {},
+                        std::chrono::seconds(1)});
+    }
+    queue.push_back(std::move(task));
   }
   wake_.notify_one();
+  return {};
+}
+
+std::size_t Pool::waiting() const {
+  const std::lock_guard lock(mutex_);
+  return tasks_[0].size() + tasks_[1].size();
+}
+
+std::function<void()> Pool::next() {
+  std::unique_lock lock(mutex_);
+  wake_.wait(lock, [this] { return closing_ || !tasks_[0].empty() || !tasks_[1].empty(); });
+  for (auto& queue : tasks_) {
+    if (queue.empty()) continue;
+    auto task = std::move(queue.front());
+    queue.pop_front();
+    return task;
+  }
+  return {};
 }
 
 void Pool::work() {
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    wake_.wait(lock, [this] { return closing_ || !tasks_.empty(); });
-    if (tasks_.empty()) return;
-    auto task = std::move(tasks_.front());
-    tasks_.pop_front();
-    lock.unlock();
-    task();
-    task = nullptr;  // what it holds goes before the lock is taken
-    lock.lock();
-  }
+  while (auto task = next()) survives("the pool", task);
 }
 
 }  // namespace serin::worker

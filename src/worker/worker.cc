@@ -54,7 +54,8 @@ class WorkerImpl final : public Worker {
         preparation_(std::move(preparation)),
         phase_(preparation_ == nullptr ? Phase::kLoading : Phase::kPreparing),
         metrics_(service(), options_.version, package_.digest),
-        pool_(std::make_unique<Pool>(std::max(1u, options_.server.threads))) {}
+        // Two at least, so that one long task holds up no other.
+        pool_(std::make_unique<Pool>(std::max(2u, options_.server.threads), options_.pool_tasks)) {}
 
   ~WorkerImpl() override {
     // The server goes first: from then on nobody calls, and what is posted to a connection is
@@ -155,12 +156,24 @@ class WorkerImpl final : public Worker {
                            [engine] { return static_cast<double>(engine->state().waiting); });
     registry.gauge_read_by("serin_requests_running", "Requests that the model is working on.", {},
                            [engine] { return static_cast<double>(engine->state().running); });
+    registry.gauge_read_by("serin_pool_waiting", "Tasks that wait for a thread of the pool.", {},
+                           [pool = pool_.get()] { return static_cast<double>(pool->waiting()); });
     registry.gauge_read_by(
         "serin_device_memory_bytes", "Memory of the device that the model holds.", {},
         [engine] { return static_cast<double>(engine->state().device_memory_bytes); });
     registry.gauge_read_by("serin_connections_open", "Connections of clients.", {}, [server] {
       return static_cast<double>(server->counters().connections_open);
     });
+    registry.counter_read_by("serin_connections_refused_total", "Connections beyond the limit.", {},
+                             [server] { return server->counters().connections_refused; });
+    registry.counter_read_by(
+        "serin_protocol_errors_total",
+        "Requests and connections that broke HTTP's rules, or a limit on heads or bodies.", {},
+        [server] { return server->counters().protocol_errors; });
+    registry.counter_read_by("serin_received_bytes_total", "Bytes from clients.", {},
+                             [server] { return server->counters().bytes_in; });
+    registry.counter_read_by("serin_sent_bytes_total", "Bytes to clients.", {},
+                             [server] { return server->counters().bytes_out; });
   }
 
   Status start_tracing() {

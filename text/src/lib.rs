@@ -2,6 +2,7 @@
 //! Tokenizers and chat templates for Serin, behind the C ABI that serin_text.h describes. This file holds what every
 //! function of it shares: borrowed and owned bytes, and the border that no panic crosses.
 
+mod bounds;
 mod python;
 mod template;
 mod tokenizer;

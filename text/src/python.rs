@@ -1,39 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What Python's `str`, `repr` and `json.dumps` write: chat templates are written for Python's Jinja.
 
+use crate::bounds;
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use std::io::{self, Write};
 
-/// `str(value)`: as in the text that a template makes.
-pub fn str_of(value: &Value) -> String {
+/// `str(value)`: as in the text that a template makes. Takes what it makes from the rendering's allowance.
+pub fn str_of(value: &Value) -> Result<String, Error> {
+    let mut out = String::new();
     match value.as_str() {
-        Some(text) => text.to_string(),
-        None if value.is_undefined() => String::new(),
-        None => repr_of(value),
+        Some(text) => push(&mut out, text)?,
+        None if value.is_undefined() => {}
+        None => repr_into(&mut out, value)?,
     }
+    Ok(out)
 }
 
-fn repr_of(value: &Value) -> String {
+fn push(out: &mut String, text: &str) -> Result<(), Error> {
+    bounds::take(text.len())?;
+    out.push_str(text);
+    Ok(())
+}
+
+fn repr_into(out: &mut String, value: &Value) -> Result<(), Error> {
     match value.kind() {
-        ValueKind::None => "None".into(),
-        ValueKind::Bool => if value.is_true() { "True" } else { "False" }.into(),
-        ValueKind::String => quoted(value.as_str().unwrap_or_default()),
-        ValueKind::Seq => {
-            let items = value.try_iter().into_iter().flatten();
-            format!("[{}]", items.map(|v| repr_of(&v)).collect::<Vec<_>>().join(", "))
+        ValueKind::None => push(out, "None"),
+        ValueKind::Bool => push(out, if value.is_true() { "True" } else { "False" }),
+        ValueKind::String => push(out, &quoted(value.as_str().unwrap_or_default())),
+        ValueKind::Seq | ValueKind::Iterable => {
+            push(out, "[")?;
+            for (i, item) in value.try_iter()?.enumerate() {
+                push(out, if i > 0 { ", " } else { "" })?;
+                repr_into(out, &item)?;
+            }
+            push(out, "]")
         }
         ValueKind::Map => {
-            let keys = value.try_iter().into_iter().flatten();
-            let pairs = keys.map(|key| {
-                let held = value.get_item(&key).unwrap_or(Value::UNDEFINED);
-                format!("{}: {}", repr_of(&key), repr_of(&held))
-            });
-            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+            push(out, "{")?;
+            for (i, key) in value.try_iter()?.enumerate() {
+                push(out, if i > 0 { ", " } else { "" })?;
+                repr_into(out, &key)?;
+                push(out, ": ")?;
+                repr_into(out, &value.get_item(&key).unwrap_or(Value::UNDEFINED))?;
+            }
+            push(out, "}")
         }
-        _ => value.to_string(),
+        _ => push(out, &value.to_string()),
     }
 }
 
@@ -74,12 +89,26 @@ impl Formatter for OneLine {
     }
 }
 
+/// Output that takes from the rendering's allowance.
+struct Counted(Vec<u8>);
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        bounds::take(bytes.len()).map_err(io::Error::other)?;
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn dump<F: Formatter>(value: &Value, formatter: F) -> Result<String, Error> {
-    let mut out = Vec::new();
+    let mut out = Counted(Vec::new());
     value
         .serialize(&mut Serializer::with_formatter(&mut out, formatter))
         .map_err(|e| Error::new(ErrorKind::InvalidOperation, format!("tojson: {e}")))?;
-    String::from_utf8(out).map_err(|e| Error::new(ErrorKind::InvalidOperation, e.to_string()))
+    String::from_utf8(out.0).map_err(|e| Error::new(ErrorKind::InvalidOperation, e.to_string()))
 }
 
 /// The filter `tojson` as transformers defines it: nothing is escaped for HTML. `ensure_ascii` and `separators` are

@@ -1,19 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Chat templates: minijinja set up as transformers sets up Jinja, bounded in steps, depth and output.
+//! Chat templates: minijinja set up as transformers sets up Jinja, bounded in steps, depth and text.
 
-use crate::{guarded, python, text, Buffer, View};
+use crate::{bounds, guarded, python, text, Buffer, View};
 use chrono::DateTime;
-use minijinja::{Environment, Error, ErrorKind, Output, State, Value};
+use minijinja_contrib::pycompat::unknown_method_callback as pycompat;
+use minijinja::machinery::{make_string_output, CompiledTemplate, Instructions, TemplateConfig, Vm, WhitespaceConfig};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Value};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io;
+use std::sync::Arc;
 
 const NAME: &str = "chat template";
-const FUEL: u64 = 5_000_000;
+const FUEL: u64 = 1_000_000;
 const RECURSION: usize = 100;
 const MAX_SOURCE: usize = 1 << 20;
 
+/// How much more text a rendering may make than it may give: intermediate strings.
+const INTERMEDIATE: usize = 4;
+
 pub struct Loaded {
     environment: Environment<'static>,
+    instructions: Instructions<'static>,
+    blocks: BTreeMap<&'static str, Instructions<'static>>,
+    _source: Source, // last: the instructions borrow it
+}
+
+/// Text at a fixed address, as long as the value lives.
+struct Source(*mut str);
+
+unsafe impl Send for Source {}
+unsafe impl Sync for Source {}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // SAFETY: made by Box::into_raw in load(); what borrows it is gone.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
 }
 
 fn load(source: &str) -> Result<Loaded, String> {
@@ -21,23 +43,53 @@ fn load(source: &str) -> Result<Loaded, String> {
         return Err(format!("it has {} bytes; at most {MAX_SOURCE} are read", source.len()));
     }
     let mut environment = Environment::new();
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
     environment.set_recursion_limit(RECURSION);
     environment.set_fuel(Some(FUEL));
-    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_formatter(write_value);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.set_unknown_method_callback(call_method);
+    bounds::add_filters(&mut environment);
     environment.add_filter("tojson", python::tojson);
     environment.add_filter("string", |value: &Value| python::str_of(value));
     environment.add_function("raise_exception", raise_exception);
     environment.add_function("strftime_now", strftime_now);
-    environment.add_template_owned(NAME, without_generation_marks(source)).map_err(|e| said(&e))?;
-    Ok(Loaded { environment })
+    let source = Source(Box::into_raw(without_generation_marks(source).into_boxed_str()));
+    // SAFETY: Loaded keeps the source for longer than the instructions.
+    let text: &'static str = unsafe { &*source.0 };
+    let compiled = CompiledTemplate::new(NAME, text, &config()).map_err(|e| said(&e))?;
+    Ok(Loaded {
+        environment,
+        instructions: bounds::alter(&compiled.instructions),
+        blocks: compiled.blocks.iter().map(|(name, block)| (*name, bounds::alter(block))).collect(),
+        _source: source,
+    })
+}
+
+fn config() -> TemplateConfig {
+    TemplateConfig {
+        syntax_config: Default::default(),
+        ws_config: WhitespaceConfig { trim_blocks: true, lstrip_blocks: true, ..Default::default() },
+        default_auto_escape: Arc::new(|_| AutoEscape::None),
+    }
+}
+
+/// Python's methods of strings, lists and dicts; those that multiply text are ours.
+fn call_method(state: &State, value: &Value, method: &str, arguments: &[Value]) -> Result<Value, Error> {
+    match (value.as_str(), method, arguments) {
+        (Some(text), "replace", [from, to]) => match (from.as_str(), to.as_str()) {
+            (Some(from), Some(to)) => bounds::replace(text, from, to),
+            _ => Err(Error::new(ErrorKind::InvalidOperation, "replace() takes two strings")),
+        },
+        (Some(between), "join", [items]) => bounds::join(items, Some(between)),
+        (Some(text), "format", _) => {
+            bounds::before_format(text, arguments)?;
+            pycompat(state, value, method, arguments)
+        }
+        _ => pycompat(state, value, method, arguments),
+    }
 }
 
 fn write_value(out: &mut Output, _: &State, value: &Value) -> Result<(), Error> {
-    out.write_str(&python::str_of(value)).map_err(Error::from)
+    out.write_str(&python::str_of(value)?).map_err(Error::from)
 }
 
 fn raise_exception(message: String) -> Result<String, Error> {
@@ -74,31 +126,18 @@ fn without_generation_marks(source: &str) -> String {
     out
 }
 
-/// Output up to a limit; past it, an error.
-struct Bounded {
-    content: Vec<u8>,
-    limit: usize,
-}
-
-impl io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() > self.limit - self.content.len() {
-            return Err(io::Error::other(format!("it makes more than {} bytes", self.limit)));
-        }
-        self.content.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn render(loaded: &Loaded, context: &str, limit: usize) -> Result<Vec<u8>, String> {
-    let context: serde_json::Value = serde_json::from_str(context).map_err(|e| e.to_string())?;
-    let template = loaded.environment.get_template(NAME).map_err(|e| said(&e))?;
-    let mut out = Bounded { content: Vec::new(), limit };
-    template.render_captured_to(Value::from_serialize(&context), &mut out).map_err(|e| said(&e))?;
-    Ok(out.content)
+    let parsed: serde_json::Value = serde_json::from_str(context).map_err(|e| e.to_string())?;
+    bounds::allow(limit.saturating_add(context.len()).saturating_mul(INTERMEDIATE));
+    let mut out = String::new();
+    let root = Value::from_serialize(&parsed);
+    Vm::new(&loaded.environment)
+        .eval(&loaded.instructions, root, &loaded.blocks, &mut make_string_output(&mut out), AutoEscape::None)
+        .map_err(|e| said(&e))?;
+    if out.len() > limit {
+        return Err(format!("it makes more than {limit} bytes"));
+    }
+    Ok(out.into_bytes())
 }
 
 /// "line 3: the message", with the causes.

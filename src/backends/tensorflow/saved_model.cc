@@ -4,16 +4,9 @@
 #include <algorithm>
 #include <stdexcept>
 
-// A field of another wire type than the schema's is a mistake of the file, not of ours: it must be
-// refused in every build.
-#define protozero_assert(condition)                                           \
-  do {                                                                        \
-    if (!(condition)) throw std::invalid_argument("a field of a wrong type"); \
-  } while (false)
-#include <protozero/pbf_reader.hpp>
-
 #include "backends/call_check.h"
 #include "base/files.h"
+#include "base/protozero.h"
 
 namespace serin::backends {
 namespace {

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <protozero/pbf_writer.hpp>
 #include <utility>
+
+#include "base/protozero.h"
 
 namespace serin::backends {
 namespace {

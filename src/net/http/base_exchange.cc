@@ -4,9 +4,21 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/last_resort.h"
 #include "net/http/server_context.h"
 
 namespace serin::net {
+
+template <class Call>
+void BaseExchange::guarded(Call&& call) noexcept {
+  if (!survives("a request's call-back", call)) {
+    survives("giving up a request", [this] { abandon(); });
+  }
+}
+
+void BaseExchange::post(std::function<void()> call) {
+  loop_->post([self = shared_from_this(), call = std::move(call)] { self->guarded(call); });
+}
 
 void BaseExchange::read_body(std::function<void(Result<std::string>)> done) {
   SERIN_CHECK(!std::exchange(asked_, true));
@@ -42,6 +54,14 @@ void BaseExchange::pause_pieces(bool paused) {
 
 void BaseExchange::abandon() {
   if (gone_ || finished_) return;
+  // Whoever was to answer learns that nobody waits any more.
+  const auto told = std::exchange(gone_call_, nullptr);
+  give_up();
+  gone_ = true;
+  if (told) survives("giving up a request", told);
+}
+
+void BaseExchange::give_up() {
   if (answering()) return abort();
   Response response;
   response.status = 500;
@@ -62,7 +82,9 @@ void BaseExchange::deliver(std::string_view piece) {
     body_ += piece;
   } else if (reading_ == Reading::kPieces && !piece.empty()) {
     const auto call = piece_;  // it may finish the exchange, which forgets it
-    if (!call(std::string(piece))) {
+    bool more = false;
+    guarded([&] { more = call(std::string(piece)); });
+    if (!more) {
       reading_ = Reading::kNothing;
       piece_ = nullptr;
     }
@@ -72,9 +94,11 @@ void BaseExchange::deliver(std::string_view piece) {
 void BaseExchange::body_ended() {
   if (std::exchange(body_over_, true)) return;
   if (std::exchange(reading_, Reading::kNothing) == Reading::kWhole) {
-    if (const auto call = std::exchange(whole_, nullptr)) call(std::move(body_));
+    if (const auto call = std::exchange(whole_, nullptr)) {
+      guarded([&] { call(std::move(body_)); });
+    }
   } else if (const auto call = std::exchange(piece_, nullptr)) {
-    call(std::string());
+    guarded([&] { call(std::string()); });
   }
 }
 
@@ -83,10 +107,14 @@ void BaseExchange::body_failed(Error error) {
   reading_ = Reading::kNothing;
   body_.clear();
   if (const auto call = std::exchange(whole_, nullptr)) {
-    call(fail(std::move(error)));
+    guarded([&] { call(fail(std::move(error))); });
   } else if (const auto pieces = std::exchange(piece_, nullptr)) {
-    pieces(fail(std::move(error)));
+    guarded([&] { pieces(fail(std::move(error))); });
   }
+}
+
+void BaseExchange::drained() {
+  if (const auto call = std::exchange(drained_call_, nullptr)) guarded(call);
 }
 
 void BaseExchange::lost() {
@@ -94,7 +122,7 @@ void BaseExchange::lost() {
   const auto self = shared_from_this();
   drained_call_ = nullptr;
   body_failed({Code::kCancelled, "the client went away"});
-  if (const auto call = std::exchange(gone_call_, nullptr)) call();
+  if (const auto call = std::exchange(gone_call_, nullptr)) guarded(call);
 }
 
 void BaseExchange::let_go() {

@@ -25,7 +25,7 @@ class BaseExchange : public Exchange, public std::enable_shared_from_this<BaseEx
   void abandon() final;
   void on_gone(std::function<void()> call) final;
   bool gone() const final { return gone_; }
-  void post(std::function<void()> call) final { loop_->post(std::move(call)); }
+  void post(std::function<void()> call) final;
 
   // --- for the session
 
@@ -34,6 +34,7 @@ class BaseExchange : public Exchange, public std::enable_shared_from_this<BaseEx
   void deliver(std::string_view piece);
   void body_ended();
   void body_failed(Error error);
+  void drained();  // unsent() has fallen to zero
   // The connection or stream is gone and the answer is not finished.
   void lost();
 
@@ -43,7 +44,11 @@ class BaseExchange : public Exchange, public std::enable_shared_from_this<BaseEx
   virtual void body_wanted() = 0;      // wants_body() has become true
   virtual bool answering() const = 0;  // respond() or start() was called
 
+  void give_up();
   void let_go();  // the answer is finished: nothing is called any more
+  // The last resort: a call-back that throws leaves its request answered.
+  template <class Call>
+  void guarded(Call&& call) noexcept;
 
   std::shared_ptr<Loop> loop_;
   RequestHead head_;

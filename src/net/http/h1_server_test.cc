@@ -325,6 +325,51 @@ TEST(H1Server, AnswersAHandlerThatThrows) {
   EXPECT_EQ(status_line(peer.until("}}")), "HTTP/1.1 500 Internal Server Error");
 }
 
+TEST(H1Server, AnswersForCallBacksThatThrowWhateverTheyThrow) {
+  using Way = std::function<void(const std::shared_ptr<Exchange>&)>;
+  const std::vector<Way> ways = {
+      [](const auto&) { throw 42; },
+      [](const auto& exchange) { exchange->post([] { throw std::bad_alloc(); }); },
+      [](const auto& exchange) {
+        exchange->read_body([exchange](const Result<std::string>&) { throw 42; });
+      },
+      [](const auto& exchange) {
+        exchange->read_pieces([exchange](const Result<std::string>&) -> bool { throw 42; });
+      }};
+  std::atomic<std::size_t> way = 0;
+  std::atomic<int> told = 0;
+  const auto server = serve([&](const std::shared_ptr<Exchange>& exchange) {
+    exchange->on_gone([&told] { ++told; });
+    ways[way](exchange);
+  });
+  for (; way < ways.size(); ++way) {
+    RawPeer peer(server->port());
+    peer.send("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n\r\nx");
+    EXPECT_EQ(status_line(peer.until("}}")), "HTTP/1.1 500 Internal Server Error") << way;
+    EXPECT_EQ(told, static_cast<int>(way) + 1) << "whoever was to answer knows";
+  }
+}
+
+TEST(H1Server, CutsAStreamWhoseCallBackThrowsAndLeavesTheOthers) {
+  std::promise<std::shared_ptr<Exchange>> other;
+  const auto server = serve([&](const std::shared_ptr<Exchange>& exchange) {
+    if (exchange->head().path == "/other") return other.set_value(exchange);
+    exchange->start({200, {}});
+    exchange->write("begun");
+    exchange->post([] { throw std::runtime_error("oops"); });
+  });
+  RawPeer waiting(server->port());
+  waiting.send("GET /other HTTP/1.1\r\nhost: a\r\n\r\n");
+  const auto exchange = other.get_future().get();
+  RawPeer peer(server->port());
+  peer.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+  const std::string answer = peer.until_closed();
+  EXPECT_NE(answer.find("begun"), std::string::npos);
+  EXPECT_EQ(answer.find("\r\n0\r\n"), std::string::npos) << "it must not look whole";
+  exchange->post([exchange] { exchange->respond({.status = 204, .headers = {}, .body = ""}); });
+  EXPECT_EQ(status_line(waiting.until("\r\n\r\n")), "HTTP/1.1 204 No Content");
+}
+
 TEST(H1Server, NeverLetsAFieldEndItsLine) {
   const auto server = serve([](const std::shared_ptr<Exchange>& exchange) {
     exchange->respond({.status = 200,

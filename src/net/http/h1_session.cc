@@ -69,10 +69,6 @@ void H1Exchange::on_drained(std::function<void()> call) {
   session_->link().wake();
 }
 
-void H1Exchange::drained() {
-  if (const auto call = std::exchange(drained_call_, nullptr)) call();
-}
-
 void H1Exchange::done() {
   detach();
   let_go();

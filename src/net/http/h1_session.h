@@ -29,7 +29,6 @@ class H1Exchange final : public BaseExchange {
 
   // --- for the session
   void detach() { session_ = nullptr; }
-  void drained();
   bool waits_for_drain() const { return drained_call_ != nullptr; }
   void done();
 

@@ -58,21 +58,29 @@ class H2ClientSession final : public ClientSession {
   static int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
                        std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
                        std::uint8_t, void* user) {
-    return self(user).take_field(frame->hd.stream_id, view(name, name_size),
-                                 view(value, value_size));
+    return static_cast<int>(h2_guarded([&] {
+      return self(user).take_field(frame->hd.stream_id, view(name, name_size),
+                                   view(value, value_size));
+    }));
   }
   static int on_frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
-    self(user).take_frame(*frame);
-    return 0;
+    return static_cast<int>(h2_guarded([&] {
+      self(user).take_frame(*frame);
+      return 0;
+    }));
   }
   static int on_data(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
                      std::size_t size, void* user) {
-    self(user).take_data(id, view(bytes, size));
-    return 0;
+    return static_cast<int>(h2_guarded([&] {
+      self(user).take_data(id, view(bytes, size));
+      return 0;
+    }));
   }
   static int on_stream_close(nghttp2_session*, std::int32_t id, std::uint32_t code, void* user) {
-    self(user).close_stream(id, code);
-    return 0;
+    return static_cast<int>(h2_guarded([&] {
+      self(user).close_stream(id, code);
+      return 0;
+    }));
   }
   static ssize_t read_body(nghttp2_session*, std::int32_t, std::uint8_t* into, std::size_t size,
                            std::uint32_t* flags, nghttp2_data_source* source, void*);
@@ -262,7 +270,8 @@ void H2ClientSession::on_flush() {
   while (link_.open() && link_.unsent() < kOutputAhead) {
     const std::uint8_t* bytes = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &bytes);
-    if (size <= 0) break;
+    if (size < 0) return close();
+    if (size == 0) break;
     link_.write(view(bytes, static_cast<std::size_t>(size)));
   }
   const bool over =

@@ -39,10 +39,6 @@ void H2Exchange::on_drained(std::function<void()> call) {
   session_->drain_wanted(*stream_);
 }
 
-void H2Exchange::drained() {
-  if (const auto call = std::exchange(drained_call_, nullptr)) call();
-}
-
 void H2Exchange::done() {
   detach();
   let_go();

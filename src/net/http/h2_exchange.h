@@ -6,6 +6,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -39,7 +40,6 @@ class H2Exchange final : public BaseExchange {
     session_ = nullptr;
     stream_ = nullptr;
   }
-  void drained();
   void done();
 
  private:
@@ -108,6 +108,7 @@ class H2Session final : public LinkUser {
   void idle_frame();
   void blame();
   void note_reset(std::uint32_t code);
+  void note_sent(const nghttp2_frame& frame);
   void begin_exchange(H2Stream& stream);
   void pump_touched();
   void pump(H2Stream& stream);
@@ -118,6 +119,7 @@ class H2Session final : public LinkUser {
   static ssize_t read_output(nghttp2_session* session, std::int32_t id, std::uint8_t* into,
                              std::size_t size, std::uint32_t* flags, nghttp2_data_source* source,
                              void* user);
+  ssize_t take_output(H2Stream& stream, std::span<std::uint8_t> into, std::uint32_t& flags);
   void send_frames();
   void tell_drained();
   void close_stream(std::int32_t id);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fields in nghttp2's form, for the sources that speak to it. The strings must outlive the call
-// that submits them.
+// What the sources that speak to nghttp2 share: fields in its form (the strings must outlive the
+// call that submits them), and the border that no exception crosses, since its frames are C's.
 #pragma once
 
 #include <nghttp2/nghttp2.h>
@@ -8,10 +8,19 @@
 #include <string_view>
 #include <vector>
 
+#include "base/last_resort.h"
 #include "net/http/h1_codec.h"
 #include "net/http/message.h"
 
 namespace serin::net {
+
+// A call-back of nghttp2: what `work` returns, or the failure that ends the connection.
+template <class Work>
+ssize_t h2_guarded(Work&& work) noexcept {
+  ssize_t result = NGHTTP2_ERR_CALLBACK_FAILURE;
+  survives("an HTTP/2 connection", [&] { result = work(); });
+  return result;
+}
 
 inline nghttp2_nv h2_field(std::string_view name, std::string_view value) {
   auto* n = reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data()));

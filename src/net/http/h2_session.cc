@@ -33,26 +33,34 @@ std::string_view view(const std::uint8_t* bytes, std::size_t size) {
 struct H2Session::Callbacks {
   static H2Session& self(void* user) { return *static_cast<H2Session*>(user); }
 
+  template <class Work>
+  static int guarded(Work&& work) noexcept {
+    return static_cast<int>(h2_guarded([&] {
+      work();
+      return 0;
+    }));
+  }
+
   static int begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     self(user).head_since_ = self(user).loop_->now();
     self(user).in_head_ = true;
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) self(user).open_stream(frame->hd.stream_id);
-    return 0;
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    return guarded([&] { self(user).open_stream(frame->hd.stream_id); });
   }
   static int header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
                     std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
                     std::uint8_t, void* user) {
-    return self(user).take_field(frame->hd.stream_id, frame->headers.cat == NGHTTP2_HCAT_REQUEST,
-                                 view(name, name_size), view(value, value_size));
+    return static_cast<int>(h2_guarded([&] {
+      return self(user).take_field(frame->hd.stream_id, frame->headers.cat == NGHTTP2_HCAT_REQUEST,
+                                   view(name, name_size), view(value, value_size));
+    }));
   }
   static int frame_received(nghttp2_session*, const nghttp2_frame* frame, void* user) {
-    self(user).take_frame(*frame);
-    return 0;
+    return guarded([&] { self(user).take_frame(*frame); });
   }
   static int data(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
                   std::size_t size, void* user) {
-    self(user).take_data(id, view(bytes, size));
-    return 0;
+    return guarded([&] { self(user).take_data(id, view(bytes, size)); });
   }
   static int begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user) {
     const bool opens = head->type == NGHTTP2_HEADERS && head->stream_id % 2 == 1;
@@ -64,21 +72,10 @@ struct H2Session::Callbacks {
     return 0;
   }
   static int closed(nghttp2_session*, std::int32_t id, std::uint32_t, void* user) {
-    self(user).close_stream(id);
-    return 0;
+    return guarded([&] { self(user).close_stream(id); });
   }
-  static int frame_sent(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
-    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
-      self(user).blame();
-    if (frame->hd.type == NGHTTP2_RST_STREAM) self(user).note_reset(frame->rst_stream.error_code);
-    const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (!ends || (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS)) return 0;
-    // RFC 9113, section 8.1: an answer that does not need the rest of its request asks the client
-    // to stop.
-    const H2Stream* stream = self(user).find(frame->hd.stream_id);
-    if (stream != nullptr && !stream->request_ended)
-      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
-    return 0;
+  static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    return guarded([&] { self(user).note_sent(*frame); });
   }
 
   static nghttp2_session* create(H2Session* user) {
@@ -236,6 +233,18 @@ void H2Session::note_reset(std::uint32_t code) {
   if (answered) return;
   if (code != NGHTTP2_REFUSED_STREAM) context_.count(context_.counters.protocol_errors);
   idle_frame();
+}
+
+void H2Session::note_sent(const nghttp2_frame& frame) {
+  if (frame.hd.type == NGHTTP2_GOAWAY && frame.goaway.error_code != NGHTTP2_NO_ERROR) blame();
+  if (frame.hd.type == NGHTTP2_RST_STREAM) note_reset(frame.rst_stream.error_code);
+  const bool ends = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  if (!ends || (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS)) return;
+  // RFC 9113, section 8.1: an answer that does not need the rest of its request asks the client to
+  // stop.
+  const H2Stream* stream = find(frame.hd.stream_id);
+  if (stream != nullptr && !stream->request_ended)
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, frame.hd.stream_id, NGHTTP2_NO_ERROR);
 }
 
 void H2Session::idle_frame() {
@@ -415,32 +424,37 @@ void H2Session::complete(H2Stream& stream) {
   context_.exchange_ended();
 }
 
-ssize_t H2Session::read_output(nghttp2_session* session, std::int32_t id, std::uint8_t* into,
-                               std::size_t size, std::uint32_t* flags, nghttp2_data_source* source,
-                               void* user) {
-  H2Stream& stream = *static_cast<H2Stream*>(source->ptr);
-  H2Session& self = Callbacks::self(user);
+ssize_t H2Session::read_output(nghttp2_session*, std::int32_t, std::uint8_t* into, std::size_t size,
+                               std::uint32_t* flags, nghttp2_data_source* source, void* user) {
+  return h2_guarded([&] {
+    return Callbacks::self(user).take_output(*static_cast<H2Stream*>(source->ptr), {into, size},
+                                             *flags);
+  });
+}
+
+ssize_t H2Session::take_output(H2Stream& stream, std::span<std::uint8_t> into,
+                               std::uint32_t& flags) {
   std::size_t filled = 0;
-  while (filled < size && !stream.out.empty()) {
-    const std::string_view block = stream.out.front().substr(0, size - filled);
-    std::copy(block.begin(), block.end(), into + filled);
+  while (filled < into.size() && !stream.out.empty()) {
+    const std::string_view block = stream.out.front().substr(0, into.size() - filled);
+    std::copy(block.begin(), block.end(), into.begin() + static_cast<std::ptrdiff_t>(filled));
     filled += block.size();
     stream.out.drop(block.size());
   }
-  if (filled > 0) stream.since_taken = self.loop_->now();
+  if (filled > 0) stream.since_taken = loop_->now();
   if (!stream.out.empty()) return static_cast<ssize_t>(filled);
   if (stream.out_ended) {
-    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    flags |= NGHTTP2_DATA_FLAG_EOF;
     if (stream.trailers.size() > 0) {
-      *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
       std::vector<nghttp2_nv> fields;
       append_h2_fields(fields, stream.trailers, true);
-      nghttp2_submit_trailer(session, id, fields.data(), fields.size());
+      nghttp2_submit_trailer(session_, stream.id, fields.data(), fields.size());
     }
     return static_cast<ssize_t>(filled);
   }
   if (filled > 0) {
-    self.drained_.push_back(id);
+    drained_.push_back(stream.id);
     return static_cast<ssize_t>(filled);
   }
   stream.deferred = true;
@@ -451,7 +465,8 @@ void H2Session::send_frames() {
   while (link_.open() && link_.unsent() < kOutputAhead) {
     const std::uint8_t* bytes = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &bytes);
-    if (size <= 0) break;
+    if (size < 0) return link_.close();
+    if (size == 0) break;
     link_.write(view(bytes, static_cast<std::size_t>(size)));
   }
 }

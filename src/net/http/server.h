@@ -86,8 +86,9 @@ class Exchange {
   // Breaks the stream so that the client sees it as broken (RST_STREAM, or a closed connection in
   // mid-chunk).
   virtual void abort() = 0;
-  // For an answer that cannot be made: 500 when nothing was sent yet, else abort(). Nothing when it
-  // is finished.
+  // For an answer that cannot be made: 500 when nothing was sent yet, else abort(); then it is
+  // gone(), and on_gone() is called. Nothing when it is finished. A call-back of an exchange that
+  // throws ends so.
   virtual void abandon() = 0;
   // Bytes written and not yet taken by the client; a writer that passes limits.unsent_bytes should
   // wait or give up.
@@ -95,8 +96,9 @@ class Exchange {
   // Called once when unsent() has fallen to zero, or soon when it is zero already.
   virtual void on_drained(std::function<void()> call) = 0;
 
-  // Called at most once: when the client is gone before the answer was finished. Noticed at once,
-  // also while no byte is being written. Never called after the answer is finished.
+  // Called at most once: when the client is gone before the answer was finished, or nobody is to
+  // answer it any more (abandon()). Noticed at once, also while no byte is being written. Never
+  // called after the answer is finished.
   virtual void on_gone(std::function<void()> call) = 0;
   virtual bool gone() const = 0;
 

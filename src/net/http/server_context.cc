@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http/server_context.h"
 
-#include <exception>
-
-#include "base/log.h"
+#include "base/last_resort.h"
 
 namespace serin::net {
 
@@ -19,13 +17,8 @@ std::string refusal_body(std::uint16_t status, std::string_view code, std::strin
 }
 
 void run_handler(ServerContext& context, const std::shared_ptr<Exchange>& exchange) {
-  try {
-    context.handler(exchange);
-  } catch (const std::exception& thrown) {
-    log::error("a request handler threw",
-               {{"what", thrown.what()}, {"path", exchange->head().path}});
-    exchange->abandon();
-  }
+  if (survives("a request handler", [&] { context.handler(exchange); })) return;
+  survives("giving up a request", [&] { exchange->abandon(); });
 }
 
 }  // namespace serin::net

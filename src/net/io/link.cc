@@ -13,6 +13,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/last_resort.h"
 #include "net/io/out_queue.h"
 
 namespace serin::net {
@@ -91,6 +92,11 @@ Link::Link(Loop& loop, int fd, bool tcp, const LinkOptions& options)
 
 Link::~Link() = default;
 
+template <class Work>
+void Link::guarded(Work&& work) noexcept {
+  if (!survives("a connection", work)) survives("the end of a connection", [this] { reset(); });
+}
+
 std::string_view Link::alpn() const { return tls_ ? tls_->alpn() : std::string_view{}; }
 
 void Link::start(std::unique_ptr<LinkUser> user, std::unique_ptr<TlsSession> tls) {
@@ -164,8 +170,10 @@ void Link::read() {
         self->reading_ = false;
         self->retired_.reset();
         if (!self->open_) return;
-        if (error) return self->on_end(error == asio::error::eof);
-        self->on_read(bytes);
+        self->guarded([&] {
+          if (error) return self->on_end(error == asio::error::eof);
+          self->on_read(bytes);
+        });
       });
 }
 
@@ -257,6 +265,10 @@ void Link::note_output() {
 }
 
 void Link::flush() {
+  guarded([this] { flush_now(); });
+}
+
+void Link::flush_now() {
   retired_.reset();
   if (open_ && user_ && told_open_) user_->on_flush();  // still dirty: what it writes is sent below
   dirty_ = false;
@@ -365,6 +377,10 @@ void Link::reset() {
 }
 
 void Link::tick() {
+  guarded([this] { tick_now(); });
+}
+
+void Link::tick_now() {
   retired_.reset();
   if (!open_) return;
   const Instant now = loop_.now();

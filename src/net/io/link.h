@@ -108,6 +108,11 @@ class Link : public std::enable_shared_from_this<Link> {
   friend class Loop;
   struct Impl;
 
+  // The last resort: a connection whose code throws is cut, and the others go on.
+  template <class Work>
+  void guarded(Work&& work) noexcept;
+  void flush_now();
+  void tick_now();
   void set_slot(std::size_t slot) { slot_ = slot; }
   std::size_t slot() const { return slot_; }
   void mark_dirty();

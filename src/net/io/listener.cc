@@ -16,6 +16,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/last_resort.h"
+
 namespace serin::net {
 
 namespace asio = boost::asio;
@@ -140,7 +142,7 @@ struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
       const int fd =
           ::accept4(descriptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd >= 0) {
-        accepted(OwnedFd(fd));
+        survives("a new connection", [&] { accepted(OwnedFd(fd)); });
         continue;
       }
       if (errno == EAGAIN || errno == EWOULDBLOCK) return true;

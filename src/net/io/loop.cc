@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/last_resort.h"
 #include "net/io/link.h"
 
 namespace serin::net {
@@ -37,7 +38,11 @@ Loop::~Loop() = default;
 
 std::shared_ptr<Loop> Loop::start(std::chrono::milliseconds tick) {
   std::shared_ptr<Loop> loop(new Loop(tick));
-  loop->impl_->thread = std::thread([raw = loop.get()] { raw->impl_->context.run(); });
+  loop->impl_->thread = std::thread([raw = loop.get()] {
+    // run() returns when the loop is stopped; what threw out of it has cost one completion.
+    while (!survives("an I/O thread", [&] { raw->impl_->context.run(); })) {
+    }
+  });
   return loop;
 }
 
@@ -59,7 +64,9 @@ void Loop::run_mailbox() {
     const std::lock_guard lock(impl_->mutex);
     running.swap(impl_->mailbox);
   }
-  for (std::function<void()>& call : running) std::exchange(call, nullptr)();
+  for (std::function<void()>& call : running) {
+    survives("a call on an I/O thread", [&] { std::exchange(call, nullptr)(); });
+  }
   running.clear();
 }
 
@@ -159,7 +166,7 @@ Loop::Batch::Batch(Loop& loop) : loop_(loop) {
 }
 
 Loop::Batch::~Batch() {
-  if (loop_.batch_depth_ == 1) loop_.flush_links();
+  if (loop_.batch_depth_ == 1) survives("an I/O thread", [&] { loop_.flush_links(); });
   --loop_.batch_depth_;
 }
 

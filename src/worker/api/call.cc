@@ -5,6 +5,7 @@
 #include <charconv>
 #include <limits>
 
+#include "base/log.h"
 #include "net/grpc/frame.h"
 #include "worker/api/error_body.h"
 
@@ -48,46 +49,61 @@ Call::Call(const Context& context, std::shared_ptr<net::Exchange> exchange, Rout
       exchange_(std::move(exchange)),
       route_(route),
       arrived_(context.clock.now()),
+      began_(arrived_),
       span_(context.tracer.start(head().path, telemetry::SpanKind::kServer,
                                  telemetry::parse_traceparent(head().headers.get("traceparent"),
                                                               head().headers.get("tracestate")))) {
   exchange_->on_gone([token = cancel_, gone = gone_] {
-    *gone = true;
+    gone.cancel();
     token.cancel();
   });
   if (const auto id = head().headers.get("x-request-id"); usable_request_id(id)) request_id_ = id;
 }
 
 Call::~Call() {
-  if (status_ == 0 || *gone_) {
-    status_ = kClientClosedRequest;
-    context_.metrics.cancelled();
-  }
-  route_.answered(status_, context_.clock.now() - arrived_);
-  span_.set("http.response.status_code", std::int64_t{status_});
-  if (status_ >= 500) span_.fail("status " + std::to_string(status_));
+  if (settled_) return;
+  survives("the end of a request", [this] {
+    if (gone()) return settle(kClientClosedRequest);
+    settle(500);
+    log::error("a request was left without an answer", {{"path", head().path}});
+    exchange_->post([exchange = exchange_] { exchange->abandon(); });
+  });
 }
 
-void Call::read_body(std::function<void(std::string)> then) {
+void Call::settle(std::uint16_t status) {
+  if (std::exchange(settled_, true)) return;
+  if (status == kClientClosedRequest) context_.metrics.cancelled();
+  route_.answered(status, context_.clock.now() - arrived_);
+  span_.set("http.response.status_code", std::int64_t{status});
+  if (status >= 500) span_.fail("status " + std::to_string(status));
+  span_.end();
+}
+
+void Call::post(std::function<void()> then) {
+  exchange_->post([self = shared_from_this(), then = std::move(then)] { self->guarded(then); });
+}
+
+void Call::receive(std::function<void(std::string)> then) {
   exchange_->read_body(
       [self = shared_from_this(), then = std::move(then)](Result<std::string> body) {
-        if (!body) return self->fail(body.error());
-        then(*std::move(body));
+        self->guarded([&] {
+          if (!body) return self->fail(body.error());
+          then(*std::move(body));
+        });
       });
 }
 
-void Call::read_object(std::function<void(json::object)> then) {
-  read_body([self = shared_from_this(), then = std::move(then)](std::string body) {
-    auto parsed = parse_json(body.empty() ? "{}" : std::string_view(body));
-    if (!parsed) {
-      parsed.error().reason = "invalid_json";
-      return self->fail(std::move(parsed.error()).within("the body is not JSON"));
-    }
-    if (!parsed->is_object()) {
-      return self->fail({Code::kInvalidArgument, "the body must be a JSON object", "invalid_json"});
-    }
-    then(std::move(parsed->as_object()));
-  });
+Result<json::object> Call::object_of(const std::string& body) const {
+  auto parsed = parse_json(body.empty() ? "{}" : std::string_view(body));
+  if (!parsed) {
+    parsed.error().reason = "invalid_json";
+    return serin::fail(std::move(parsed).error().within("the body is not JSON"));
+  }
+  if (!parsed->is_object()) {
+    return serin::fail(
+        Error{Code::kInvalidArgument, "the body must be a JSON object", "invalid_json"});
+  }
+  return std::move(parsed->as_object());
 }
 
 Result<engine::Request> Call::parse(const json::object& fields,
@@ -98,7 +114,7 @@ Result<engine::Request> Call::parse(const json::object& fields,
   if (timeout) {
     request.deadline = arrived_ + *timeout;
   } else if (fallback > Duration::zero()) {
-    request.deadline = arrived_ + fallback;
+    request.deadline = began_ + fallback;
   }
   request.cancel = cancel_;
   return request;
@@ -123,6 +139,13 @@ Result<std::vector<engine::Request>> Call::parse_choices(json::object fields, st
 
 void Call::describe(std::uint64_t seed) { seed_ = seed; }
 
+json::object Call::origin() const {
+  json::object origin{{"serin_package", context_.package.digest},
+                      {"serin_profile", context_.engine.profile()}};
+  if (seed_) origin["serin_seed"] = static_cast<std::int64_t>(*seed_);
+  return origin;
+}
+
 void Call::add_common_fields(net::Headers& headers) const {
   if (!request_id_.empty()) headers.set("x-request-id", request_id_);
   if (!seed_) return;
@@ -133,7 +156,8 @@ void Call::add_common_fields(net::Headers& headers) const {
 }
 
 void Call::respond(net::Response response) {
-  status_ = response.status;
+  if (over()) return;
+  settle(response.status);
   add_common_fields(response.headers);
   exchange_->respond(std::move(response));
 }
@@ -143,51 +167,50 @@ void Call::respond_json(const json::value& body, std::uint16_t status) {
 }
 
 void Call::fail(const Error& error) {
+  if (over()) return;
+  context_.metrics.failed(error_code(error));
   if (fail_by_) return fail_by_(*this, error);
   respond(error_response(error));
 }
 
-void Call::start_stream(net::ResponseHead head) {
-  status_ = head.status;
+void Call::start_stream() {
   streaming_ = true;
+  net::ResponseHead head{200,
+                         {{"content-type", "text/event-stream; charset=utf-8"},
+                          {"cache-control", "no-cache"},
+                          {"x-accel-buffering", "no"}}};
   add_common_fields(head.headers);
   exchange_->start(std::move(head));
 }
 
 void Call::send_event(const net::SseEvent& event) {
-  if (!streaming_) {
-    start_stream({200,
-                  {{"content-type", "text/event-stream; charset=utf-8"},
-                   {"cache-control", "no-cache"},
-                   {"x-accel-buffering", "no"}}});
-  }
-  send_bytes(net::to_sse(event));
-}
-
-void Call::send_bytes(std::string_view bytes) {
-  if (*gone_) return;
-  exchange_->write(bytes);
+  if (over()) return;
+  if (!streaming_) start_stream();
+  exchange_->write(net::to_sse(event));
   bound_unsent();
 }
 
 // A client that reads too slowly loses its place: memory is bounded and the device is not.
 void Call::bound_unsent() {
   if (exchange_->unsent() <= context_.options.server.limits.unsent_bytes) return;
-  *gone_ = true;
+  gone_.cancel();
   cancel_.cancel();
   exchange_->abort();
 }
 
-void Call::finish_stream(const net::Headers& trailers) {
-  if (!*gone_) exchange_->finish(trailers);
+void Call::finish_stream() {
+  if (over()) return;
+  settle(200);
+  exchange_->finish();
 }
 
 void Call::fail_stream(const Error& error) {
   if (!streaming_) return fail(error);
-  if (*gone_) return;
+  if (over()) return;
   span_.fail(error.message);
+  context_.metrics.failed(error_code(error));
   exchange_->write(error_event(error));
-  exchange_->finish();
+  finish_stream();
 }
 
 }  // namespace serin::worker::api

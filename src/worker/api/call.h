@@ -3,8 +3,10 @@
 // knows the deadline, cancels what runs when the client goes, counts, traces, and puts the Serin-*
 // fields on the answer.
 //
-// Everything but post() is for the connection's thread. A Call lives as long as somebody holds it
-// (call-backs do) and answers exactly once.
+// Everything but post(), parse(), gone() and the destructor is for the connection's thread. A Call
+// lives as long as somebody holds it (call-backs do) and is answered exactly once: a second answer
+// is dropped, what a call-back throws becomes one, and a Call that nobody answered before it went
+// is answered 500.
 #pragma once
 
 #include <functional>
@@ -16,6 +18,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/last_resort.h"
 #include "engine/engine.h"
 #include "net/http/server.h"
 #include "net/sse.h"
@@ -32,11 +35,28 @@ class Call : public std::enable_shared_from_this<Call> {
   const net::RequestHead& head() const { return exchange_->head(); }
   const std::shared_ptr<net::Exchange>& exchange() { return exchange_; }
   telemetry::Span& span() { return span_; }
-  Instant arrived() const { return arrived_; }
 
-  // The body as one JSON object. What is wrong with it is answered here, and `then` is not called.
-  void read_object(std::function<void(json::object)> then);
-  void read_body(std::function<void(std::string)> then);
+  // The body as one JSON object, as `read` understands it: a function of the object that gives a
+  // Result, touches nothing of the connection, and runs in the pool where that may take long. Then
+  // `then` with what it gave. What is wrong is answered here.
+  template <class Read, class Then>
+  void read_object(Read read, Then then);
+  // The same for a body that is not JSON.
+  template <class Read, class Then>
+  void read_body(Read read, Then then);
+  // The same for `bytes` bytes that are here already.
+  template <class Make, class Then>
+  void make(std::size_t bytes, Make make, Then then);
+  // The same for an answer that the engine has made, where it is known whether writing it is quick.
+  template <class Make, class Then>
+  void answer(bool quick, Make make, Then then);
+  // Runs `make` in the pool, and `then` with what it gave on the connection's thread. A full pool,
+  // an error and an exception are answered here.
+  template <class Make, class Then>
+  void compute(Pool::Work work, Make make, Then then);
+  // Runs `work` here; what it throws is answered.
+  template <class Work>
+  void guarded(Work&& work) noexcept;
 
   // Checks fields against the package, and gives the request this call's deadline and cancellation.
   Result<engine::Request> parse(const json::object& fields,
@@ -50,49 +70,125 @@ class Call : public std::enable_shared_from_this<Call> {
 
   // Names the generation in the answer's head; before the answer begins.
   void describe(std::uint64_t seed);
+  // The same for protocols with parameters of their own: serin_package, serin_profile, serin_seed.
+  json::object origin() const;
 
   // Server-sent events. The head goes out with the first.
   void send_event(const net::SseEvent& event);
   void send_data(const json::value& data) { send_event({{}, json::serialize(data), {}}); }
-  // Any other stream, head first.
-  void start_stream(net::ResponseHead head);
-  void send_bytes(std::string_view bytes);
-  void finish_stream(const net::Headers& trailers = {});
+  void finish_stream();
   // An error in the middle of a stream: a typed event, then the end. Before the stream, the same as
   // fail().
   void fail_stream(const Error& error);
-  bool streaming() const { return streaming_; }
 
-  // For RPC protocols that have statuses of their own: how fail() answers, and what is counted when
-  // the Call ends.
+  // For RPC protocols that have statuses of their own: how fail() answers; that something was
+  // written, so that a client that does not take it is cut off; that the answer ends with `status`,
+  // to be said before its last byte is written.
   void fail_by(std::function<void(Call&, const Error&)> answer) { fail_by_ = std::move(answer); }
-  void count_as(std::uint16_t status) { status_ = status; }
+  void bound_unsent();
+  void settle(std::uint16_t status);
 
-  // The client went away, or reads too slowly to be served.
-  bool gone() const { return *gone_; }
+  // The client went away, or reads too slowly to be served. Safe from any thread.
+  bool gone() const { return gone_.cancelled(); }
+  // There is nothing left to answer.
+  bool over() const { return settled_ || gone(); }
   // Ends what runs for this Call; the client may still be told why.
   void cancel() { cancel_.cancel(); }
 
+  // When what is being answered came: this call's head, or the message of a stream that begin()
+  // names.
+  Instant began() const { return began_; }
+  void begin(Instant came) { began_ = came; }
+
   // Runs `then` on the connection's thread. Safe from any thread.
-  void post(std::function<void()> then) { exchange_->post(std::move(then)); }
+  void post(std::function<void()> then);
 
  private:
+  template <class Make, class Then>
+  void here(Make& make, Then& then);
+  void receive(std::function<void(std::string)> then);
+  Result<json::object> object_of(const std::string& body) const;
   void add_common_fields(net::Headers& headers) const;
-  void bound_unsent();
+  void start_stream();
 
   const Context& context_;
   std::shared_ptr<net::Exchange> exchange_;
   RouteMetrics& route_;
-  Instant arrived_;
+  const Instant arrived_;
+  Instant began_;
   telemetry::Span span_;
-  CancelToken cancel_;
-  std::shared_ptr<bool> gone_ = std::make_shared<bool>(false);
+  CancelToken cancel_, gone_;
   std::string request_id_;
   std::optional<std::uint64_t> seed_;
   std::function<void(Call&, const Error&)> fail_by_;
-  std::uint16_t status_ = 0;  // 0: not answered
   bool streaming_ = false;
+  bool settled_ = false;
 };
+
+template <class Read, class Then>
+void Call::read_object(Read read, Then then) {
+  auto understand = [this, read = std::move(read)](const std::string& body) {
+    auto object = object_of(body);
+    return object ? read(*object)
+                  : decltype(read(*object))(tl::unexpect, std::move(object).error());
+  };
+  read_body(std::move(understand), std::move(then));
+}
+
+template <class Read, class Then>
+void Call::read_body(Read read, Then then) {
+  receive([self = shared_from_this(), read = std::move(read),
+           then = std::move(then)](std::string body) {
+    const std::size_t bytes = body.size();
+    auto understand = [read, body = std::move(body)] { return read(body); };
+    self->make(bytes, std::move(understand), then);
+  });
+}
+
+template <class Make, class Then>
+void Call::make(std::size_t bytes, Make make, Then then) {
+  if (context_.parser.is_quick(bytes)) return here(make, then);
+  compute(Pool::Work::kNew, std::move(make), std::move(then));
+}
+
+template <class Make, class Then>
+void Call::answer(bool quick, Make make, Then then) {
+  if (quick) return here(make, then);
+  compute(Pool::Work::kAnswer, std::move(make), std::move(then));
+}
+
+template <class Make, class Then>
+void Call::here(Make& make, Then& then) {
+  auto made = make();
+  if (!made) return fail_stream(made.error());
+  then(*std::move(made));
+}
+
+template <class Make, class Then>
+void Call::compute(Pool::Work work, Make make, Then then) {
+  auto task = [self = shared_from_this(), make = std::move(make), then = std::move(then)] {
+    if (self->gone()) return;
+    auto made = attempt("this request", make);
+    self->post([self, then, made = std::move(made)]() mutable {
+      auto give = [&made] { return std::move(made); };
+      self->here(give, then);
+    });
+  };
+  if (auto taken = context_.pool.run(work, std::move(task)); !taken) fail_stream(taken.error());
+}
+
+template <class Work>
+void Call::guarded(Work&& work) noexcept {
+  try {
+    work();
+  } catch (...) {
+    log_caught("a request");
+    survives("a request", [&] {
+      cancel();
+      fail_stream(caught("this request"));
+    });
+  }
+}
 
 // The deadline that a head asks for: `Serin-Timeout` ("250ms", "1.5s", or seconds), `grpc-timeout`
 // on gRPC; none when it asks for none. kInvalidArgument when it is malformed. Pure.

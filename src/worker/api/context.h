@@ -13,6 +13,7 @@
 #include "model/tokenizer.h"
 #include "telemetry/trace.h"
 #include "worker/jobs/video_runner.h"
+#include "worker/lifecycle/readiness.h"
 #include "worker/metrics.h"
 #include "worker/options.h"
 #include "worker/pool.h"
@@ -35,6 +36,9 @@ struct Context {
   // What was attested of the package on this profile ("bitwise"), as answers say it.
   std::string reproducible = "unknown";
 
+  Readiness readiness() const {
+    return worker::readiness(engine.state(), draining.load(), clock.now(), options.ready_within);
+  }
   const std::string& service() const {
     return options.service.empty() ? package.manifest.name : options.service;
   }

@@ -39,12 +39,16 @@ bool retryable(const Error& error) {
          error.code == Code::kAborted;
 }
 
+std::string error_code(const Error& error) {
+  return error.reason.empty() ? lower_name(error.code) : error.reason;
+}
+
 json::object error_object(const Error& error) {
   json::object inner;
   inner["message"] = error.message;
   inner["type"] = type_of(net::http_status(error));
   inner["param"] = error.param.empty() ? json::value(nullptr) : json::value(error.param);
-  inner["code"] = error.reason.empty() ? lower_name(error.code) : error.reason;
+  inner["code"] = error_code(error);
   return {{"error", std::move(inner)}};
 }
 

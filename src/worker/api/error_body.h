@@ -10,8 +10,9 @@
 
 namespace serin::worker::api {
 
-// {"error": {"message", "type", "param", "code"}}; `code` is the reason, else the canonical code's
-// name in lower case.
+// What a program knows an error by: its reason, else the canonical code's name in lower case.
+std::string error_code(const Error& error);
+// {"error": {"message", "type", "param", "code"}}
 json::object error_object(const Error& error);
 // The whole answer: status, Retry-After where a retry can help, and the body.
 net::Response error_response(const Error& error);

@@ -17,7 +17,7 @@ void count(Call& call, Group& group, std::size_t place, const engine::Event& eve
     const Instant now = call.context().clock.now();
     Instant& last = group.last_token[place];
     if (last == Instant{}) {
-      metrics.first_token(now - call.arrived());
+      metrics.first_token(now - call.began());
     } else {
       metrics.next_token(now - last);
     }
@@ -37,7 +37,7 @@ Status stream(const std::shared_ptr<Call>& call, std::vector<engine::Request> re
   call->describe(requests.front().seed);
   for (std::size_t place = 0; place < requests.size(); ++place) {
     auto deliver = [call, group, place](engine::Event event) {
-      if (group->failed || call->gone()) return;
+      if (group->failed || call->over()) return;
       count(*call, *group, place, event);
       if (std::holds_alternative<engine::Failed>(event)) {
         group->failed = true;

@@ -62,7 +62,7 @@ Routes::Routes(const Context& context) : context_(context) {
                              "this worker wants a key: Authorization: Bearer KEY",
                              "invalid_api_key"});
         }
-        handler(made, parameters);
+        made->guarded([&] { handler(made, parameters); });
       };
       router_.add(route.method, route.pattern, std::move(call));
     }

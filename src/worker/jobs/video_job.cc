@@ -51,10 +51,6 @@ class Reader {
     const json::value* value = get(name);
     return value != nullptr && value->is_number() ? value->to_number<double>() : bad(0.0);
   }
-  json::object object(std::string_view name) {
-    const json::value* value = get(name);
-    return value != nullptr && value->is_object() ? value->get_object() : bad(json::object());
-  }
   const json::value* get(std::string_view name) const {
     return object_ == nullptr ? nullptr : object_->if_contains(name);
   }
@@ -81,7 +77,7 @@ std::optional<Error> error_from(Reader& reader) {
 
 std::string_view name_of(VideoStatus status) { return kNames[static_cast<std::size_t>(status)]; }
 
-json::object to_json(const VideoJob& job) {
+json::object to_json(const VideoJob& job, json::value request) {
   return {{"id", job.id},
           {"number", static_cast<std::int64_t>(job.number)},
           {"status", name_of(job.status)},
@@ -89,7 +85,8 @@ json::object to_json(const VideoJob& job) {
           {"finished", or_null(job.finished)},
           {"expires", or_null(job.expires)},
           {"prompt", job.prompt},
-          {"request", job.request},
+          {"seed", static_cast<std::int64_t>(job.seed)},
+          {"request", std::move(request)},
           {"package", job.package},
           {"width", job.width},
           {"height", job.height},
@@ -111,7 +108,7 @@ Result<VideoJob> video_job_from(const json::value& value) {
   job.finished = reader.time("finished");
   job.expires = reader.time("expires");
   job.prompt = reader.string("prompt");
-  job.request = reader.object("request");
+  job.seed = static_cast<std::uint64_t>(reader.integer("seed", 0, INT64_MAX));
   job.package = reader.string("package");
   job.width = reader.integer("width", 1, kLargestSide);
   job.height = reader.integer("height", 1, kLargestSide);
@@ -119,8 +116,10 @@ Result<VideoJob> video_job_from(const json::value& value) {
   job.frame_rate = reader.number("frame_rate");
   job.bytes = static_cast<std::uint64_t>(reader.integer("bytes", 0, INT64_MAX));
   job.error = error_from(reader);
+  const json::value* request = reader.get("request");
+  const bool asks = request != nullptr && (request->is_object() || job.is_over());
   const bool known = place != static_cast<std::ptrdiff_t>(kNames.size());
-  if (!reader.good() || !known || !(job.frame_rate > 0)) {
+  if (!reader.good() || !known || !asks || !(job.frame_rate > 0)) {
     return serin::fail(Code::kDataLoss, "this is not a video job's file");
   }
   job.progress = job.status == VideoStatus::kCompleted ? 100 : 0;

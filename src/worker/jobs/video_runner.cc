@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/last_resort.h"
 #include "base/log.h"
 
 namespace serin::worker {
@@ -78,37 +79,42 @@ void VideoRunner::work() {
     bool went_back = false;
     for (auto& [id, event] : events) went_back |= take(id, std::move(event));
     if (closing) return;
-    store_.expire();
-    if (!went_back) submit_queued();
+    survives("video jobs", [&] {
+      store_.expire();
+      if (!went_back) submit_queued();
+    });
   }
 }
 
 void VideoRunner::submit_queued() {
-  for (const VideoJob& job : store_.queued()) {
+  for (const std::string& id : store_.queued()) {
     {
       const std::lock_guard lock(mutex_);
       if (running_.size() >= at_once_) return;
-      if (running_.contains(job.id)) continue;
+      if (running_.contains(id)) continue;
     }
-    const Status submitted = submit(job);
+    const Status submitted = attempt("this video", [&] { return submit(id); });
     if (submitted) continue;
-    forget(job.id);
+    forget(id);
     if (may_pass(submitted.error())) return;
-    note(store_.fail(job.id, submitted.error()), job.id);
+    note(store_.fail(id, submitted.error()), id);
   }
 }
 
-Status VideoRunner::submit(const VideoJob& job) {
-  if (job.package != package_.digest) {
+Status VideoRunner::submit(const std::string& id) {
+  const auto job = store_.find(id);
+  if (!job) return {};  // removed meanwhile
+  if (job->package != package_.digest) {
     return fail(Error{Code::kFailedPrecondition, "the package has changed since the job was made",
                       "package_changed"});
   }
-  SERIN_TRY_ASSIGN(auto request, parser_.parse(job.request));
+  SERIN_TRY_ASSIGN(const json::object fields, store_.request(id));
+  SERIN_TRY_ASSIGN(auto request, parser_.parse(fields));
   {
     const std::lock_guard lock(mutex_);
-    running_[job.id] = request.cancel;
+    running_[id] = request.cancel;
   }
-  auto sink = [inbox = inbox_, id = job.id](engine::Event event) {
+  auto sink = [inbox = inbox_, id](engine::Event event) {
     {
       const std::lock_guard lock(inbox->mutex);
       inbox->events.emplace_back(id, std::move(event));
@@ -146,9 +152,11 @@ void VideoRunner::forget(const std::string& id) {
 }
 
 void VideoRunner::finish(const std::string& id, const engine::Finished& finished) {
-  const auto clip =
-      pack_clip(std::get<model::VideoOutput>(output_.kind), finished.outputs.at(output_.name));
-  const Status kept = clip ? store_.complete(id, *clip) : Status(tl::unexpected(clip.error()));
+  const Status kept = attempt("this video", [&]() -> Status {
+    SERIN_TRY_ASSIGN(const std::string clip, pack_clip(std::get<model::VideoOutput>(output_.kind),
+                                                       finished.outputs.at(output_.name)));
+    return store_.complete(id, clip);
+  });
   if (!kept) note(store_.fail(id, kept.error()), id);
 }
 

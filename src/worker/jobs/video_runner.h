@@ -48,7 +48,7 @@ class VideoRunner {
   void forget(const std::string& id);
   void finish(const std::string& id, const engine::Finished& finished);
   void submit_queued();
-  Status submit(const VideoJob& job);
+  Status submit(const std::string& id);
 
   const model::Package& package_;
   const model::Output& output_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <deque>
 #include <limits>
+#include <stdexcept>
 
 #include "base/files.h"
 
@@ -24,6 +25,7 @@ class HandEngine final : public engine::Engine {
     const std::lock_guard lock(mutex_);
     ++asked_;
     changed_.notify_all();
+    if (std::exchange(throws_, false)) throw std::runtime_error("broken");
     if (refusal_) return fail(*refusal_);
     submitted_.push_back({std::move(request), std::move(sink)});
     return {};
@@ -48,6 +50,7 @@ class HandEngine final : public engine::Engine {
     const std::lock_guard lock(mutex_);
     return submitted_.size();
   }
+  void throw_once() { throws_ = true; }
   void refuse(std::optional<Error> refusal) {
     const std::lock_guard lock(mutex_);
     refusal_ = std::move(refusal);
@@ -61,6 +64,7 @@ class HandEngine final : public engine::Engine {
   std::deque<Submitted> submitted_;
   std::optional<Error> refusal_;
   std::size_t asked_ = 0;
+  bool throws_ = false;
 };
 
 class VideoRunnerTest : public testing::Test {
@@ -83,13 +87,13 @@ class VideoRunnerTest : public testing::Test {
   void add(const std::string& id, const std::string& package = "sha256:1") {
     VideoJob job;
     job.id = id;
-    job.request = {{"seed", 7}, {"x", 2}};
+    job.seed = 7;
     job.package = package;
     job.width = job.height = 4;
     job.frames = 2;
     job.frame_rate = 10;
     job.bytes = 100;
-    ASSERT_TRUE(store_->add(job));
+    ASSERT_TRUE(store_->add(job, {{"seed", 7}, {"x", 2}}));
     if (runner_) runner_->wake();
   }
   void start() { runner_ = std::make_unique<VideoRunner>(package_, *parser_, engine_, *store_); }
@@ -191,6 +195,21 @@ TEST_F(VideoRunnerTest, AFullQueueIsTriedAgain) {
   add("a");
   ASSERT_TRUE(engine_.is_asked(1));
   engine_.refuse(std::nullopt);
+  EXPECT_TRUE(engine_.next());
+}
+
+TEST_F(VideoRunnerTest, AnEngineThatThrowsFailsTheJobAndTheNextIsRun) {
+  engine_.throw_once();
+  start();
+  add("a");
+  ASSERT_TRUE(becomes("a", VideoStatus::kFailed, 0));
+  EXPECT_EQ(store_->find("a")->error->code, Code::kInternal);
+  add("b");
+  const auto submitted = engine_.next();
+  ASSERT_TRUE(submitted);
+  submitted->sink(engine::Finished{});  // without the clip that it should have
+  ASSERT_TRUE(becomes("b", VideoStatus::kFailed, 0));
+  add("c");
   EXPECT_TRUE(engine_.next());
 }
 

@@ -11,7 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kLargestJobFile = 128 << 20;  // a request may hold pictures in base64
 constexpr std::string_view kJobSuffix = ".json";
 constexpr std::string_view kClipSuffix = ".npy";
 
@@ -25,11 +24,17 @@ void remove_file(const fs::path& path) {
   if (failed) log::warning("a file stays", {{"path", path.string()}, {"why", failed.message()}});
 }
 
-Result<VideoJob> read_job(const fs::path& path) {
-  SERIN_TRY_ASSIGN(const std::string text, read_file(path, kLargestJobFile));
-  SERIN_TRY_ASSIGN(const json::value value, parse_json(text));
+Result<json::value> read_job_file(const fs::path& path, std::uint64_t most) {
+  SERIN_TRY_ASSIGN(const std::string text, read_file(path, most));
+  return parse_json(text);
+}
+
+Result<VideoJob> read_job(const fs::path& path, std::uint64_t most) {
+  SERIN_TRY_ASSIGN(const json::value value, read_job_file(path, most));
   SERIN_TRY_ASSIGN(VideoJob job, video_job_from(value));
   if (path.stem() != job.id) return serin::fail(Code::kDataLoss, "it names another job");
+  std::error_code failed;
+  job.file_bytes = fs::file_size(path, failed);
   return job;
 }
 
@@ -54,7 +59,7 @@ Status VideoStore::load() {
       others.push_back(path);
       continue;
     }
-    auto job = read_job(path);
+    auto job = read_job(path, limits_.request_bytes);
     const bool whole = job && !numbers_.contains(job->id) && !jobs_.contains(job->number) &&
                        (job->status != VideoStatus::kCompleted || fs::exists(clip_file(job->id)));
     if (!whole) {
@@ -90,8 +95,11 @@ std::int64_t VideoStore::now() const {
   return std::chrono::duration_cast<std::chrono::seconds>(clock_.wall().time_since_epoch()).count();
 }
 
-Status VideoStore::write(const VideoJob& job) const {
-  return write_file(job_file(job.id), json::serialize(to_json(job)));
+// A job that is over needs no request any more.
+Status VideoStore::write_over(VideoJob& job) const {
+  const std::string text = json::serialize(to_json(job, nullptr));
+  job.file_bytes = text.size();
+  return write_file(job_file(job.id), text);
 }
 
 VideoJob* VideoStore::find_locked(const std::string& id) {
@@ -99,31 +107,66 @@ VideoJob* VideoStore::find_locked(const std::string& id) {
   return found == numbers_.end() ? nullptr : &jobs_.at(found->second);
 }
 
-Result<VideoJob> VideoStore::add(VideoJob job) {
-  const std::lock_guard lock(mutex_);
-  expire_locked();
-  std::uint64_t bytes = 0;
-  std::optional<std::int64_t> next_expiry;
-  for (const auto& [number, other] : jobs_) {
-    bytes += other.bytes;
-    if (other.expires) next_expiry = std::min(next_expiry.value_or(INT64_MAX), *other.expires);
+Result<VideoJob> VideoStore::add(VideoJob job, const json::object& request) {
+  {
+    const std::lock_guard lock(mutex_);
+    expire_locked();
+    job.number = next_++;
   }
-  if (jobs_.size() >= limits_.jobs || job.bytes > limits_.bytes - std::min(bytes, limits_.bytes)) {
-    Error error{Code::kResourceExhausted,
-                "this worker keeps " + std::to_string(limits_.jobs) + " videos and " +
-                    std::to_string(limits_.bytes) + " bytes of them; delete some or wait",
-                "too_many_videos"};
-    const std::int64_t wait = next_expiry ? std::max<std::int64_t>(1, *next_expiry - now()) : 1;
-    error.retry_after = std::chrono::seconds(wait);
-    return serin::fail(std::move(error));
-  }
-  job.number = next_;
   job.status = VideoStatus::kQueued;
-  SERIN_TRY(write(job));
-  ++next_;
+  const std::string text = json::serialize(to_json(job, request));
+  job.file_bytes = text.size();
+  if (job.file_bytes > limits_.request_bytes) {
+    return serin::fail(Error{Code::kInvalidArgument,
+                             "a video's request may take at most " +
+                                 std::to_string(limits_.request_bytes) + " bytes, not " +
+                                 std::to_string(job.file_bytes),
+                             "request_above_max_size"});
+  }
+  const std::uint64_t bytes = job.bytes + job.file_bytes;
+  {
+    const std::lock_guard lock(mutex_);
+    if (auto refused = refusal(job)) return serin::fail(*std::move(refused));
+    ++coming_jobs_;
+    coming_bytes_ += bytes;
+  }
+  const Status written = write_file(job_file(job.id), text);
+  const std::lock_guard lock(mutex_);
+  --coming_jobs_;
+  coming_bytes_ -= bytes;
+  SERIN_TRY(written);
   numbers_[job.id] = job.number;
   jobs_[job.number] = job;
   return job;
+}
+
+std::optional<Error> VideoStore::refusal(const VideoJob& job) const {
+  std::uint64_t bytes = coming_bytes_;
+  std::optional<std::int64_t> next_expiry;
+  for (const auto& [number, other] : jobs_) {
+    bytes += other.bytes + other.file_bytes;
+    if (other.expires) next_expiry = std::min(next_expiry.value_or(INT64_MAX), *other.expires);
+  }
+  const std::uint64_t left = limits_.bytes - std::min(bytes, limits_.bytes);
+  if (jobs_.size() + coming_jobs_ < limits_.jobs && job.bytes + job.file_bytes <= left)
+    return std::nullopt;
+  Error error{Code::kResourceExhausted,
+              "this worker keeps " + std::to_string(limits_.jobs) + " videos and " +
+                  std::to_string(limits_.bytes) + " bytes of them; delete some or wait",
+              "too_many_videos"};
+  const std::int64_t wait = next_expiry ? std::max<std::int64_t>(1, *next_expiry - now()) : 1;
+  error.retry_after = std::chrono::seconds(wait);
+  return error;
+}
+
+Result<json::object> VideoStore::request(const std::string& id) const {
+  const auto job = find(id);
+  if (!job || job->is_over()) return serin::fail(no_such_job(id));
+  SERIN_TRY_ASSIGN(json::value value, read_job_file(job_file(id), limits_.request_bytes));
+  json::value* request = value.is_object() ? value.get_object().if_contains("request") : nullptr;
+  if (request == nullptr || !request->is_object())
+    return serin::fail(Code::kDataLoss, "the file of video " + id + " has lost its request");
+  return std::move(request->get_object());
 }
 
 std::optional<VideoJob> VideoStore::find(const std::string& id) const {
@@ -151,11 +194,11 @@ Result<VideoStore::Page> VideoStore::list(const std::string& after, std::size_t 
   return page;
 }
 
-std::vector<VideoJob> VideoStore::queued() const {
+std::vector<std::string> VideoStore::queued() const {
   const std::lock_guard lock(mutex_);
-  std::vector<VideoJob> found;
+  std::vector<std::string> found;
   for (const auto& [number, job] : jobs_) {
-    if (job.status == VideoStatus::kQueued) found.push_back(job);
+    if (job.status == VideoStatus::kQueued) found.push_back(job.id);
   }
   return found;
 }
@@ -192,7 +235,7 @@ Status VideoStore::complete(const std::string& id, std::string_view clip) {
   over.finished = now();
   over.expires = now() + limits_.keep.count();
   over.bytes = clip.size();
-  SERIN_TRY(write(over));
+  SERIN_TRY(write_over(over));
   *job = std::move(over);
   return {};
 }
@@ -206,7 +249,7 @@ Status VideoStore::fail(const std::string& id, const Error& error) {
   job->expires = now() + limits_.keep.count();
   job->bytes = 0;
   job->error = error;
-  return write(*job);
+  return write_over(*job);
 }
 
 Result<std::string> VideoStore::clip(const std::string& id) const {

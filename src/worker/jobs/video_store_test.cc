@@ -28,7 +28,7 @@ class VideoStoreTest : public testing::Test {
     made.id = id;
     made.created = 100;
     made.prompt = "a \"circle\"";
-    made.request = {{"seed", 7}, {"shape", "circle"}};
+    made.seed = 7;
     made.package = "sha256:1";
     made.width = 8;
     made.height = 6;
@@ -37,6 +37,7 @@ class VideoStoreTest : public testing::Test {
     made.bytes = 10;
     return made;
   }
+  static json::object request() { return {{"seed", 7}, {"shape", "circle"}}; }
   static std::vector<std::string> ids(const std::vector<VideoJob>& jobs) {
     std::vector<std::string> found;
     for (const VideoJob& one : jobs) found.push_back(one.id);
@@ -58,17 +59,17 @@ TEST_F(VideoStoreTest, AJobsFileReadsBackAsTheSame) {
   made.finished = 5;
   made.expires = 6;
   made.error = Error{Code::kDataLoss, "not finite", "why"};
-  const json::object written = to_json(made);
+  const json::object written = to_json(made, request());
   const auto read = video_job_from(written);
   ASSERT_TRUE(read) << read.error().message;
-  EXPECT_EQ(to_json(*read), written);
+  EXPECT_EQ(to_json(*read, request()), written);
   EXPECT_EQ(read->error->code, Code::kDataLoss);
 }
 
 TEST_F(VideoStoreTest, EveryMissingOrWrongMemberOfAFileIsRefused) {
   VideoJob made = job("a");
   made.number = 1;
-  const json::object good = to_json(made);
+  const json::object good = to_json(made, request());
   ASSERT_TRUE(video_job_from(good));
   for (const auto& [name, value] : good) {
     if (value.is_null()) continue;
@@ -88,22 +89,22 @@ TEST_F(VideoStoreTest, EveryMissingOrWrongMemberOfAFileIsRefused) {
 TEST_F(VideoStoreTest, WhatWasAddedIsThereAfterARestart) {
   {
     auto store = open();
-    ASSERT_TRUE(store->add(job("a")));
-    ASSERT_TRUE(store->add(job("b")));
+    ASSERT_TRUE(store->add(job("a"), request()));
+    ASSERT_TRUE(store->add(job("b"), request()));
     store->set_progress("b", 40);
     EXPECT_EQ(store->find("b")->status, VideoStatus::kInProgress);
   }
   auto store = open();
-  EXPECT_THAT(ids(store->queued()), ElementsAre("a", "b"));
+  EXPECT_THAT(store->queued(), ElementsAre("a", "b"));
   EXPECT_EQ(store->find("b")->progress, 0);
-  EXPECT_EQ(store->find("a")->request, job("a").request);
-  EXPECT_GT(store->add(job("c"))->number, store->find("b")->number);
+  EXPECT_EQ(store->request("a"), request());
+  EXPECT_GT(store->add(job("c"), request())->number, store->find("b")->number);
 }
 
 TEST_F(VideoStoreTest, ACompletedJobKeepsItsClipOverARestart) {
   {
     auto store = open();
-    ASSERT_TRUE(store->add(job("a")));
+    ASSERT_TRUE(store->add(job("a"), request()));
     EXPECT_EQ(store->clip("a").error().code, Code::kNotFound);
     ASSERT_TRUE(store->complete("a", "frames"));
   }
@@ -117,7 +118,7 @@ TEST_F(VideoStoreTest, ACompletedJobKeepsItsClipOverARestart) {
 TEST_F(VideoStoreTest, AFailedJobSaysWhyAfterARestart) {
   {
     auto store = open();
-    ASSERT_TRUE(store->add(job("a")));
+    ASSERT_TRUE(store->add(job("a"), request()));
     ASSERT_TRUE(store->fail("a", {Code::kInternal, "the model broke"}));
   }
   auto store = open();
@@ -127,7 +128,7 @@ TEST_F(VideoStoreTest, AFailedJobSaysWhyAfterARestart) {
 
 TEST_F(VideoStoreTest, WhatIsOverDoesNotChangeAnyMore) {
   auto store = open();
-  ASSERT_TRUE(store->add(job("a")));
+  ASSERT_TRUE(store->add(job("a"), request()));
   ASSERT_TRUE(store->complete("a", "frames"));
   store->set_progress("a", 3);
   store->set_queued("a");
@@ -136,31 +137,61 @@ TEST_F(VideoStoreTest, WhatIsOverDoesNotChangeAnyMore) {
 
 TEST_F(VideoStoreTest, AFurtherJobOverTheCountIsRefusedWithATimeToWait) {
   auto store = open({.jobs = 2, .keep = std::chrono::seconds(60)});
-  ASSERT_TRUE(store->add(job("a")));
-  ASSERT_TRUE(store->add(job("b")));
+  ASSERT_TRUE(store->add(job("a"), request()));
+  ASSERT_TRUE(store->add(job("b"), request()));
   ASSERT_TRUE(store->complete("a", "x"));
   clock_.advance(std::chrono::seconds(20));
-  const auto refused = store->add(job("c"));
+  const auto refused = store->add(job("c"), request());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kResourceExhausted);
   EXPECT_EQ(refused.error().reason, "too_many_videos");
   EXPECT_EQ(refused.error().retry_after, std::chrono::seconds(40));
   ASSERT_TRUE(store->remove("b"));
-  EXPECT_TRUE(store->add(job("c")));
+  EXPECT_TRUE(store->add(job("c"), request()));
 }
 
-TEST_F(VideoStoreTest, BytesAreBoundedBeforeAClipIsMade) {
-  auto store = open({.bytes = 25});
-  ASSERT_TRUE(store->add(job("a")));
-  ASSERT_TRUE(store->add(job("b")));
-  EXPECT_EQ(store->add(job("c")).error().reason, "too_many_videos");
-  ASSERT_TRUE(store->fail("a", {Code::kInternal, "x"}));
-  EXPECT_TRUE(store->add(job("c")));
+TEST_F(VideoStoreTest, BytesOfRequestsAndOfClipsToComeAreBoundedTogether) {
+  const std::uint64_t one = open()->add(job("x"), request())->file_bytes + job("x").bytes;
+  fs::remove_all(folder());
+  auto store = open({.bytes = 2 * one + 5});
+  ASSERT_TRUE(store->add(job("a"), request()));
+  ASSERT_TRUE(store->add(job("b"), request()));
+  EXPECT_EQ(store->add(job("c"), request()).error().reason, "too_many_videos");
+  ASSERT_TRUE(store->remove("a"));
+  json::object larger = request();
+  larger["picture"] = std::string(100, 'x');
+  EXPECT_EQ(store->add(job("c"), larger).error().reason, "too_many_videos");
+  EXPECT_TRUE(store->add(job("c"), request()));
+}
+
+TEST_F(VideoStoreTest, ARequestThatIsTooLargeAloneIsTheClientsMistake) {
+  auto store = open({.request_bytes = 1000});
+  json::object larger = request();
+  larger["picture"] = std::string(1000, 'x');
+  const auto refused = store->add(job("a"), larger);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kInvalidArgument);
+  EXPECT_EQ(refused.error().reason, "request_above_max_size");
+  EXPECT_EQ(files(), 0u);
+}
+
+TEST_F(VideoStoreTest, AJobThatIsOverKeepsNothingOfItsRequest) {
+  auto store = open();
+  json::object larger = request();
+  larger["picture"] = std::string(5000, 'x');
+  ASSERT_TRUE(store->add(job("a"), larger));
+  EXPECT_EQ(store->request("a"), larger);
+  EXPECT_GT(fs::file_size(folder() / "a.json"), 5000u);
+  ASSERT_TRUE(store->complete("a", "frames"));
+  EXPECT_LT(fs::file_size(folder() / "a.json"), 1000u);
+  EXPECT_EQ(store->find("a")->file_bytes, fs::file_size(folder() / "a.json"));
+  EXPECT_EQ(store->request("a").error().code, Code::kNotFound);
+  EXPECT_EQ(open()->find("a")->seed, 7u);
 }
 
 TEST_F(VideoStoreTest, WhatIsOverExpiresAndWhatWaitsDoesNot) {
   auto store = open({.keep = std::chrono::seconds(60)});
-  for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(store->add(job(id)));
+  for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(store->add(job(id), request()));
   ASSERT_TRUE(store->complete("a", "x"));
   ASSERT_TRUE(store->fail("b", {Code::kInternal, "x"}));
   EXPECT_EQ(store->find("a")->expires, *store->find("a")->finished + 60);
@@ -177,7 +208,7 @@ TEST_F(VideoStoreTest, WhatIsOverExpiresAndWhatWaitsDoesNot) {
 
 TEST_F(VideoStoreTest, RemovedIsGoneFromTheDiskToo) {
   auto store = open();
-  ASSERT_TRUE(store->add(job("a")));
+  ASSERT_TRUE(store->add(job("a"), request()));
   ASSERT_TRUE(store->complete("a", "x"));
   EXPECT_EQ(files(), 2u);
   ASSERT_TRUE(store->remove("a"));
@@ -189,7 +220,7 @@ TEST_F(VideoStoreTest, RemovedIsGoneFromTheDiskToo) {
 
 TEST_F(VideoStoreTest, ListsPagesInBothOrders) {
   auto store = open();
-  for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(store->add(job(id)));
+  for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(store->add(job(id), request()));
   const auto newest = store->list("", 2, true);
   EXPECT_THAT(ids(newest->jobs), ElementsAre("c", "b"));
   EXPECT_TRUE(newest->more);
@@ -203,8 +234,8 @@ TEST_F(VideoStoreTest, ListsPagesInBothOrders) {
 TEST_F(VideoStoreTest, LeftoversOfACrashAreRemovedAndTheRestServed) {
   {
     auto store = open();
-    ASSERT_TRUE(store->add(job("a")));
-    ASSERT_TRUE(store->add(job("b")));
+    ASSERT_TRUE(store->add(job("a"), request()));
+    ASSERT_TRUE(store->add(job("b"), request()));
     ASSERT_TRUE(store->complete("b", "x"));
   }
   std::ofstream(folder() / "a.npy") << "a clip whose job was not told";

@@ -46,32 +46,25 @@ Result<json::object> answer_json(const Call& call, std::uint64_t seed, const Ans
   return json::object{{"seed", seed}, {"outputs", std::move(outputs)}};
 }
 
-void answer_with_medium(const std::shared_ptr<Call>& call, Answer answer, std::string type) {
+void answer_with_medium(const std::shared_ptr<Call>& call, const Answer& answer,
+                        const std::string& type) {
   const model::Output& output = first_output(*call);
   if (std::holds_alternative<model::TextOutput>(output.kind)) {
     return call->respond(
         {200, {{"content-type", "text/plain; charset=utf-8"}}, answer.finished.text});
   }
-  Tensor tensor = answer.finished.outputs.at(output.name);
-  auto encode = [call, &output, type = std::move(type), tensor]() {
-    auto bytes = encode_medium(output, tensor, type);
-    call->post([call, type, bytes = std::move(bytes)]() mutable {
-      if (!bytes) return call->fail(bytes.error());
-      call->respond({200, {{"content-type", type}}, *std::move(bytes)});
-    });
+  const Tensor tensor = answer.finished.outputs.at(output.name);
+  auto encode = [&output, type, tensor] { return encode_medium(output, tensor, type); };
+  auto respond = [call, type](std::string bytes) {
+    call->respond({200, {{"content-type", type}}, std::move(bytes)});
   };
-  if (quick_to_encode(output, tensor)) return encode();
-  call->context().pool.run(std::move(encode));
+  call->answer(quick_to_encode(output, tensor), encode, respond);
 }
 
 void answer_with_json(const std::shared_ptr<Call>& call, std::uint64_t seed, Answer answer) {
-  call->context().pool.run([call, seed, answer = std::move(answer)] {
-    auto body = answer_json(*call, seed, answer);
-    call->post([call, body = std::move(body)] {
-      if (!body) return call->fail(body.error());
-      call->respond_json(*body);
-    });
-  });
+  call->answer(
+      false, [call, seed, answer = std::move(answer)] { return answer_json(*call, seed, answer); },
+      [call](const json::object& body) { call->respond_json(body); });
 }
 
 // Progress (with a preview where the loop has one), tokens, and at the end what `application/json`
@@ -96,14 +89,15 @@ void answer_with_events(const std::shared_ptr<Call>& call, engine::Request reque
       }
       call->send_event({"progress", json::serialize(body), {}});
     } else if (auto* finished = std::get_if<engine::Finished>(&event)) {
-      call->context().pool.run([call, seed, answer = Answer{std::move(*finished), {}}] {
-        auto body = answer_json(*call, seed, answer);
-        call->post([call, body = std::move(body)] {
-          if (!body) return call->fail_stream(body.error());
-          call->send_event({"result", json::serialize(*body), {}});
-          call->finish_stream();
-        });
-      });
+      call->answer(
+          false,
+          [call, seed, answer = Answer{std::move(*finished), {}}] {
+            return answer_json(*call, seed, answer);
+          },
+          [call](const json::object& body) {
+            call->send_event({"result", json::serialize(body), {}});
+            call->finish_stream();
+          });
     } else if (auto* failed = std::get_if<engine::Failed>(&event)) {
       call->fail_stream(failed->error);
     }
@@ -119,16 +113,15 @@ void generate_one(const std::shared_ptr<Call>& call, const net::PathParameters&)
   const auto type =
       acceptable(first_output(*call), call->head().headers.get("accept"), {kJson, kEvents});
   if (!type) return call->respond(not_acceptable(first_output(*call)));
-  call->read_object([call, type = *type](const json::object& fields) {
-    auto request = call->parse(fields);
-    if (!request) return call->fail(request.error());
-    if (type == kEvents) return answer_with_events(call, *std::move(request));
-    const std::uint64_t seed = request->seed;
+  auto read = [call](const json::object& fields) { return call->parse(fields); };
+  call->read_object(read, [call, type = *type](engine::Request request) {
+    if (type == kEvents) return answer_with_events(call, std::move(request));
+    const std::uint64_t seed = request.seed;
     std::vector<engine::Request> requests;
-    requests.push_back(*std::move(request));
+    requests.push_back(std::move(request));
     generate(call, std::move(requests), [call, type, seed](std::vector<Answer> answers) {
       if (type == kJson) return answer_with_json(call, seed, std::move(answers.front()));
-      answer_with_medium(call, std::move(answers.front()), type);
+      answer_with_medium(call, answers.front(), type);
     });
   });
 }

@@ -2,7 +2,6 @@
 // Liveness, readiness, start-up and metrics: for orchestrators and scrapers, without a key.
 #include "telemetry/metrics.h"
 #include "worker/api/routes.h"
-#include "worker/lifecycle/readiness.h"
 
 namespace serin::worker::api {
 namespace {
@@ -12,9 +11,7 @@ void live(const std::shared_ptr<Call>& call, const net::PathParameters&) {
 }
 
 void ready(const std::shared_ptr<Call>& call, const net::PathParameters&) {
-  const Context& context = call->context();
-  const Readiness now = readiness(context.engine.state(), context.draining.load(),
-                                  context.clock.now(), context.options.ready_within);
+  const Readiness now = call->context().readiness();
   call->respond_json({{"status", now.ready ? "ready" : "not_ready"}, {"reason", now.reason}},
                      now.ready ? 200 : 503);
 }

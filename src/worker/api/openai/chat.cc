@@ -187,16 +187,15 @@ class ChatStream {
 }  // namespace
 
 void create_chat_completion(const std::shared_ptr<Call>& call, const net::PathParameters&) {
-  call->read_object([call](const json::object& body) {
-    auto chat = std::make_shared<Chat>();
-    chat->id = new_id("chatcmpl-");
-    chat->created = unix_seconds(call->context().clock);
-    auto requests = read(*call, body, *chat);
-    if (!requests) return call->fail(requests.error());
-    if (!chat->stream.stream) return answer_whole(call, *std::move(requests), chat);
-    auto out = std::make_shared<ChatStream>(call, chat, requests->size());
+  auto chat = std::make_shared<Chat>();
+  chat->id = new_id("chatcmpl-");
+  chat->created = unix_seconds(call->context().clock);
+  auto understand = [call, chat](const json::object& body) { return read(*call, body, *chat); };
+  call->read_object(understand, [call, chat](std::vector<engine::Request> requests) {
+    if (!chat->stream.stream) return answer_whole(call, std::move(requests), chat);
+    auto out = std::make_shared<ChatStream>(call, chat, requests.size());
     const auto admitted = stream(
-        call, *std::move(requests),
+        call, std::move(requests),
         [out](std::size_t index, engine::Event event) { out->take(index, std::move(event)); });
     if (!admitted) call->fail(admitted.error());
   });

@@ -170,16 +170,17 @@ class CompletionStream {
 }  // namespace
 
 void create_completion(const std::shared_ptr<Call>& call, const net::PathParameters&) {
-  call->read_object([call](const json::object& body) {
-    auto completion = std::make_shared<Completion>();
-    completion->id = new_id("cmpl-");
-    completion->created = unix_seconds(call->context().clock);
-    auto requests = read(*call, body, *completion);
-    if (!requests) return call->fail(requests.error());
-    if (!completion->stream.stream) return answer_whole(call, *std::move(requests), completion);
-    auto out = std::make_shared<CompletionStream>(call, completion, requests->size());
+  auto completion = std::make_shared<Completion>();
+  completion->id = new_id("cmpl-");
+  completion->created = unix_seconds(call->context().clock);
+  auto understand = [call, completion](const json::object& body) {
+    return read(*call, body, *completion);
+  };
+  call->read_object(understand, [call, completion](std::vector<engine::Request> requests) {
+    if (!completion->stream.stream) return answer_whole(call, std::move(requests), completion);
+    auto out = std::make_shared<CompletionStream>(call, completion, requests.size());
     const auto admitted = stream(
-        call, *std::move(requests),
+        call, std::move(requests),
         [out](std::size_t index, engine::Event event) { out->take(index, std::move(event)); });
     if (!admitted) call->fail(admitted.error());
   });

@@ -52,6 +52,7 @@ Result<std::vector<engine::Request>> read(Call& call, const json::object& body, 
   SERIN_TRY(check_model(call.context(), fields));
   SERIN_TRY(read_format(fields, job));
   SERIN_TRY_ASSIGN(const auto n, fields.integer("n", 1, 128));
+  SERIN_TRY(check_pixels(job.medium, n.value_or(1), call.context().options.pixel_bytes));
   SERIN_TRY_ASSIGN(const auto prompt, fields.string("prompt"));
   SERIN_TRY_ASSIGN(const auto streamed, fields.boolean("stream"));
   if (streamed.value_or(false))
@@ -79,21 +80,18 @@ Result<json::object> images_json(const ImageJob& job, const std::vector<std::uin
 }  // namespace
 
 void create_image(const std::shared_ptr<Call>& call, const net::PathParameters&) {
-  call->read_object([call](const json::object& body) {
-    auto job = std::make_shared<ImageJob>();
-    job->created = unix_seconds(call->context().clock);
-    auto requests = read(*call, body, *job);
-    if (!requests) return call->fail(requests.error());
+  auto job = std::make_shared<ImageJob>();
+  job->created = unix_seconds(call->context().clock);
+  auto understand = [call, job](const json::object& body) { return read(*call, body, *job); };
+  call->read_object(understand, [call, job](std::vector<engine::Request> requests) {
     std::vector<std::uint64_t> seeds;
-    for (const engine::Request& request : *requests) seeds.push_back(request.seed);
-    generate(call, *std::move(requests), [call, job, seeds](std::vector<Answer> answers) {
-      call->context().pool.run([call, job, seeds, answers = std::move(answers)] {
-        auto made = images_json(*job, seeds, answers);
-        call->post([call, made = std::move(made)] {
-          if (!made) return call->fail(made.error());
-          call->respond_json(*made);
-        });
-      });
+    for (const engine::Request& request : requests) seeds.push_back(request.seed);
+    generate(call, std::move(requests), [call, job, seeds](std::vector<Answer> answers) {
+      auto encode = [job, seeds, answers = std::move(answers)] {
+        return images_json(*job, seeds, answers);
+      };
+      call->answer(false, std::move(encode),
+                   [call](const json::object& body) { call->respond_json(body); });
     });
   });
 }

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "worker/api/openai/fields.h"
+#include "worker/api/fields.h"
 
 namespace serin::worker::api {
 namespace {

@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "worker/api/openai/fields.h"
+#include "worker/api/fields.h"
 
 namespace serin::worker::api {
 namespace {

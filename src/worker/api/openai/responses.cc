@@ -199,15 +199,14 @@ class ResponseStream {
 }  // namespace
 
 void create_response(const std::shared_ptr<Call>& call, const net::PathParameters&) {
-  call->read_object([call](const json::object& body) {
-    auto job = std::make_shared<ResponseJob>();
-    job->id = new_id("resp_");
-    job->item_id = new_id("msg_");
-    job->created = unix_seconds(call->context().clock);
-    auto request = read(*call, body, *job);
-    if (!request) return call->fail(request.error());
+  auto job = std::make_shared<ResponseJob>();
+  job->id = new_id("resp_");
+  job->item_id = new_id("msg_");
+  job->created = unix_seconds(call->context().clock);
+  auto understand = [call, job](const json::object& body) { return read(*call, body, *job); };
+  call->read_object(understand, [call, job](engine::Request request) {
     std::vector<engine::Request> requests;
-    requests.push_back(*std::move(request));
+    requests.push_back(std::move(request));
     if (!job->stream) {
       return generate(call, std::move(requests), [call, job](const std::vector<Answer>& answers) {
         call->respond_json(response_json(call->context(), *job, &answers.front().finished));

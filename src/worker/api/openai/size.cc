@@ -26,4 +26,14 @@ Status read_size(Fields& fields, MediumOptions& medium) {
   return {};
 }
 
+Status check_pixels(const MediumOptions& medium, std::int64_t count, std::uint64_t most) {
+  constexpr std::uint64_t kChannels = 4;
+  const auto pixels = static_cast<std::uint64_t>(medium.width) *
+                      static_cast<std::uint64_t>(medium.height) * static_cast<std::uint64_t>(count);
+  if (pixels <= most / kChannels) return {};
+  return wrong_field("size", "such that the answer's pictures, " + std::to_string(count) +
+                                 " of them, have at most " + std::to_string(most / kChannels) +
+                                 " pixels together");
+}
+
 }  // namespace serin::worker::api

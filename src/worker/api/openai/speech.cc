@@ -76,20 +76,17 @@ Result<engine::Request> read(Call& call, const json::object& body, Speech& speec
 }  // namespace
 
 void create_speech(const std::shared_ptr<Call>& call, const net::PathParameters&) {
-  call->read_object([call](const json::object& body) {
-    auto speech = std::make_shared<Speech>();
-    auto request = read(*call, body, *speech);
-    if (!request) return call->fail(request.error());
+  auto speech = std::make_shared<Speech>();
+  auto understand = [call, speech](const json::object& body) { return read(*call, body, *speech); };
+  call->read_object(understand, [call, speech](engine::Request request) {
     std::vector<engine::Request> requests;
-    requests.push_back(*std::move(request));
-    generate(call, std::move(requests), [call, speech](std::vector<Answer> answers) {
-      Tensor sound = answers.front().finished.outputs.at(speech->output->name);
-      call->context().pool.run([call, speech, sound] {
-        auto bytes = encode_medium(*speech->output, sound, speech->media_type);
-        call->post([call, speech, bytes = std::move(bytes)]() mutable {
-          if (!bytes) return call->fail(bytes.error());
-          call->respond({200, {{"content-type", speech->media_type}}, *std::move(bytes)});
-        });
+    requests.push_back(std::move(request));
+    generate(call, std::move(requests), [call, speech](const std::vector<Answer>& answers) {
+      auto encode = [speech, sound = answers.front().finished.outputs.at(speech->output->name)] {
+        return encode_medium(*speech->output, sound, speech->media_type);
+      };
+      call->answer(false, std::move(encode), [call, speech](std::string bytes) {
+        call->respond({200, {{"content-type", speech->media_type}}, std::move(bytes)});
       });
     });
   });

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "worker/api/fields.h"
 #include "worker/api/generation.h"
-#include "worker/api/openai/fields.h"
 
 namespace serin::worker::api {
 

@@ -17,6 +17,7 @@ namespace serin::worker::api {
 namespace {
 
 constexpr std::string_view kReference = "input_reference";
+constexpr std::size_t kLongestPrompt = 32'000;  // as OpenAI's; kept in memory with its job
 
 const model::Input* image_input(const model::Manifest& manifest) {
   for (const model::Input& input : manifest.inputs) {
@@ -71,6 +72,17 @@ Status read_seconds(Fields& fields, const VideoJob& job) {
   return wrong_field("seconds", "\"" + only + "\", the length of this model's clips");
 }
 
+// The model's own, or what every frame is resized to.
+Status read_frame_size(const Context& context, Fields& fields, const ClipShape& shape,
+                       VideoJob& job) {
+  MediumOptions medium{.width = shape.width, .height = shape.height};
+  SERIN_TRY(read_size(fields, medium));
+  job.width = medium.width;
+  job.height = medium.height;
+  if (job.width == shape.width && job.height == shape.height) return {};
+  return check_pixels(medium, shape.frames, context.options.pixel_bytes);
+}
+
 }  // namespace
 
 std::string seconds_of(std::int64_t frames, double frame_rate) {
@@ -94,32 +106,37 @@ Result<json::object> read_form(const model::Manifest& manifest, std::string_view
   return fields;
 }
 
-Result<VideoJob> read_video_job(const Context& context, const json::object& body) {
+Result<VideoRequest> read_video_request(const Context& context, const json::object& body) {
   const model::Manifest& manifest = context.package.manifest;
   const model::Output& output = *video_output(manifest);
   SERIN_TRY_ASSIGN(const ClipShape shape, clip_shape(manifest, output));
-  VideoJob job;
+  VideoRequest made;
+  VideoJob& job = made.job;
   job.frames = shape.frames;
   job.frame_rate = std::get<model::VideoOutput>(output.kind).frame_rate;
   job.bytes = packed_bytes(shape);
   job.package = context.package.digest;
   Fields fields(body);
   SERIN_TRY(check_model(context, fields));
-  MediumOptions medium{.width = shape.width, .height = shape.height};
-  SERIN_TRY(read_size(fields, medium));
-  job.width = medium.width;
-  job.height = medium.height;
+  SERIN_TRY(read_frame_size(context, fields, shape, job));
   SERIN_TRY(read_seconds(fields, job));
   SERIN_TRY_ASSIGN(const auto prompt, fields.string("prompt"));
   job.prompt = prompt.value_or("");
-  SERIN_TRY(read_reference(manifest, fields, job.request));
+  if (job.prompt.size() > kLongestPrompt) {
+    return serin::fail(Error{Code::kInvalidArgument,
+                             "prompt must be at most " + std::to_string(kLongestPrompt) +
+                                 " bytes, not " + std::to_string(job.prompt.size()),
+                             "string_above_max_length", "prompt"});
+  }
+  SERIN_TRY(read_reference(manifest, fields, made.fields));
   fields.ignore({"user"});
-  fields.pass_rest(job.request);
-  SERIN_TRY(apply_prompt(manifest, job.prompt, "prompt", job.request));
-  SERIN_TRY_ASSIGN(const auto request, context.parser.parse(job.request));
-  job.request["seed"] = static_cast<std::int64_t>(request.seed);
+  fields.pass_rest(made.fields);
+  SERIN_TRY(apply_prompt(manifest, job.prompt, "prompt", made.fields));
+  SERIN_TRY_ASSIGN(const auto request, context.parser.parse(made.fields));
+  job.seed = request.seed;
+  made.fields["seed"] = static_cast<std::int64_t>(request.seed);
   job.created = unix_seconds(context.clock);
-  return job;
+  return made;
 }
 
 }  // namespace serin::worker::api

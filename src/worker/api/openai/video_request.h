@@ -17,8 +17,12 @@ namespace serin::worker::api {
 Result<json::object> read_form(const model::Manifest& manifest, std::string_view content_type,
                                std::string_view body);
 
-// Checks everything that can be known without running the model; the job has its seed, but no id.
-Result<VideoJob> read_video_job(const Context& context, const json::object& body);
+struct VideoRequest {
+  VideoJob job;         // without an id
+  json::object fields;  // the package's, with the seed
+};
+// Checks everything that can be known without running the model.
+Result<VideoRequest> read_video_request(const Context& context, const json::object& body);
 
 // The duration of a clip as OpenAI writes it: "1.33". Pure.
 std::string seconds_of(std::int64_t frames, double frame_rate);

@@ -34,7 +34,7 @@ json::object video_json(const Context& context, const VideoJob& job) {
                     {"prompt", job.prompt},
                     {"size", std::to_string(job.width) + "x" + std::to_string(job.height)},
                     {"seconds", seconds_of(job.frames, job.frame_rate)},
-                    {"seed", job.request.at("seed")},
+                    {"seed", static_cast<std::int64_t>(job.seed)},
                     {"remixed_from_video_id", nullptr},
                     {"error", nullptr}};
   if (job.error) {
@@ -61,17 +61,15 @@ std::optional<VideoJob> find(const std::shared_ptr<Call>& call,
   return job;
 }
 
-void add_job(const std::shared_ptr<Call>& call, const json::object& fields) {
-  auto job = read_video_job(call->context(), fields);
-  if (!job) return call->fail(job.error());
-  job->id = new_id("video_");
-  call->context().pool.run([call, job = *std::move(job)] {
-    auto added = call->context().videos->add(job);
+void add_job(const std::shared_ptr<Call>& call, VideoRequest request) {
+  request.job.id = new_id("video_");
+  auto keep = [call, request = std::move(request)] {
+    auto added = call->context().videos->add(request.job, request.fields);
     if (added) call->context().video_runner->wake();
-    call->post([call, added = std::move(added)] {
-      if (!added) return call->fail(added.error());
-      call->respond_json(video_json(call->context(), *added));
-    });
+    return added;
+  };
+  call->compute(Pool::Work::kNew, std::move(keep), [call](const VideoJob& job) {
+    call->respond_json(video_json(call->context(), job));
   });
 }
 
@@ -126,14 +124,18 @@ Result<std::string> content(const VideoStore& store, const VideoJob& job, std::s
 void create_video(const std::shared_ptr<Call>& call, const net::PathParameters&) {
   if (!makes_videos(call)) return;
   const std::string type(call->head().headers.get("content-type"));
+  auto add = [call](VideoRequest request) { add_job(call, std::move(request)); };
   if (!is_multipart(type)) {
-    return call->read_object([call](const json::object& fields) { add_job(call, fields); });
+    auto understand = [call](const json::object& fields) {
+      return read_video_request(call->context(), fields);
+    };
+    return call->read_object(understand, add);
   }
-  call->read_body([call, type](const std::string& body) {
-    const auto fields = read_form(call->context().package.manifest, type, body);
-    if (!fields) return call->fail(fields.error());
-    add_job(call, *fields);
-  });
+  auto understand = [call, type](const std::string& body) -> Result<VideoRequest> {
+    SERIN_TRY_ASSIGN(const auto fields, read_form(call->context().package.manifest, type, body));
+    return read_video_request(call->context(), fields);
+  };
+  call->read_body(understand, add);
 }
 
 void list_videos(const std::shared_ptr<Call>& call, const net::PathParameters&) {
@@ -167,13 +169,13 @@ void get_video(const std::shared_ptr<Call>& call, const net::PathParameters& par
 void delete_video(const std::shared_ptr<Call>& call, const net::PathParameters& parameters) {
   const auto job = find(call, parameters);
   if (!job) return;
-  call->context().pool.run([call, id = job->id] {
-    const Status removed = call->context().videos->remove(id);
+  auto remove = [call, id = job->id]() -> Result<std::string> {
+    SERIN_TRY(call->context().videos->remove(id));
     call->context().video_runner->cancel(id);
-    call->post([call, id, removed] {
-      if (!removed) return call->fail(removed.error());
-      call->respond_json({{"id", id}, {"object", "video.deleted"}, {"deleted", true}});
-    });
+    return id;
+  };
+  call->compute(Pool::Work::kNew, remove, [call](const std::string& id) {
+    call->respond_json({{"id", id}, {"object", "video.deleted"}, {"deleted", true}});
   });
 }
 
@@ -198,12 +200,11 @@ void get_video_content(const std::shared_ptr<Call>& call, const net::PathParamet
     refused.status = 406;
     return call->respond(std::move(refused));
   }
-  call->context().pool.run([call, job = *job, type = *type] {
-    auto bytes = content(*call->context().videos, job, type);
-    call->post([call, type, bytes = std::move(bytes)]() mutable {
-      if (!bytes) return call->fail(bytes.error());
-      call->respond({200, {{"content-type", type}}, *std::move(bytes)});
-    });
+  auto encode = [call, job = *job, type = *type] {
+    return content(*call->context().videos, job, type);
+  };
+  call->compute(Pool::Work::kNew, encode, [call, type = *type](std::string bytes) {
+    call->respond({200, {{"content-type", type}}, std::move(bytes)});
   });
 }
 

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/api/predict/grpc_messages.h"
 
-#include <protozero/exception.hpp>
-// A field of another wire type than the schema's comes from outside: an exception, never an abort.
-#define protozero_assert(condition) \
-  ((condition) ? void() : throw ::protozero::unknown_pbf_wire_type_exception{})
-#include <protozero/pbf_reader.hpp>
-#include <protozero/pbf_writer.hpp>
-
-#include "worker/api/openai/fields.h"
+#include "base/protozero.h"
+#include "worker/api/fields.h"
 
 namespace serin::worker::api {
 namespace {
@@ -129,24 +123,6 @@ InferTensor read_input(pbf_reader input) {
   return tensor;
 }
 
-// A raw BYTES tensor: each element after its length, 4 bytes little-endian.
-Status take_raw(std::string_view raw, InferTensor& tensor) {
-  if (tensor.datatype != "BYTES") {
-    tensor.bytes = raw;
-    return {};
-  }
-  while (!raw.empty()) {
-    std::uint32_t length = 0;
-    if (raw.size() < sizeof(length)) return wrong_field(tensor.name, "BYTES with whole lengths");
-    std::copy_n(raw.data(), sizeof(length), reinterpret_cast<char*>(&length));
-    raw.remove_prefix(sizeof(length));
-    if (raw.size() < length) return wrong_field(tensor.name, "BYTES as long as their lengths say");
-    tensor.strings.emplace_back(raw.substr(0, length));
-    raw.remove_prefix(length);
-  }
-  return {};
-}
-
 std::string read_output_name(pbf_reader output) {
   std::string name;
   while (output.next()) {
@@ -194,7 +170,8 @@ Result<GrpcInfer> read_infer(std::string_view bytes) {
   if (raw.size() != infer.request.inputs.size()) {
     return wrong_field("raw_input_contents", "as many as there are inputs");
   }
-  for (std::size_t i = 0; i < raw.size(); ++i) SERIN_TRY(take_raw(raw[i], infer.request.inputs[i]));
+  for (std::size_t i = 0; i < raw.size(); ++i)
+    SERIN_TRY(read_binary(raw[i], infer.request.inputs[i]));
   return infer;
 }
 
@@ -209,16 +186,6 @@ auto guarded(Read read) -> decltype(read()) {
   }
 }
 
-std::string raw_of(const InferTensor& tensor) {
-  if (tensor.datatype != "BYTES") return tensor.bytes;
-  std::string raw;
-  for (const std::string& element : tensor.strings) {
-    append(raw, static_cast<std::uint32_t>(element.size()));
-    raw += element;
-  }
-  return raw;
-}
-
 void write_field(pbf_writer& message, std::uint32_t tag, std::string_view name,
                  std::string_view datatype, const Shape& shape) {
   std::string bytes;
@@ -227,6 +194,24 @@ void write_field(pbf_writer& message, std::uint32_t tag, std::string_view name,
   field.add_string(2, datatype.data(), datatype.size());
   field.add_packed_int64(3, shape.begin(), shape.end());
   message.add_message(tag, bytes);
+}
+
+// An entry of the map `parameters`; those of ours are booleans, integers and strings.
+void write_parameter(pbf_writer& message, std::string_view name, const json::value& value) {
+  std::string content;
+  pbf_writer parameter(content);
+  if (const bool* flag = value.if_bool()) {
+    parameter.add_bool(1, *flag);
+  } else if (const std::int64_t* number = value.if_int64()) {
+    parameter.add_int64(2, *number);
+  } else if (const json::string* text = value.if_string()) {
+    parameter.add_string(3, text->data(), text->size());
+  }
+  std::string entry;
+  pbf_writer pair(entry);
+  pair.add_string(1, name.data(), name.size());
+  pair.add_message(2, content);
+  message.add_message(4, entry);
 }
 
 }  // namespace
@@ -242,19 +227,12 @@ std::string write_model_infer(const InferResponse& response, std::string_view mo
   message.add_string(1, model.data(), model.size());
   message.add_string(2, version.data(), version.size());
   message.add_string(3, response.id);
-  if (last) {
-    std::string flag;
-    pbf_writer(flag).add_bool(1, true);
-    std::string entry;
-    pbf_writer pair(entry);
-    pair.add_string(1, "triton_final_response");
-    pair.add_message(2, flag);
-    message.add_message(4, entry);
-  }
+  for (const auto& [name, value] : response.parameters) write_parameter(message, name, value);
+  if (last) write_parameter(message, "triton_final_response", true);
   for (const InferTensor& tensor : response.outputs) {
     write_field(message, 5, tensor.name, tensor.datatype, tensor.shape);
   }
-  for (const InferTensor& tensor : response.outputs) message.add_bytes(6, raw_of(tensor));
+  for (const InferTensor& tensor : response.outputs) message.add_bytes(6, write_binary(tensor));
   return bytes;
 }
 

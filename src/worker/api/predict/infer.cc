@@ -8,10 +8,12 @@
 #include <variant>
 
 #include "base/base64.h"
-#include "worker/api/openai/fields.h"
+#include "worker/api/fields.h"
 
 namespace serin::worker::api {
 namespace {
+
+constexpr std::size_t kQuickAnswerBytes = 16 * 1024;
 
 struct Named {
   DType dtype;
@@ -125,6 +127,53 @@ InferTensor stacked(const std::string& name, const std::vector<Answer>& answers)
 
 }  // namespace
 
+Status check_names(const Context& context, std::string_view model, std::string_view version) {
+  const bool other_version = !version.empty() && version != context.options.version;
+  if (context.is_model(model) && !other_version) return {};
+  std::string name(model);
+  if (other_version) name.append(" in version ").append(version);
+  return fail(Error{Code::kNotFound, "the model " + name + " is not served here", "model_not_found",
+                    "model"});
+}
+
+Status read_binary(std::string_view bytes, InferTensor& tensor) {
+  if (tensor.datatype != "BYTES") {
+    tensor.bytes = bytes;
+    return {};
+  }
+  while (!bytes.empty()) {
+    std::uint32_t length = 0;
+    if (bytes.size() < sizeof(length)) return wrong_field(tensor.name, "BYTES with whole lengths");
+    std::memcpy(&length, bytes.data(), sizeof(length));
+    bytes.remove_prefix(sizeof(length));
+    if (bytes.size() < length)
+      return wrong_field(tensor.name, "BYTES as long as their lengths say");
+    tensor.strings.emplace_back(bytes.substr(0, length));
+    bytes.remove_prefix(length);
+  }
+  return {};
+}
+
+std::string write_binary(const InferTensor& tensor) {
+  if (tensor.datatype != "BYTES") return tensor.bytes;
+  std::string bytes;
+  for (const std::string& element : tensor.strings) {
+    const auto length = static_cast<std::uint32_t>(element.size());
+    bytes.append(reinterpret_cast<const char*>(&length), sizeof(length));
+    bytes += element;
+  }
+  return bytes;
+}
+
+bool quick_to_write(const std::vector<Answer>& answers) {
+  std::size_t bytes = 0;
+  for (const Answer& answer : answers) {
+    bytes += answer.finished.text.size();
+    for (const auto& [name, tensor] : answer.finished.outputs) bytes += tensor.byte_size();
+  }
+  return bytes <= kQuickAnswerBytes;
+}
+
 std::string_view datatype_of(DType dtype) {
   return std::ranges::find(kDatatypes, dtype, &Named::dtype)->datatype;
 }
@@ -165,10 +214,10 @@ Result<std::vector<engine::Request>> infer_requests(Call& call, const InferReque
   return requests;
 }
 
-Result<InferResponse> infer_response(const Context& context, const InferRequest& infer,
+Result<InferResponse> infer_response(const Call& call, const InferRequest& infer,
                                      const std::vector<Answer>& answers) {
-  InferResponse response{infer.id, {}};
-  for (const model::Output& output : context.package.manifest.outputs) {
+  InferResponse response{infer.id, {}, call.origin()};
+  for (const model::Output& output : call.context().package.manifest.outputs) {
     if (!wanted(infer, output.name)) continue;
     if (!std::holds_alternative<model::TextOutput>(output.kind)) {
       response.outputs.push_back(stacked(output.name, answers));

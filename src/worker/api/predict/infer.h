@@ -33,7 +33,15 @@ struct InferRequest {
 struct InferResponse {
   std::string id;
   std::vector<InferTensor> outputs;
+  json::object parameters = {};  // what the generation was made of, as Call::origin() has it
 };
+
+// kNotFound when another model or version is asked for than this worker serves; empty: whichever.
+Status check_names(const Context& context, std::string_view model, std::string_view version);
+
+// BYTES in binary, as Triton has it: each element after its length, 4 bytes little-endian.
+Status read_binary(std::string_view bytes, InferTensor& tensor);
+std::string write_binary(const InferTensor& tensor);
 
 std::string_view datatype_of(DType dtype);                 // "FP32"
 std::optional<DType> dtype_of(std::string_view datatype);  // nothing for BYTES and unknown ones
@@ -41,9 +49,12 @@ std::int64_t expected_bytes(const InferTensor& tensor);  // of `bytes`; −1 whe
 
 // One request a row. kInvalidArgument with `param` naming the input.
 Result<std::vector<engine::Request>> infer_requests(Call& call, const InferRequest& infer);
-// Rows stacked again.
-Result<InferResponse> infer_response(const Context& context, const InferRequest& infer,
+// Rows stacked again; with what the Call says of their generation.
+Result<InferResponse> infer_response(const Call& call, const InferRequest& infer,
                                      const std::vector<Answer>& answers);
+
+// Whether writing these answers is short enough for a connection's own thread.
+bool quick_to_write(const std::vector<Answer>& answers);
 
 // A package's inputs and outputs as the protocol names them, for metadata.
 struct InferField {

@@ -2,32 +2,19 @@
 // KServe's protocols over REST: the Open Inference Protocol v2 and the V1 `:predict`.
 #include <charconv>
 
-#include "worker/api/openai/fields.h"
+#include "worker/api/fields.h"
 #include "worker/api/predict/v2_json.h"
 #include "worker/api/routes.h"
-#include "worker/lifecycle/readiness.h"
 
 namespace serin::worker::api {
 namespace {
 
 constexpr std::string_view kHeaderLength = "inference-header-content-length";
 
-bool is_ready(const Context& context) {
-  return readiness(context.engine.state(), context.draining.load(), context.clock.now(),
-                   context.options.ready_within)
-      .ready;
-}
-
-Status check_names(const Context& context, const net::PathParameters& parameters) {
-  const std::string& model = parameters.at("model");
+Status check_path(const Call& call, const net::PathParameters& parameters) {
   const auto version = parameters.find("version");
-  const bool other_version =
-      version != parameters.end() && version->second != context.options.version;
-  if (context.is_model(model) && !other_version) return {};
-  return fail(Error{Code::kNotFound,
-                    "the model " + model + (other_version ? " in version " + version->second : "") +
-                        " is not served here",
-                    "model_not_found", "model"});
+  return check_names(call.context(), parameters.at("model"),
+                     version == parameters.end() ? std::string_view() : version->second);
 }
 
 void server_metadata(const std::shared_ptr<Call>& call, const net::PathParameters&) {
@@ -48,7 +35,7 @@ json::array fields_json(const std::vector<InferField>& fields) {
 
 void model_metadata(const std::shared_ptr<Call>& call, const net::PathParameters& parameters) {
   const Context& context = call->context();
-  if (const auto known = check_names(context, parameters); !known) return call->fail(known.error());
+  if (const auto known = check_path(*call, parameters); !known) return call->fail(known.error());
   call->respond_json(
       {{"name", context.service()},
        {"versions", json::array{context.options.version}},
@@ -62,14 +49,13 @@ void server_live(const std::shared_ptr<Call>& call, const net::PathParameters&) 
 }
 
 void server_ready(const std::shared_ptr<Call>& call, const net::PathParameters&) {
-  const bool ready = is_ready(call->context());
+  const bool ready = call->context().readiness().ready;
   call->respond_json({{"ready", ready}}, ready ? 200 : 503);
 }
 
 void model_ready(const std::shared_ptr<Call>& call, const net::PathParameters& parameters) {
-  if (const auto known = check_names(call->context(), parameters); !known)
-    return call->fail(known.error());
-  const bool ready = is_ready(call->context());
+  if (const auto known = check_path(*call, parameters); !known) return call->fail(known.error());
+  const bool ready = call->context().readiness().ready;
   call->respond_json({{"name", call->context().service()}, {"ready", ready}}, ready ? 200 : 503);
 }
 
@@ -83,40 +69,45 @@ Result<std::optional<std::size_t>> header_bytes(const net::RequestHead& head) {
   return length;
 }
 
+Result<net::Response> written(const Call& call, const V2Message& message,
+                              const std::vector<Answer>& answers) {
+  const Context& context = call.context();
+  SERIN_TRY_ASSIGN(const auto response, infer_response(call, message.request, answers));
+  V2Body body = write_v2(message, response, context.service(), context.options.version);
+  const std::string_view type = body.header_bytes ? "application/octet-stream" : "application/json";
+  net::Response made{200, {{"content-type", type}}, std::move(body.bytes)};
+  if (body.header_bytes) made.headers.add(kHeaderLength, std::to_string(*body.header_bytes));
+  return made;
+}
+
 void infer(const std::shared_ptr<Call>& call, const net::PathParameters& parameters) {
-  if (const auto known = check_names(call->context(), parameters); !known)
-    return call->fail(known.error());
+  if (const auto known = check_path(*call, parameters); !known) return call->fail(known.error());
   const auto json_bytes = header_bytes(call->head());
   if (!json_bytes) return call->fail(json_bytes.error());
-  call->read_body([call, json_bytes = *json_bytes](const std::string& body) {
-    auto message = parse_v2(body, json_bytes);
-    if (!message) return call->fail(message.error());
-    auto requests = infer_requests(*call, message->request);
-    if (!requests) return call->fail(requests.error());
-    generate(
-        call, *std::move(requests),
-        [call, message = *std::move(message)](const std::vector<Answer>& answers) {
-          const Context& context = call->context();
-          auto response = infer_response(context, message.request, answers);
-          if (!response) return call->fail(response.error());
-          V2Body written = write_v2(message, *response, context.service(), context.options.version);
-          net::Response answer{200,
-                               {{"content-type", written.header_bytes ? "application/octet-stream"
-                                                                      : "application/json"}},
-                               std::move(written.bytes)};
-          if (written.header_bytes)
-            answer.headers.add(kHeaderLength, std::to_string(*written.header_bytes));
-          call->respond(std::move(answer));
-        });
+  auto message = std::make_shared<V2Message>();
+  auto understand = [call, message, json_bytes = *json_bytes](
+                        const std::string& body) -> Result<std::vector<engine::Request>> {
+    SERIN_TRY_ASSIGN(*message, parse_v2(body, json_bytes));
+    return infer_requests(*call, message->request);
+  };
+  call->read_body(understand, [call, message](std::vector<engine::Request> requests) {
+    generate(call, std::move(requests), [call, message](std::vector<Answer> answers) {
+      const bool quick = quick_to_write(answers);
+      auto write = [call, message, answers = std::move(answers)] {
+        return written(*call, *message, answers);
+      };
+      call->answer(quick, std::move(write),
+                   [call](net::Response response) { call->respond(std::move(response)); });
+    });
   });
 }
 
 // V1: every instance is a package's request, every prediction its outputs by name.
-Result<json::array> predictions_json(const Context& context, const std::vector<Answer>& answers) {
+Result<json::array> predictions_json(const Call& call, const std::vector<Answer>& answers) {
   json::array predictions;
   for (const Answer& answer : answers) {
     const std::vector<Answer> one{answer};
-    SERIN_TRY_ASSIGN(const auto response, infer_response(context, {}, one));
+    SERIN_TRY_ASSIGN(const auto response, infer_response(call, {}, one));
     json::object outputs;
     for (const InferTensor& tensor : response.outputs) {
       json::array elements = write_elements(tensor);
@@ -154,15 +145,17 @@ Result<std::vector<engine::Request>> read_instances(Call& call, const json::obje
 }
 
 void predict(const std::shared_ptr<Call>& call, const net::PathParameters& parameters) {
-  if (const auto known = check_names(call->context(), parameters); !known)
-    return call->fail(known.error());
-  call->read_object([call](const json::object& body) {
-    auto requests = read_instances(*call, body);
-    if (!requests) return call->fail(requests.error());
-    generate(call, *std::move(requests), [call](const std::vector<Answer>& answers) {
-      auto predictions = predictions_json(call->context(), answers);
-      if (!predictions) return call->fail(predictions.error());
-      call->respond_json({{"predictions", *std::move(predictions)}});
+  if (const auto known = check_path(*call, parameters); !known) return call->fail(known.error());
+  auto understand = [call](const json::object& body) { return read_instances(*call, body); };
+  call->read_object(understand, [call](std::vector<engine::Request> requests) {
+    generate(call, std::move(requests), [call](std::vector<Answer> answers) {
+      const bool quick = quick_to_write(answers);
+      auto write = [call, answers = std::move(answers)] {
+        return predictions_json(*call, answers);
+      };
+      call->answer(quick, std::move(write), [call](json::array predictions) {
+        call->respond_json({{"predictions", std::move(predictions)}});
+      });
     });
   });
 }

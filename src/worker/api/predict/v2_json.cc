@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "worker/api/openai/fields.h"
+#include "worker/api/fields.h"
 
 namespace serin::worker::api {
 namespace {
@@ -66,21 +66,6 @@ Status append_elements(const json::value& data, std::optional<DType> dtype, std:
   return {};
 }
 
-// BYTES in binary: each element after its length, 4 bytes little-endian.
-Status read_strings(std::string_view bytes, InferTensor& tensor) {
-  while (!bytes.empty()) {
-    std::uint32_t length = 0;
-    if (bytes.size() < sizeof(length)) return wrong_field(tensor.name, "BYTES with whole lengths");
-    std::memcpy(&length, bytes.data(), sizeof(length));
-    bytes.remove_prefix(sizeof(length));
-    if (bytes.size() < length)
-      return wrong_field(tensor.name, "BYTES as long as their lengths say");
-    tensor.strings.emplace_back(bytes.substr(0, length));
-    bytes.remove_prefix(length);
-  }
-  return {};
-}
-
 Status read_shape(Fields& fields, InferTensor& tensor) {
   const json::value* shape = fields.any("shape");
   if (shape == nullptr || !shape->is_array())
@@ -123,11 +108,7 @@ Result<InferTensor> parse_input(const json::value& value, std::string_view& bina
                        "at most what follows the JSON");
   }
   const auto length = static_cast<std::size_t>(size->get_int64());
-  if (tensor.datatype == "BYTES") {
-    SERIN_TRY(read_strings(binary.substr(0, length), tensor));
-  } else {
-    tensor.bytes = binary.substr(0, length);
-  }
+  SERIN_TRY(read_binary(binary.substr(0, length), tensor));
   binary.remove_prefix(length);
   return tensor;
 }
@@ -153,16 +134,6 @@ Status parse_outputs(Fields& fields, V2Message& message) {
     }
   }
   return {};
-}
-
-std::string binary_of_tensor(const InferTensor& tensor) {
-  if (tensor.datatype != "BYTES") return tensor.bytes;
-  std::string bytes;
-  for (const std::string& element : tensor.strings) {
-    append(bytes, static_cast<std::uint32_t>(element.size()));
-    bytes += element;
-  }
-  return bytes;
 }
 
 }  // namespace
@@ -250,7 +221,7 @@ V2Body write_v2(const V2Message& message, const InferResponse& response, std::st
         message.all_binary ||
         std::ranges::find(message.binary_outputs, tensor.name) != message.binary_outputs.end();
     if (in_binary) {
-      const std::string bytes = binary_of_tensor(tensor);
+      const std::string bytes = write_binary(tensor);
       output["parameters"] = json::object{{"binary_data_size", bytes.size()}};
       binary += bytes;
       any_binary = true;
@@ -262,6 +233,7 @@ V2Body write_v2(const V2Message& message, const InferResponse& response, std::st
   json::object body{
       {"model_name", model}, {"model_version", version}, {"outputs", std::move(outputs)}};
   if (!response.id.empty()) body["id"] = response.id;
+  if (!response.parameters.empty()) body["parameters"] = response.parameters;
   V2Body written{json::serialize(body), std::nullopt};
   if (any_binary) {
     written.header_bytes = written.bytes.size();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/api/openai/fields.h"
+#include "worker/api/fields.h"
 
 #include <gtest/gtest.h>
 
