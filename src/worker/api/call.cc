@@ -141,7 +141,8 @@ void Call::describe(std::uint64_t seed) { seed_ = seed; }
 
 json::object Call::origin() const {
   json::object origin{{"serin_package", context_.package.digest},
-                      {"serin_profile", context_.engine.profile()}};
+                      {"serin_profile", context_.engine.profile()},
+                      {"serin_reproducible", context_.reproducible}};
   if (seed_) origin["serin_seed"] = static_cast<std::int64_t>(*seed_);
   return origin;
 }

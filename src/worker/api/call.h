@@ -70,7 +70,7 @@ class Call : public std::enable_shared_from_this<Call> {
 
   // Names the generation in the answer's head; before the answer begins.
   void describe(std::uint64_t seed);
-  // The same for protocols with parameters of their own: serin_package, serin_profile, serin_seed.
+  // The same for protocols with parameters of their own: serin_package, serin_seed and so on.
   json::object origin() const;
 
   // Server-sent events. The head goes out with the first.
