@@ -57,6 +57,7 @@ class Pipe {
 
 std::vector<char*> pointers_to(std::vector<std::string>& words) {
   std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   return pointers;
@@ -64,7 +65,8 @@ std::vector<char*> pointers_to(std::vector<std::string>& words) {
 
 std::vector<std::string> joined(const std::vector<std::pair<std::string, std::string>>& variables) {
   std::vector<std::string> words;
-  for (const auto& [name, value] : variables) words.push_back(name + "=" + value);
+  words.reserve(variables.size());
+  for (const auto& [name, value] : variables) words.emplace_back(name).append("=").append(value);
   return words;
 }
 
