@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "objects/oci_reference.h"
 
 namespace serin::cli {
 namespace {
@@ -17,6 +18,12 @@ constexpr std::chrono::seconds kBetweenLines{2};
 
 void add_source_options(CLI::App& command, SourceLine& line) {
   command.add_option("--digest", line.digest, "Digest that the package must have, sha256:…")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            return objects::is_oci_digest(text) ? std::string()
+                                                : "must be sha256: and 64 lower-case hex digits";
+          },
+          ""))
       ->group("Source");
   command
       .add_option("--cache-bytes", line.cache_bytes,
