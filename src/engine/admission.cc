@@ -13,7 +13,7 @@ std::chrono::milliseconds time_for(double cost, double cost_per_second) {
 }
 
 Status Admission::push(JobPtr job, double cost_per_second) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (auto refused = refusal(*job, cost_per_second)) {
     job->withdraw();
     return fail(*std::move(refused));
@@ -21,8 +21,13 @@ Status Admission::push(JobPtr job, double cost_per_second) {
   job->arrived = clock_->now();
   arrivals_.came(job->arrived, running_ > 0 || !queue_.empty(), limits_.max_wait);
   waiting_cost_ += job->cost;
+  const bool hurried = job->request.deadline.has_value();
   queue_.push_back(std::move(job));
-  changed_.notify_one();
+  const bool wake = sleeps_until_ > 0 && (hurried || queue_.size() >= sleeps_until_);
+  if (wake) sleeps_until_ = 0;
+  // Who is woken under the lock would only wait for it.
+  lock.unlock();
+  if (wake) changed_.notify_one();
   return {};
 }
 
@@ -67,7 +72,10 @@ Admission::Taken Admission::take(std::size_t places, bool idle, bool wait_for_co
     const bool something = !taken.run.empty() || !taken.cancelled.empty() || !taken.expired.empty();
     if (something || !idle || stopped_ || latest <= now) return taken;
     const Instant until = plan.wait_until ? std::min(*plan.wait_until, latest) : latest;
+    // Company only puts the time off, until there is enough of it.
+    sleeps_until_ = queue_.empty() ? 1 : places;
     changed_.wait_for(lock, std::min<Duration>(until - now, std::chrono::seconds(10)));
+    sleeps_until_ = 0;
   }
 }
 

@@ -63,6 +63,7 @@ class Admission {
   Arrivals arrivals_;
   double waiting_cost_ = 0;
   std::size_t running_ = 0;
+  std::size_t sleeps_until_ = 0;  // so many wait; 0: take() does not sleep
   bool closed_ = false, stopped_ = false;
 };
 

@@ -96,6 +96,23 @@ TEST_F(AdmissionTest, AnIdleThreadWakesForARequestAndForTheEnd) {
   EXPECT_TRUE(admission.take(1, true, true, Instant::max()).stopped);
 }
 
+TEST_F(AdmissionTest, AThreadThatWaitsForCompanyRunsWhenTheBatchIsFull) {
+  Admission admission({100, 1e9, std::chrono::hours(1)}, clock_);
+  for (int i = 0; i < 20; ++i) {  // company has been usual, a second apart
+    ASSERT_TRUE(admission.push(job(), 1));
+    clock_.advance(std::chrono::seconds(1));
+  }
+  EXPECT_EQ(admission.take_all().size(), 20u);
+  admission.running_is(1);
+  ASSERT_TRUE(admission.push(job(), 1));
+  EXPECT_TRUE(admission.take(3, false, true, Instant::max()).run.empty());
+  std::jthread pusher([&] {
+    EXPECT_TRUE(admission.push(job(), 1));
+    EXPECT_TRUE(admission.push(job(), 1));
+  });
+  EXPECT_EQ(admission.take(3, true, true, Instant::max()).run.size(), 3u);
+}
+
 TEST_F(AdmissionTest, AnIdleThreadReturnsWhenItsTimeHasCome) {
   Admission admission({10, 1e9, Duration(0)}, Clock::real());
   const auto taken = admission.take(1, true, true, Clock::real().now() + milliseconds(1));

@@ -45,7 +45,9 @@ at::Tensor view_of(const Tensor& tensor) {
 }
 
 Tensor host_tensor(const at::Tensor& tensor, DType dtype) {
-  const at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
+  const at::Tensor host = tensor.is_cpu() && tensor.is_contiguous()
+                              ? tensor
+                              : tensor.detach().to(at::kCPU).contiguous();
   Shape shape(host.sizes().begin(), host.sizes().end());
   if (host.numel() == 0) return {dtype, std::move(shape)};
   auto owner = std::make_shared<at::Tensor>(host);

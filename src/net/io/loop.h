@@ -62,6 +62,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
  private:
   struct Impl;
   explicit Loop(std::chrono::milliseconds tick);
+  void hear_doorbell();
   void run_mailbox();
   void flush_links();
   void tick();

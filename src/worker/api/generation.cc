@@ -47,7 +47,10 @@ Status stream(const std::shared_ptr<Call>& call, std::vector<engine::Request> re
       }
       group->on_event(place, std::move(event));
     };
-    auto sink = [call, deliver](engine::Event event) {
+    auto sink = [call, deliver, progress = requests[place].previews](engine::Event event) {
+      // Waking the connection's thread costs more than these say to most.
+      if (std::holds_alternative<engine::Started>(event)) return;
+      if (std::holds_alternative<engine::Progress>(event) && !progress) return;
       call->post([deliver, event = std::move(event)]() mutable { deliver(std::move(event)); });
     };
     if (auto admitted = call->context().engine.submit(std::move(requests[place]), sink);

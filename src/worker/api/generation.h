@@ -18,8 +18,8 @@ struct Answer {
 
 // Submits all, or none: when one is refused the others are cancelled. `on_event` is called on the
 // Call's thread with the place of the request; Failed comes at most once and last, and the others
-// are cancelled with it. Not called any more once the client is gone. Counts tokens and their
-// times.
+// are cancelled with it. Not called with Started, and with Progress only where a request asks for
+// previews; not called any more once the client is gone. Counts tokens and their times.
 Status stream(const std::shared_ptr<Call>& call, std::vector<engine::Request> requests,
               std::function<void(std::size_t, engine::Event)> on_event);
 

@@ -163,8 +163,9 @@ Result<std::string> encode_medium(const model::Output& output, const Tensor& ten
 }
 
 bool quick_to_encode(const model::Output& output, const Tensor& tensor) {
-  return std::holds_alternative<model::ImageOutput>(output.kind) &&
-         tensor.elements() <= kQuickElements;
+  const bool simple = std::holds_alternative<model::ImageOutput>(output.kind) ||
+                      std::holds_alternative<model::TensorOutput>(output.kind);
+  return simple && tensor.elements() <= kQuickElements;
 }
 
 }  // namespace serin::worker::api
