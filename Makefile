@@ -44,6 +44,7 @@ soak: build ## Ten minutes of clients that connect, disconnect, stall and send g
 
 .PHONY: bench
 bench: setup ## Measure beside peers
+	@tools/setup --bench
 	@cmake --preset bench >/dev/null && cmake --build --preset bench
 	@tools/bench
 
