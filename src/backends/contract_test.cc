@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <ostream>
 #include <thread>
 
 #include "base/files.h"
@@ -31,6 +32,7 @@ struct Framework {
   std::string suffix;     // of a model's file
   std::string method;     // the default one
 };
+void PrintTo(const Framework& framework, std::ostream* out) { *out << framework.name; }
 
 std::vector<Framework> frameworks() {
   std::vector<Framework> list;

@@ -34,7 +34,7 @@ constexpr TaskText kImage{kMediaTakes, "image: float32 [N, 3, 32, 32]", kMediaBo
                           R"(  - {name: image, dtype: float32, shape: [N, 3, 32, 32]}
 loop: {kind: once}  # or diffusion: the model is called in steps
 
-# 4. How the result becomes a picture. range: the values of black and white, often [0, 1] or [-1, 1]; layout: CHW, HWC, HW.
+# 4. How the result becomes a picture. range: the values of black and white, often [0, 1] or [-1, 1]; layout: CHW, HWC.
 outputs:
 - {name: image, kind: image, result: image, layout: CHW, range: [0, 1]}
 
