@@ -92,5 +92,27 @@ TEST(Palette, GivesFewColoursWhereAFewCellsHoldManyShades) {
   EXPECT_EQ(std::set<std::uint8_t>(indices.begin(), indices.end()).size(), 2u);
 }
 
+TEST(Video, GivesTheSameBytesWhateverTheHeapHeld) {
+  Video video;
+  video.frame_rate = 12;
+  for (int f = 0; f < 16; ++f) {
+    Image& frame = video.frames.emplace_back();
+    frame.width = frame.height = 32;
+    frame.channels = 3;
+    for (int i = 0; i < 32 * 32 * 3; ++i) {
+      const bool inside = std::abs(i / 3 % 32 - 5 - f) < 6 && std::abs(i / 96 - 12) < 6;
+      frame.samples.push_back(static_cast<std::uint8_t>(inside ? 230 - i % 13 : 20 + (i + f) % 9));
+    }
+  }
+  const std::string first = encode(video, VideoFormat::kMp4).value();
+  for (int i = 0; i < 100; ++i) {
+    std::vector<std::string> dirt;
+    for (int size = 1000; size < 400'000; size += 1000)
+      dirt.emplace_back(static_cast<std::size_t>(size), static_cast<char>(i * 37 + size));
+    dirt.clear();
+    ASSERT_EQ(encode(video, VideoFormat::kMp4).value() == first, true) << i;
+  }
+}
+
 }  // namespace
 }  // namespace serin::media
