@@ -5,27 +5,33 @@
 
 #include <atomic>
 #include <future>
+#include <memory>
 #include <new>
+#include <vector>
 
 namespace serin::worker {
 namespace {
 
 using Work = Pool::Work;
 
-// Keeps a pool's only thread until it is let go.
+// Keeps a pool's only thread until it is let go. The thread may still be on its way out then, so
+// that what it touches is shared.
 class Busy {
  public:
   explicit Busy(Pool& pool) {
-    EXPECT_TRUE(pool.run(Work::kAnswer, [this] {
-      begun_.set_value();
-      end_.get_future().wait();
+    EXPECT_TRUE(pool.run(Work::kAnswer, [shared = shared_] {
+      shared->begun.set_value();
+      shared->end.get_future().wait();
     }));
-    begun_.get_future().wait();
+    shared_->begun.get_future().wait();
   }
-  void let_go() { end_.set_value(); }
+  void let_go() { shared_->end.set_value(); }
 
  private:
-  std::promise<void> begun_, end_;
+  struct Shared {
+    std::promise<void> begun, end;
+  };
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };
 
 TEST(Pool, RefusesNewWorkPastItsLimitAndNeverAnAnswer) {

@@ -9,9 +9,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!value) return 0;
   const auto job = worker::video_job_from(*value);
   if (!job) return 0;
-  const json::object written = worker::to_json(*job);
+  const json::object written = worker::to_json(*job, nullptr);
   const auto again = worker::video_job_from(written);
   SERIN_CHECK(again.has_value());
-  SERIN_CHECK(worker::to_json(*again) == written);
+  SERIN_CHECK(worker::to_json(*again, nullptr) == written);
   return 0;
 }
