@@ -1,25 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/backend.h"
 
-#include <dlfcn.h>
-
 #include <charconv>
 #include <cstdlib>
 #include <system_error>
 
+#include "base/shared_object.h"
 #include "engine/held_output.h"
 
 namespace serin::engine {
 namespace {
-
-// Where the engine's shared object may stand: beside the program (a build folder), or as installed.
-std::vector<std::filesystem::path> places_of(const std::string& file) {
-  std::error_code problem;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", problem);
-  if (problem) return {};
-  const std::filesystem::path folder = program.parent_path();
-  return {folder / file, folder.parent_path() / "lib" / "serin" / file};
-}
 
 tl::unexpected<Error> not_built(std::string_view name,
                                 const std::vector<std::filesystem::path>& looked) {
@@ -50,11 +40,6 @@ Device best_device() {
   return {};
 }
 
-std::string last_dl_error() {
-  const char* message = ::dlerror();
-  return message == nullptr ? "no reason given" : message;
-}
-
 }  // namespace
 
 std::string to_string(const Device& device) {
@@ -83,24 +68,16 @@ Result<Device> parse_device(std::string_view text) {
 Result<std::unique_ptr<Backend>> create_backend(model::EngineKind kind) {
   const std::string name(model::name_of(kind));
   const std::string file = "libserin_" + name + ".so";
-  const std::vector<std::filesystem::path> places = places_of(file);
+  const std::vector<std::filesystem::path> places = places_of_shared_object(file);
   for (const std::filesystem::path& path : places) {
     std::error_code problem;
     if (!std::filesystem::exists(path, problem)) continue;
     prepare_environment(kind);
-    // Local: two frameworks bring symbols of the same names. Never closed: their threads outlive
-    // any model.
-    void* library = nullptr;
-    pass_on(held_output_of([&] { library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL); }), name);
-    if (library == nullptr) {
-      return fail(Code::kFailedPrecondition,
-                  "cannot load the " + name + " engine: " + last_dl_error());
-    }
-    void* symbol = ::dlsym(library, kCreateBackendSymbol);
-    if (symbol == nullptr) {
-      return fail(Code::kInternal, path.string() + " is no engine of Serin: " + last_dl_error());
-    }
-    std::unique_ptr<Backend> made(reinterpret_cast<CreateBackendFunction>(symbol)());
+    Result<void*> symbol = nullptr;
+    pass_on(held_output_of([&] { symbol = load_symbol(path, kCreateBackendSymbol); }), name);
+    if (!symbol)
+      return fail(std::move(symbol).error().within("cannot load the " + name + " engine"));
+    std::unique_ptr<Backend> made(reinterpret_cast<CreateBackendFunction>(*symbol)());
     if (made == nullptr) return fail(Code::kInternal, "the " + name + " engine did not start");
     return made;
   }

@@ -232,8 +232,9 @@ Result<Tensor> audio_from(const model::AudioInput& audio, std::string_view name,
     return wrong_value(
         name, "must last at most " + shown(audio.max_seconds) + " seconds, not " + shown(seconds));
   }
-  const Tensor sound = media::from_audio(
-      media::resample(*decoded, audio.sample_rate, static_cast<int>(audio.channels)));
+  SERIN_TRY_ASSIGN(const auto resampled,
+                   media::resample(*decoded, audio.sample_rate, static_cast<int>(audio.channels)));
+  const Tensor sound = media::from_audio(resampled);
   // Silence to the length that the model takes.
   const std::int64_t length =
       std::llround(static_cast<double>(audio.sample_rate) * audio.max_seconds);

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "media/av.h"
-#include "media/codecs.h"
+#include "media/av_codecs.h"
 
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -78,21 +78,30 @@ Result<std::string> encode_with(const AudioChoice& choice, const Audio& audio) {
 
 }  // namespace
 
-Result<std::string> encode_opus(const Audio& audio) {
+Result<std::string> av::encode_opus(const Audio& audio) {
   const std::int64_t rate = rate_among(kOpusRates, audio.sample_rate);
-  if (rate != audio.sample_rate) return encode_opus(resample(audio, rate, audio.channels));
+  if (rate != audio.sample_rate) {
+    SERIN_TRY_ASSIGN(const Audio other, resample(audio, rate, audio.channels));
+    return encode_opus(other);
+  }
   return encode_with({{"ogg", "libopus"}, AV_SAMPLE_FMT_FLT, 64'000}, audio);
 }
 
-Result<std::string> encode_mp3(const Audio& audio) {
+Result<std::string> av::encode_mp3(const Audio& audio) {
   const std::int64_t rate = rate_among(kMp3Rates, audio.sample_rate);
-  if (rate != audio.sample_rate) return encode_mp3(resample(audio, rate, audio.channels));
+  if (rate != audio.sample_rate) {
+    SERIN_TRY_ASSIGN(const Audio other, resample(audio, rate, audio.channels));
+    return encode_mp3(other);
+  }
   return encode_with({{"mp3", "libmp3lame"}, AV_SAMPLE_FMT_FLTP, 80'000}, audio);
 }
 
-Result<std::string> encode_aac(const Audio& audio) {
+Result<std::string> av::encode_aac(const Audio& audio) {
   const std::int64_t rate = rate_among(kAacRates, audio.sample_rate);
-  if (rate != audio.sample_rate) return encode_aac(resample(audio, rate, audio.channels));
+  if (rate != audio.sample_rate) {
+    SERIN_TRY_ASSIGN(const Audio other, resample(audio, rate, audio.channels));
+    return encode_aac(other);
+  }
   return encode_with({{"adts", "aac"}, AV_SAMPLE_FMT_FLTP, 96'000}, audio);
 }
 

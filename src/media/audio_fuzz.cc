@@ -15,6 +15,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::abort();
   for (const float sample : audio->samples)
     if (!(sample >= -1 && sample <= 1)) std::abort();
-  if (resample(*audio, 16'000, 1).samples.empty()) std::abort();
+  if (resample(*audio, 16'000, 1)->samples.empty()) std::abort();
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "media/av.h"
+#include "media/av_codecs.h"
 #include "media/codecs.h"
 
 extern "C" {
@@ -122,7 +123,7 @@ Status drain(Reader& reader, const DecodeLimits& limits, Audio& audio) {
 
 }  // namespace
 
-Result<Audio> decode_mp3(std::string_view bytes, const DecodeLimits& limits) {
+Result<Audio> av::decode_mp3(std::string_view bytes, const DecodeLimits& limits) {
   silence_av();
   Reader reader{.source = {bytes}, .io = {}, .input = {}, .codec = {}};
   SERIN_TRY(reader.open());

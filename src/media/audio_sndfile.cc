@@ -114,8 +114,10 @@ bool ends_early(const SF_INFO& info, std::size_t samples) {
 }  // namespace
 
 Result<std::string> encode_flac(const Audio& audio) {
-  if (audio.sample_rate > kMaxFlacRate)
-    return encode_flac(resample(audio, kMaxFlacRate, audio.channels));
+  if (audio.sample_rate > kMaxFlacRate) {
+    SERIN_TRY_ASSIGN(const Audio lower, resample(audio, kMaxFlacRate, audio.channels));
+    return encode_flac(lower);
+  }
   return encode_as(audio, SF_FORMAT_FLAC | SF_FORMAT_PCM_16, "FLAC");
 }
 

@@ -180,7 +180,7 @@ TEST(Audio, RefusesRatesThatWouldMakeHugeTensors) {
 TEST(Audio, ResamplingKeepsToneAndDuration) {
   const Audio audio = tone(44'100, 1, 0.5);
   for (const std::int64_t rate : {8'000, 16'000, 48'000, 96'000}) {
-    const Audio resampled = resample(audio, rate, 1);
+    const Audio resampled = *resample(audio, rate, 1);
     const Audio wanted = tone(rate, 1, 0.5);
     EXPECT_EQ(resampled.sample_rate, rate);
     EXPECT_NEAR(static_cast<double>(resampled.samples.size()),
@@ -191,15 +191,15 @@ TEST(Audio, ResamplingKeepsToneAndDuration) {
 
 TEST(Audio, ChannelsAreCopiedOrAveraged) {
   const Audio stereo{.sample_rate = 8000, .channels = 2, .samples = {0.2F, 0.4F, -1, 1}};
-  EXPECT_EQ(resample(stereo, 8000, 2).samples, stereo.samples);
-  const std::vector<float> mono = resample(stereo, 8000, 1).samples;
+  EXPECT_EQ(resample(stereo, 8000, 2)->samples, stereo.samples);
+  const std::vector<float> mono = resample(stereo, 8000, 1)->samples;
   ASSERT_EQ(mono.size(), 2u);
   EXPECT_FLOAT_EQ(mono[0], 0.3F);
   EXPECT_FLOAT_EQ(mono[1], 0);
-  EXPECT_EQ(resample({.sample_rate = 8000, .channels = 1, .samples = {0.5F}}, 8000, 2).samples,
+  EXPECT_EQ(resample({.sample_rate = 8000, .channels = 1, .samples = {0.5F}}, 8000, 2)->samples,
             (std::vector<float>{0.5F, 0.5F}));
   EXPECT_TRUE(
-      resample({.sample_rate = 8000, .channels = 1, .samples = {}}, 16'000, 2).samples.empty());
+      resample({.sample_rate = 8000, .channels = 1, .samples = {}}, 16'000, 2)->samples.empty());
 }
 
 }  // namespace

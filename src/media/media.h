@@ -68,7 +68,7 @@ Image resize(const Image& image, std::int64_t width,
              std::int64_t height);  // area-averaging down, bilinear up
 Image convert_channels(const Image& image,
                        int channels);  // transparency onto white, colour to luma
-Audio resample(const Audio& audio, std::int64_t sample_rate,
-               int channels);  // to one channel: the mean; from one: copies
+// To one channel: the mean; from one: copies. Another rate needs FFmpeg: see av_codecs.h.
+Result<Audio> resample(const Audio& audio, std::int64_t sample_rate, int channels);
 
 }  // namespace serin::media

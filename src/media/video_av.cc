@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "media/av.h"
-#include "media/codecs.h"
+#include "media/av_codecs.h"
 
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -113,7 +113,7 @@ Result<std::string> encode_with(const AvWriter::Choice& choice, const Video& vid
 
 }  // namespace
 
-Result<std::string> encode_mp4(const Video& video) {
+Result<std::string> av::encode_mp4(const Video& video) {
   return encode_with({.container = "mp4",
                       .codec = "libx264",
                       .container_options = "movflags=+faststart",
@@ -123,7 +123,7 @@ Result<std::string> encode_mp4(const Video& video) {
                      video, even(video.frames.front()));
 }
 
-Result<std::string> encode_webm(const Video& video) {
+Result<std::string> av::encode_webm(const Video& video) {
   return encode_with({.container = "webm",
                       .codec = "libvpx-vp9",
                       .codec_options = "deadline=good:cpu-used=5:crf=24:b=0"},
