@@ -38,6 +38,8 @@ TEST(Text, ReadsAndWritesTimes) {
   EXPECT_EQ(parse_http_date(http_date(time)), time);
   EXPECT_EQ(parse_iso_time("2001-09-09T01:46:40.000Z"), time);
   EXPECT_FALSE(parse_http_date("yesterday"));
+  EXPECT_FALSE(parse_iso_time("3028-09-09T01:46:40.000Z"));
+  EXPECT_FALSE(parse_iso_time("1969-12-31T23:59:59.000Z"));
 }
 
 TEST(Text, KnowsUtf8FromOtherBytes) {

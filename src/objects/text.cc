@@ -36,7 +36,11 @@ std::optional<std::chrono::system_clock::time_point> parse_time(std::string_view
   tm parts{};
   const char* end = strptime(whole.c_str(), format, &parts);
   if (end == nullptr) return std::nullopt;
-  return std::chrono::system_clock::from_time_t(timegm(&parts));
+  // system_clock counts nanoseconds in 64 bits, which end in 2262.
+  constexpr time_t kLatest = 7'258'118'400;  // 2200-01-01
+  const time_t seconds = timegm(&parts);
+  if (seconds < 0 || seconds >= kLatest) return std::nullopt;
+  return std::chrono::system_clock::from_time_t(seconds);
 }
 
 }  // namespace

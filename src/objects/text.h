@@ -18,6 +18,7 @@ std::string printable(std::string_view text);
 std::string percent_encode(std::string_view text, bool keep_slash);
 
 // "Tue, 24 Nov 2026 13:46:40 GMT" (RFC 9110) and "2026-11-24T13:46:40.000Z" (ISO 8601).
+// What is read lies between 1970 and 2200, else it is none.
 std::string http_date(std::chrono::system_clock::time_point time);
 std::optional<std::chrono::system_clock::time_point> parse_http_date(std::string_view text);
 std::optional<std::chrono::system_clock::time_point> parse_iso_time(std::string_view text);
