@@ -107,7 +107,7 @@ def link_to_another(package):
 def giant(package):
     os.truncate(package / "model.pt", 1 << 40)
     text = (package / "model.yaml").read_text()
-    (package / "model.yaml").write_text(text.replace("size: 2221", f"size: {1 << 40}"))
+    (package / "model.yaml").write_text(text.replace("size: 2413", f"size: {1 << 40}"))
 
 
 def replace(old, new):
@@ -124,7 +124,7 @@ FOLDERS = {
     "a link to the whole of the machine": (lambda p: os.symlink("/", p / "golden"), "golden: is a symbolic link"),
     "a pipe": (swap_for_pipe, "model.pt: is a pipe"),
     "a socket": (add_socket, "s: is a socket"),
-    "a hard link to other bytes": (link_to_another, "model.pt: has 1730 bytes; model.yaml says 2221"),
+    "a hard link to other bytes": (link_to_another, "model.pt: has 1730 bytes; model.yaml says 2413"),
     "a giant file of holes": (giant, "lie on the disk; a file of holes is no model"),
     "a folder in the place of a file": (lambda p: (os.remove(p / "model.pt"), os.mkdir(p / "model.pt")), "model.pt: is missing"),
     "folders without end": (lambda p: os.makedirs(p / "/".join("d" * 40)), "folders are nested deeper than 32"),
@@ -133,9 +133,9 @@ FOLDERS = {
     "a manifest of brackets": (lambda p: (p / "model.yaml").write_text("[" * 100_000), "model.yaml"),
     "a path that climbs": (replace("path: model.pt,", "path: a/../../model.pt,"), "a/../../model.pt"),
     "an absolute path": (replace("model: model.pt", "model: /etc/passwd"), "/etc/passwd"),
-    "a wrong digest": (replace("sha256: 51", "sha256: 52"), "model.pt: its SHA-256 is"),
+    "a wrong digest": (replace("sha256: 9e", "sha256: 9f"), "model.pt: its SHA-256 is"),
     "a wrong shape": (replace("{name: y, dtype: float32, shape: [N]}", "{name: y, dtype: float32, shape: [N, 7]}"), "y"),
-    "an argument too many": (replace("{name: rounds, input: rounds", "{name: z, input: x, dtype: float32, shape: [N]}\n  - {name: rounds, input: rounds"),
+    "an argument too many": (replace("{name: seconds, input: seconds", "{name: z, input: x, dtype: float32, shape: [N]}\n  - {name: seconds, input: seconds"),
                              "takes 2 arguments, the package declares 3"),
 }
 
@@ -294,7 +294,7 @@ def test_an_archive_with(row, tmp_path):
 @pytest.fixture
 def loading(package, start):
     """A worker that has checked its package and is busy with a golden request of some seconds."""
-    text = (package / "model.yaml").read_text().replace("- request: {x: 21.0}\n  expect: {}", "- request: {x: 21.0, rounds: 3000}")
+    text = (package / "model.yaml").read_text().replace("- request: {x: 21.0}\n  expect: {}", "- request: {x: 21.0, seconds: 3}")
     (package / "model.yaml").write_text(text)
     sealed(package)
 
