@@ -22,6 +22,8 @@
 #include "model/sign.h"
 #include "model/skeleton.h"
 #include "model/source.h"
+#include "worker/api/relay/relay_routes.h"
+#include "worker/upstream/upstream.h"
 
 namespace serin::cli {
 namespace {
@@ -41,6 +43,7 @@ struct PackageLine {
   std::string destination;
   bool replace = false;
   SourceLine from;
+  worker::UpstreamOptions upstream;
 };
 
 Result<engine::EngineOptions> engine_options(const PackageLine& line) {
@@ -74,6 +77,33 @@ Status print_attestations(const PackageLine& line, const model::Package& package
   return {};
 }
 
+// The upstream of a remote package, once it is up; null for any other package.
+Result<std::unique_ptr<worker::Upstream>> upstream_of(const PackageLine& line,
+                                                      const model::Package& package) {
+  constexpr std::chrono::milliseconds kUpWithin{60'000};
+  std::unique_ptr<worker::Upstream> upstream;
+  if (!package.manifest.remote) return upstream;
+  SERIN_TRY_ASSIGN(upstream, worker::Upstream::open(package, line.upstream));
+  SERIN_TRY(upstream->begin());
+  SERIN_TRY(upstream->wait_up(kUpWithin));
+  return upstream;
+}
+
+// Every golden request gave what it must.
+Status run_golden(const PackageLine& line, const model::Package& package) {
+  SERIN_TRY_ASSIGN(const auto upstream, upstream_of(line, package));
+  if (package.manifest.relayed()) {
+    SERIN_TRY_ASSIGN(const auto parser, engine::RequestParser::create(package));
+    return worker::api::prove_upstream(package, parser, *upstream);
+  }
+  SERIN_TRY_ASSIGN(auto options, engine_options(line));
+  if (upstream != nullptr) options.upstream = upstream->address();
+  SERIN_TRY_ASSIGN(const auto given, engine::record_golden(package, options));
+  for (std::size_t i = 0; i < given.size(); ++i)
+    SERIN_TRY(engine::compare_golden(package, i, given[i]));
+  return {};
+}
+
 Status inspect(const PackageLine& line) {
   SERIN_TRY_ASSIGN(const auto held,
                    model::fetch_package(line.package.string(), source_options(line.from)));
@@ -84,8 +114,14 @@ Status inspect(const PackageLine& line) {
   std::cout << "name:     " << manifest.name << "\n"
             << "digest:   " << package.digest << "\n"
             << "task:     " << name_of(manifest.task) << "\n"
-            << "engine:   " << name_of(manifest.engine) << "\n"
-            << "files:    " << manifest.files.size() << ", " << bytes << " bytes\n";
+            << "engine:   " << name_of(manifest.engine) << "\n";
+  if (manifest.remote) {
+    std::string command;
+    for (const std::string& word : manifest.remote->command) command += " " + word;
+    std::cout << "upstream: " << manifest.remote->url << "\n";
+    if (!command.empty()) std::cout << "starts:  " << command << "\n";
+  }
+  std::cout << "files:    " << manifest.files.size() << ", " << bytes << " bytes\n";
   if (!manifest.description.empty()) std::cout << "about:    " << manifest.description << "\n";
   if (!manifest.license.empty()) std::cout << "license:  " << manifest.license << "\n";
   for (const model::Input& input : manifest.inputs) {
@@ -132,11 +168,8 @@ Status verify(const PackageLine& line) {
     std::cout << "signed by " << signer << "\n";
   }
   if (line.run) {
-    SERIN_TRY_ASSIGN(const auto options, engine_options(line));
-    SERIN_TRY_ASSIGN(const auto given, engine::record_golden(package, options));
-    for (std::size_t i = 0; i < given.size(); ++i)
-      SERIN_TRY(engine::compare_golden(package, i, given[i]));
-    std::cout << given.size() << " golden requests gave what they must\n";
+    SERIN_TRY(run_golden(line, package));
+    std::cout << package.manifest.golden.size() << " golden requests gave what they must\n";
   }
   if (line.reproducible) return attest(line, package);
   return print_attestations(line, package);
@@ -155,8 +188,12 @@ Status compile(const PackageLine& line) {
 
 Status seal(const PackageLine& line) {
   SERIN_TRY_ASSIGN(auto package, model::seal_package(line.package));
+  if (line.golden && package.manifest.relayed())
+    return invalid("what another server answers is expected by hand: golden[0].expect.text");
   if (line.golden) {
-    SERIN_TRY_ASSIGN(const auto options, engine_options(line));
+    SERIN_TRY_ASSIGN(const auto upstream, upstream_of(line, package));
+    SERIN_TRY_ASSIGN(auto options, engine_options(line));
+    if (upstream != nullptr) options.upstream = upstream->address();
     SERIN_TRY_ASSIGN(const auto given, engine::record_golden(package, options));
     SERIN_TRY_ASSIGN(package, engine::write_golden(package, given));
   }
@@ -303,6 +340,11 @@ void add_package(CLI::App& app, Action& chosen) {
     made->add_option("--threads", line->threads, "Threads of one operation")
         ->check(CLI::Range(1, 256))
         ->capture_default_str();
+    made->add_flag("--allow-command", line->upstream.allow_command,
+                   "Let a remote package start its command");
+    made->add_option("--upstream-key-file", line->upstream.key_file,
+                     "The key that a remote package's upstream wants")
+        ->check(CLI::ExistingFile);
   };
 
   add_new(*command("new", "Make a package's folder with a model.yaml to fill in", make), *line);

@@ -87,6 +87,7 @@ Result<worker::WorkerOptions> options_of(const ServeLine& line,
   options.default_timeout = seconds(line.timeout);
   // An idle engine must have advanced twice before anybody may call it stuck.
   options.engine.idle_probe_interval = std::min(seconds(line.idle_probe), options.ready_within / 2);
+  options.upstream.requests = options.engine.queue_requests;
   options.engine.cache = cache_directory() / "compiled";
   options.videos.keep = std::chrono::duration_cast<std::chrono::seconds>(seconds(line.keep_videos));
   if (options.state.empty())
@@ -206,6 +207,15 @@ void add_serve(CLI::App& app, Action& chosen) {
   command
       ->add_option("--trust", options.trust,
                    "Public key or authority that must have signed the package")
+      ->check(CLI::ExistingFile)
+      ->group("Model");
+  command
+      ->add_flag("--allow-command", options.upstream.allow_command,
+                 "Let a remote package start its command")
+      ->group("Model");
+  command
+      ->add_option("--upstream-key-file", options.upstream.key_file,
+                   "The key that a remote package's upstream wants")
       ->check(CLI::ExistingFile)
       ->group("Model");
   command->add_option("--sandbox", line->sandbox, "on or off")

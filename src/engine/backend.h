@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,13 +27,25 @@ struct Device {
 std::string to_string(const Device& device);         // "cpu", "cuda:0"
 Result<Device> parse_device(std::string_view text);  // also "auto"
 
+// Where a remote package's calls go: what model.yaml declares, with its placeholders filled in, and
+// what only this process knows.
+struct Upstream {
+  model::Remote remote;
+  std::string key;  // a bearer key; empty: none. Never logged
+  std::map<std::string, std::vector<std::string>, std::less<>> addresses;  // of its host
+};
+
 struct LoadOptions {
-  std::filesystem::path model;  // file or folder
+  std::filesystem::path model;  // file or folder; of a remote package: its folder
   model::Call call;             // what will be run; checked against what the file says
   Device device;
   int threads = 1;                       // of one operation
   std::uint64_t memory_limit_bytes = 0;  // of the device; 0: no cap
   std::filesystem::path cache;           // where compiled forms may be kept
+  std::optional<Upstream> upstream;      // of a remote package
+  // Whether nobody waits any more for the call that runs. A backend that computes elsewhere asks
+  // while it waits, on the thread of run(), and ends the call with kCancelled; a framework cannot.
+  std::function<bool()> abandoned;
 };
 
 // Names, dtypes and shapes that a file itself declares; dimensions that vary are -1. Empty where it

@@ -31,7 +31,8 @@ class DeviceEngine final : public Engine {
   DeviceEngine(const model::Package& package, LoadedPackage loaded, const EngineOptions& options,
                const Clock& clock, Observer* observer)
       : loaded_(std::move(loaded)),
-        profile_(profile_of(options.device, instruction_set(), options.threads)),
+        profile_(options.upstream ? kRemoteProfile
+                                  : profile_of(options.device, instruction_set(), options.threads)),
         admission_({options.queue_requests, options.queue_cost, package.manifest.batching.max_wait},
                    clock),
         thread_({loaded_.loop.get(), loaded_.caller.get(), &admission_, observer,

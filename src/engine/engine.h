@@ -94,6 +94,7 @@ struct EngineOptions {
   double queue_cost = 1e9;           // estimated units (calls of the model × rows) waiting at most
   std::uint64_t memory_limit_bytes = 0;
   std::filesystem::path cache;
+  std::optional<Upstream> upstream;  // of a remote package
   std::chrono::milliseconds idle_probe_interval{
       10'000};  // an idle engine runs its smallest golden request this often
 };

@@ -6,6 +6,16 @@
 namespace serin::engine {
 namespace {
 
+Result<LoadedPackage> assemble(const model::Package& package, RequestParser parser,
+                               std::unique_ptr<ModelCaller> caller) {
+  LoadedPackage loaded;
+  loaded.parser = std::make_unique<RequestParser>(std::move(parser));
+  loaded.caller = std::move(caller);
+  SERIN_TRY_ASSIGN(loaded.loop,
+                   make_loop(package.manifest, *loaded.caller, loaded.parser->shared_tokenizer()));
+  return loaded;
+}
+
 LoadOptions load_options(const model::Package& package, const EngineOptions& options) {
   LoadOptions load;
   load.model = package.file(package.manifest.model);
@@ -14,6 +24,7 @@ LoadOptions load_options(const model::Package& package, const EngineOptions& opt
   load.threads = options.threads;
   load.memory_limit_bytes = options.memory_limit_bytes;
   load.cache = options.cache;
+  load.upstream = options.upstream;
   return load;
 }
 
@@ -33,9 +44,12 @@ Result<LoadedPackage> load_package(const model::Package& package, const EngineOp
                                    const Clock& clock, Observer* observer) {
   SERIN_TRY_ASSIGN(auto parser, RequestParser::create(package));
   SERIN_TRY_ASSIGN(auto backend, create_backend(package.manifest.engine));
-  SERIN_TRY_ASSIGN(auto model, backend->load(load_options(package, options)));
-  SERIN_TRY_ASSIGN(auto loaded, load_package_with(package, std::move(parser), std::move(model),
-                                                  clock, observer));
+  const auto audience = std::make_shared<Audience>();
+  LoadOptions load = load_options(package, options);
+  load.abandoned = [audience] { return audience->gone(); };
+  SERIN_TRY_ASSIGN(auto model, backend->load(load));
+  auto caller = std::make_unique<ModelCaller>(std::move(model), clock, observer, audience);
+  SERIN_TRY_ASSIGN(auto loaded, assemble(package, std::move(parser), std::move(caller)));
   loaded.backend = std::move(backend);
   return loaded;
 }
@@ -43,12 +57,8 @@ Result<LoadedPackage> load_package(const model::Package& package, const EngineOp
 Result<LoadedPackage> load_package_with(const model::Package& package, RequestParser parser,
                                         std::unique_ptr<Model> model, const Clock& clock,
                                         Observer* observer) {
-  LoadedPackage loaded;
-  loaded.parser = std::make_unique<RequestParser>(std::move(parser));
-  loaded.caller = std::make_unique<ModelCaller>(std::move(model), clock, observer);
-  SERIN_TRY_ASSIGN(loaded.loop,
-                   make_loop(package.manifest, *loaded.caller, loaded.parser->shared_tokenizer()));
-  return loaded;
+  return assemble(package, std::move(parser),
+                  std::make_unique<ModelCaller>(std::move(model), clock, observer));
 }
 
 }  // namespace serin::engine

@@ -9,10 +9,12 @@
 
 namespace serin::engine {
 
-ModelCaller::ModelCaller(std::unique_ptr<Model> model, const Clock& clock, Observer* observer)
+ModelCaller::ModelCaller(std::unique_ptr<Model> model, const Clock& clock, Observer* observer,
+                         std::shared_ptr<Audience> audience)
     : model_(std::move(model)),
       clock_(&clock),
       observer_(observer),
+      audience_(std::move(audience)),
       last_advance_(clock.now().time_since_epoch()) {}
 
 Result<std::vector<Tensor>> ModelCaller::call(std::span<const Tensor> arguments, State* state,

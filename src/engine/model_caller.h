@@ -5,13 +5,26 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/engine.h"
 
 namespace serin::engine {
+
+// Whether anybody still waits for the call that runs: said by the loop, asked by the model, both on
+// the device thread.
+class Audience {
+ public:
+  void is(std::function<bool()> gone) { gone_ = std::move(gone); }
+  bool gone() const { return gone_ && gone_(); }
+
+ private:
+  std::function<bool()> gone_;
+};
 
 struct Pulse {
   Instant last_advance;  // when a call last returned a result
@@ -21,9 +34,11 @@ struct Pulse {
 
 class ModelCaller {
  public:
-  ModelCaller(std::unique_ptr<Model> model, const Clock& clock, Observer* observer);
+  ModelCaller(std::unique_ptr<Model> model, const Clock& clock, Observer* observer,
+              std::shared_ptr<Audience> audience = std::make_shared<Audience>());
 
   Model& model() { return *model_; }
+  Audience& audience() { return *audience_; }
   const Clock& clock() const { return *clock_; }
   // `rows` of the `padded_rows` in the arguments are wanted.
   Result<std::vector<Tensor>> call(std::span<const Tensor> arguments, State* state,
@@ -36,6 +51,7 @@ class ModelCaller {
   std::unique_ptr<Model> model_;
   const Clock* clock_;
   Observer* observer_;
+  std::shared_ptr<Audience> audience_;
   std::atomic<Duration> last_advance_;
   std::atomic<Duration> call_started_{Duration(0)};
   std::atomic<bool> in_call_{false};

@@ -13,6 +13,8 @@ namespace serin::engine {
 // matrix tiles; the architecture's name elsewhere.
 std::string instruction_set();
 
+// Of what is computed elsewhere: nothing is known of it.
+inline constexpr const char* kRemoteProfile = "remote";
 // "cpu/x86-64-v4+amx/threads=2"
 std::string profile_of(const Device& device, const std::string& instructions, int threads);
 

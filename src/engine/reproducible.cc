@@ -132,6 +132,11 @@ Result<ReproducibilityReport> check_reproducible(const model::Package& package,
 
 Result<ReproducibilityReport> verify_reproducible(const model::Package& package,
                                                   const EngineOptions& options) {
+  if (package.manifest.remote) {
+    return fail(Code::kFailedPrecondition,
+                "what a remote package gives depends on its upstream: it is not reproducible, and "
+                "its answers say so");
+  }
   SERIN_TRY_ASSIGN(const auto loaded, load_package(package, options, Clock::real(), nullptr));
   SERIN_TRY_ASSIGN(auto report, check_reproducible(package, *loaded.parser, *loaded.loop));
   report.profile = profile_of(options.device, instruction_set(), options.threads);

@@ -87,13 +87,27 @@ std::size_t quick_bytes_of(const model::Manifest& manifest) {
   return drawn > kMostDrawn ? 0 : bytes;
 }
 
+Status check_length(std::string_view name, std::string_view text, std::size_t most) {
+  if (text.size() <= most) return {};
+  return refuse(
+      "string_above_max_length", name,
+      "must be at most " + std::to_string(most) + " bytes, not " + std::to_string(text.size()));
+}
+
+// A text that becomes no tensor: whoever sends it on takes it from the fields.
+Status check_text(std::string_view name, const json::value* value, std::size_t most) {
+  if (value == nullptr) return {};
+  if (!value->is_string()) return wrong_type(name, "must be a string");
+  return check_length(name, value->get_string(), most);
+}
+
 }  // namespace
 
 Result<RequestParser> RequestParser::create(const model::Package& package, RequestLimits limits) {
   Tokenizers tokenizers;
   for (const auto& input : package.manifest.inputs) {
     const auto* text = std::get_if<model::TextInput>(&input.kind);
-    if (text == nullptr) continue;
+    if (text == nullptr || text->tokenizer.empty()) continue;
     auto loaded = model::Tokenizer::load(package.file(text->tokenizer));
     if (!loaded) return fail(std::move(loaded).error().within(text->tokenizer));
     tokenizers[input.name] = *std::move(loaded);
@@ -228,19 +242,16 @@ Result<std::vector<std::int64_t>> RequestParser::ids_of(const model::Input& inpu
   }
   const std::string_view given = value != nullptr ? std::string_view(value->get_string())
                                                   : std::string_view(text.default_text);
-  if (given.size() > limits_.string_bytes) {
-    return refuse("string_above_max_length", input.name,
-                  "must be at most " + std::to_string(limits_.string_bytes) + " bytes, not " +
-                      std::to_string(given.size()));
-  }
-  const auto found = tokenizers_.find(input.name);
-  SERIN_CHECK(found != tokenizers_.end() && found->second != nullptr);
-  return found->second->encode(given, special_tokens);
+  SERIN_TRY(check_length(input.name, given, limits_.string_bytes));
+  return tokenizers_.at(input.name)->encode(given, special_tokens);
 }
 
 Status RequestParser::read_text(const model::Input& input, const json::value* value,
                                 Request& request) const {
   const auto& text = std::get<model::TextInput>(input.kind);
+  const auto found = tokenizers_.find(input.name);
+  if (found == tokenizers_.end() || found->second == nullptr)
+    return check_text(input.name, value, limits_.string_bytes);
   const auto* loop = std::get_if<model::AutoregressiveLoop>(&package_->manifest.loop);
   const bool prompt = loop != nullptr && loop->prompt == input.name;
   SERIN_TRY_ASSIGN(std::vector<std::int64_t> ids, ids_of(input, value, !prompt));

@@ -119,10 +119,20 @@ Result<std::vector<Tensor>> RowRunner::call(const std::vector<Row>& rows, const 
   return results;
 }
 
+namespace {
+
+// What one row may have brought upon the others; a model that cannot be reached is no row's fault.
+bool may_be_a_rows_fault(const Error& error) {
+  return error.code != Code::kUnavailable && error.code != Code::kDeadlineExceeded &&
+         error.code != Code::kCancelled;
+}
+
+}  // namespace
+
 void RowRunner::run_batch(const std::vector<Row>& rows, const Places& places,
                           std::vector<Result<Row>>& results) {
   const auto called = call(rows, places);
-  if (!called && places.size() > 1) {
+  if (!called && places.size() > 1 && may_be_a_rows_fault(called.error())) {
     for (const std::size_t place : places) run_batch(rows, {place}, results);
     return;
   }

@@ -46,15 +46,23 @@ void read_model_or_remote(const Fields& fields, Manifest& manifest) {
   }
 }
 
+// An upstream that speaks OpenAI's API knows its own fields; any other is told in ours.
+void read_relayed(const Fields& fields, Manifest& manifest) {
+  for (const char* tensors : {"call", "loop", "outputs", "batching"}) {
+    if (fields.has(tensors))
+      fields.wrong(tensors, "goes only with tensors: remote.protocol openInference");
+  }
+  if (manifest.remote->protocol == Remote::Protocol::kOpenAi && fields.has("inputs"))
+    fields.wrong("inputs", "goes not with remote.protocol openai; requests go on as they are");
+  manifest.inputs = read_inputs(fields["inputs"], true);
+}
+
 void read_call_and_outputs(const Fields& fields, Manifest& manifest) {
-  manifest.inputs = read_inputs(fields["inputs"]);
-  const bool tensors = manifest.engine != EngineKind::kRemote ||
-                       manifest.remote->protocol == Remote::Protocol::kOpenInference ||
-                       fields.has("call");
-  if (tensors) manifest.call = read_call(fields.required("call"), manifest.engine);
+  if (manifest.relayed()) return read_relayed(fields, manifest);
+  manifest.inputs = read_inputs(fields["inputs"], false);
+  manifest.call = read_call(fields.required("call"), manifest.engine);
   manifest.loop = read_loop(fields["loop"]);
-  const bool answers = tensors || fields.has("outputs");
-  if (answers) manifest.outputs = read_outputs(fields.required("outputs"));
+  manifest.outputs = read_outputs(fields.required("outputs"));
   manifest.batching = read_batching(fields["batching"]);
   if (std::holds_alternative<AutoregressiveLoop>(manifest.loop) && fields.has("batching")) {
     fields.wrong("batching",

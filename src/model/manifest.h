@@ -57,7 +57,7 @@ struct NumberInput {
   bool integer = false;
 };
 struct TextInput {
-  std::string tokenizer;
+  std::string tokenizer;      // empty: sent on as it is (Remote::Protocol::kHttp)
   std::string chat_template;  // empty: none
   std::int64_t max_tokens = 0;
   std::int64_t pad_token = 0;
@@ -175,14 +175,23 @@ struct Golden {
   double tolerance = 1e-3;
 };
 
-// An upstream server or a local command; see docs/remote-packages.md.
+// A server that a worker stands in front of, and the command that starts it where the worker does;
+// docs/remote.md.
 struct Remote {
-  enum class Protocol { kOpenAi, kOpenInference } protocol = Protocol::kOpenAi;
-  std::string url;                   // http(s)://host:port/base
-  std::vector<std::string> command;  // empty: `url` is somebody else's; else started and supervised
-  std::string model;                 // the name upstream
-  std::string key_variable;          // environment variable with the bearer key; empty: none
-  std::string health_path;           // empty: by protocol
+  enum class Protocol { kOpenAi, kOpenInference, kHttp } protocol = Protocol::kOpenAi;
+  // http(s)://host:port/base or unix:/path.sock:/base; with a command it may hold {port} and
+  // {socket}, which stand for the address that the command is told to listen on.
+  std::string url;
+  std::string model;         // the name upstream; empty for kHttp
+  std::string path;          // kHttp: where requests are posted, below the URL
+  std::string key_variable;  // environment variable with the bearer key; empty: none
+  std::string health_path;   // below the server's root; empty: by protocol
+  std::chrono::milliseconds timeout{600'000};  // of one request
+  std::vector<std::string> command;            // empty: `url` is somebody else's
+  std::string directory;                       // the command's; relative to the package
+  std::vector<std::string> environment;        // names of our variables that the command gets too
+  std::vector<std::string> read, write;  // what the command may reach, besides package and system
+  std::vector<std::uint16_t> connect;    // TCP ports that it may call
 };
 
 struct Manifest {
@@ -201,11 +210,16 @@ struct Manifest {
   std::vector<Golden> golden;
   std::optional<Remote> remote;
 
+  // Requests go to the upstream as they are; there are no tensors, so no engine.
+  bool relayed() const { return remote && remote->protocol != Remote::Protocol::kOpenInference; }
   const Input* find_input(std::string_view name) const;
   const Argument* find_argument(std::string_view name) const;
   const Output* find_output(std::string_view name) const;
   const ResultSpec* find_result(std::string_view name) const;
 };
+
+// A word of `remote` with its {port} and {socket} filled in.
+std::string filled(std::string text, std::uint16_t port, std::string_view socket);
 
 // Reads and checks everything that can be known without the files: unknown fields, types, ranges,
 // references between sections, shapes. Every error is kInvalidArgument and says

@@ -111,6 +111,13 @@ NumberInput read_number(const Fields& fields) {
   return input;
 }
 
+// What is sent on as it is has no tokens.
+TextInput read_relayed_text(const Fields& fields) {
+  TextInput input;
+  input.default_text = fields["default"].text();
+  return input;
+}
+
 TextInput read_text(const Fields& fields) {
   TextInput input;
   input.tokenizer = fields.required("tokenizer").word();
@@ -151,7 +158,7 @@ TensorInput read_tensor(const Fields& fields) {
   return input;
 }
 
-void read_kind(const Value& value, Input& input) {
+void read_kind(const Value& value, bool relayed, Input& input) {
   enum class Kind { kNoise, kLabel, kNumber, kText, kImage, kAudio, kTensor };
   const json::object* object = value.json().if_object();
   const json::value* named = object == nullptr ? nullptr : object->if_contains("kind");
@@ -167,6 +174,7 @@ void read_kind(const Value& value, Input& input) {
                                       Kind::kNoise);
   switch (kind) {
     case Kind::kNoise:
+      if (relayed) value.wrong("noise does not go to an upstream; it gets the seed");
       input.kind = read_noise({value, {"name", "kind", "doc", "distribution", "shape"}});
       break;
     case Kind::kLabel:
@@ -177,9 +185,10 @@ void read_kind(const Value& value, Input& input) {
           read_number({value, {"name", "kind", "doc", "default", "min", "max", "integer"}});
       break;
     case Kind::kText:
-      input.kind = read_text({value,
-                              {"name", "kind", "doc", "tokenizer", "maxTokens", "default",
-                               "chatTemplate", "padToken"}});
+      input.kind = relayed ? read_relayed_text({value, {"name", "kind", "doc", "default"}})
+                           : read_text({value,
+                                        {"name", "kind", "doc", "tokenizer", "maxTokens", "default",
+                                         "chatTemplate", "padToken"}});
       break;
     case Kind::kImage:
       input.kind = read_image(
@@ -265,14 +274,14 @@ std::string read_name(const Value& value) {
 
 }  // namespace
 
-std::vector<Input> read_inputs(const Value& value) {
+std::vector<Input> read_inputs(const Value& value, bool relayed) {
   std::vector<Input> inputs;
   for (const Value& item : value.list()) {
     if (!item.present()) break;
     Input input;
     input.name = read_name(item);
     if (!item.present()) break;
-    read_kind(item, input);
+    read_kind(item, relayed, input);
     const json::value* doc = item.json().get_object().if_contains("doc");
     input.doc = Value(doc, item.path() / "doc", item.problems()).text();
     if (std::ranges::find(inputs, input.name, &Input::name) != inputs.end()) {

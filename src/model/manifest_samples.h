@@ -124,4 +124,19 @@ remote:
   model: llama
 )yaml";
 
+// A program with a route of its own, started by the worker.
+inline constexpr std::string_view kApp = R"yaml(format: serin.dev/package/v1
+name: app
+task: image-generation
+engine: remote
+remote:
+  protocol: http
+  url: http://127.0.0.1:{port}
+  path: /predict
+  command: [python3, app.py]
+inputs:
+- {name: prompt, kind: text, default: a hat}
+- {name: size, kind: number, default: 20, integer: true}
+)yaml";
+
 }  // namespace serin::model::samples

@@ -9,7 +9,8 @@
 namespace serin::model {
 
 std::vector<FileEntry> read_files(const Value& value);
-std::vector<Input> read_inputs(const Value& value);
+// `relayed`: text goes on as it is, and nothing becomes a tensor.
+std::vector<Input> read_inputs(const Value& value, bool relayed);
 Call read_call(const Value& value, EngineKind engine);
 Loop read_loop(const Value& value);
 std::vector<Output> read_outputs(const Value& value);

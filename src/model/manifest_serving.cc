@@ -171,28 +171,4 @@ std::vector<Golden> read_golden(const Value& value) {
   return samples;
 }
 
-Remote read_remote(const Value& value) {
-  using Protocol = Remote::Protocol;
-  const Fields fields(value, {"protocol", "url", "command", "model", "keyVariable", "healthPath"});
-  Remote remote;
-  remote.protocol = fields.required("protocol")
-                        .one_of<Protocol>({{"openai", Protocol::kOpenAi},
-                                           {"openInference", Protocol::kOpenInference}},
-                                          Protocol::kOpenAi);
-  const Value url = fields.required("url");
-  remote.url = url.word();
-  if (url.present() && !remote.url.starts_with("http://") && !remote.url.starts_with("https://")) {
-    url.wrong("must begin with http:// or https://");
-  }
-  remote.command = fields["command"].words();
-  if (fields["command"].present() && remote.command.empty())
-    fields.wrong("command", "must not be empty; it is a program and its arguments");
-  remote.model = fields["model"].word();
-  remote.key_variable = fields["keyVariable"].word();
-  const Value health = fields["healthPath"];
-  remote.health_path = health.word();
-  if (health.present() && !remote.health_path.starts_with('/')) health.wrong("must begin with '/'");
-  return remote;
-}
-
 }  // namespace serin::model

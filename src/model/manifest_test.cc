@@ -73,6 +73,32 @@ TEST(Manifest, ReadsARemotePackageWithoutTensors) {
   EXPECT_TRUE(manifest->outputs.empty());
 }
 
+TEST(Manifest, ReadsARemotePackageThatStartsACommand) {
+  const auto manifest = parse_manifest(samples::kApp);
+  ASSERT_TRUE(manifest.has_value()) << manifest.error().message;
+  EXPECT_TRUE(manifest->relayed());
+  EXPECT_EQ(manifest->remote->command, (std::vector<std::string>{"python3", "app.py"}));
+  EXPECT_EQ(manifest->remote->timeout, std::chrono::minutes(10));
+  EXPECT_EQ(std::get<TextInput>(manifest->inputs[0].kind).default_text, "a hat");
+  EXPECT_EQ(filled("{port} {socket} {port}", 7, "/s"), "7 /s 7");
+}
+
+TEST(Manifest, WritesARemotePackageSoThatItReadsTheSame) {
+  std::string document(samples::kApp);
+  const std::size_t place = document.find("inputs:");
+  document.insert(place,
+                  "  directory: app\n  environment: [LANG]\n  read: [/srv]\n  connect: [5432]\n"
+                  "  healthPath: /health\n  keyVariable: SERIN_UPSTREAM_KEY\n");
+  const auto manifest = parse_manifest(document);
+  ASSERT_TRUE(manifest.has_value()) << manifest.error().message;
+  const std::string written = write_manifest(*manifest);
+  const auto again = parse_manifest(written);
+  ASSERT_TRUE(again.has_value()) << again.error().message << written;
+  EXPECT_EQ(write_manifest(*again), written);
+  EXPECT_EQ(again->remote->connect, std::vector<std::uint16_t>{5432});
+  EXPECT_EQ(again->remote->read, std::vector<std::string>{"/srv"});
+}
+
 TEST(Manifest, IsADraftUntilItsFilesAreListed) {
   std::string draft(samples::kGlyphs);
   const std::size_t files = draft.find("files:");

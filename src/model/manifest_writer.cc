@@ -186,17 +186,35 @@ class Writer {
   }
 
   void write_remote(const Remote& remote) {
+    using Protocol = Remote::Protocol;
+    const auto words = [this](std::string_view name, const auto& values) {
+      std::string list;
+      for (const auto& value : values)
+        list += (list.empty() ? "" : ", ") + yaml_scalar(std::string(value));
+      if (!list.empty()) line("  " + std::string(name) + ": [" + list + "]");
+    };
+    const auto word = [this](std::string_view name, const std::string& value) {
+      if (!value.empty()) line("  " + std::string(name) + ": " + yaml_scalar(value));
+    };
     line("remote:");
-    line(std::string("  protocol: ") +
-         (remote.protocol == Remote::Protocol::kOpenAi ? "openai" : "openInference"));
-    line("  url: " + yaml_scalar(remote.url));
-    std::string command;
-    for (const std::string& word : remote.command)
-      command += (command.empty() ? "" : ", ") + yaml_scalar(word);
-    if (!command.empty()) line("  command: [" + command + "]");
-    if (!remote.model.empty()) line("  model: " + yaml_scalar(remote.model));
-    if (!remote.key_variable.empty()) line("  keyVariable: " + yaml_scalar(remote.key_variable));
-    if (!remote.health_path.empty()) line("  healthPath: " + yaml_scalar(remote.health_path));
+    word("protocol", remote.protocol == Protocol::kOpenAi          ? "openai"
+                     : remote.protocol == Protocol::kOpenInference ? "openInference"
+                                                                   : "http");
+    word("url", remote.url);
+    word("model", remote.model);
+    word("path", remote.path);
+    word("keyVariable", remote.key_variable);
+    word("healthPath", remote.health_path);
+    line("  timeout: " + std::to_string(remote.timeout.count()) + "ms");
+    words("command", remote.command);
+    word("directory", remote.directory);
+    words("environment", remote.environment);
+    words("read", remote.read);
+    words("write", remote.write);
+    std::string ports;
+    for (const std::uint16_t port : remote.connect)
+      ports += (ports.empty() ? "" : ", ") + std::to_string(port);
+    if (!ports.empty()) line("  connect: [" + ports + "]");
   }
 
   void write_tensors() {

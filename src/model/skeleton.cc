@@ -181,7 +181,7 @@ void replace(std::string& text, std::string_view mark, std::string_view by) {
 
 Result<std::string> skeleton(std::string_view name, Task task, EngineKind engine) {
   if (engine == EngineKind::kRemote) {
-    return invalid("a remote package holds no model; docs/package-format.md shows what it says");
+    return invalid("a remote package holds no model; docs/remote.md shows what it says");
   }
   const bool torch = engine == EngineKind::kTorch;
   const bool words = task == Task::kTextGeneration;

@@ -13,6 +13,7 @@
 #include "engine/request.h"
 #include "net/http/server.h"
 #include "worker/jobs/video_store.h"
+#include "worker/upstream/upstream_options.h"
 
 namespace serin::worker {
 
@@ -37,6 +38,8 @@ struct WorkerOptions {
   std::chrono::milliseconds default_timeout{0};  // of a request without a deadline; 0: none
   std::filesystem::path state;                   // durable jobs; empty: none are kept
   VideoStore::Limits videos;
+
+  UpstreamOptions upstream;  // of a remote package
 
   std::string otlp_endpoint;  // empty: no traces are sent
 };

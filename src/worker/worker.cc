@@ -11,9 +11,12 @@
 #include "net/http/client.h"
 #include "telemetry/otlp.h"
 #include "worker/api/error_body.h"
+#include "worker/api/relay/relay.h"
+#include "worker/api/relay/relay_routes.h"
 #include "worker/api/routes.h"
 #include "worker/lifecycle/preparation.h"
 #include "worker/lifecycle/sandbox.h"
+#include "worker/upstream/upstream.h"
 
 namespace serin::worker {
 namespace {
@@ -47,12 +50,13 @@ net::Response while_loading(const std::string& path, Phase phase) {
 class WorkerImpl final : public Worker {
  public:
   WorkerImpl(WorkerOptions options, model::Package package, std::optional<model::Trust> trust,
-             std::unique_ptr<Preparation> preparation)
+             std::unique_ptr<Preparation> preparation, std::unique_ptr<Upstream> upstream)
       : options_(std::move(options)),
         package_(std::move(package)),
         trust_(std::move(trust)),
         preparation_(std::move(preparation)),
         phase_(preparation_ == nullptr ? Phase::kLoading : Phase::kPreparing),
+        upstream_(std::move(upstream)),
         metrics_(service(), options_.version, package_.digest),
         // Two at least, so that one long task holds up no other.
         pool_(std::make_unique<Pool>(std::max(2u, options_.server.threads), options_.pool_tasks)) {}
@@ -64,6 +68,8 @@ class WorkerImpl final : public Worker {
     pool_.reset();
     video_runner_.reset();
     engine_.reset();
+    upstream_.reset();
+    relay_.reset();
   }
 
   Status listen() {
@@ -84,20 +90,25 @@ class WorkerImpl final : public Worker {
     SERIN_TRY_ASSIGN(auto parser, engine::RequestParser::create(package_, options_.requests));
     parser_ = std::make_unique<engine::RequestParser>(std::move(parser));
     SERIN_TRY_ASSIGN(auto chat_template, load_chat_template(package_));
-    SERIN_TRY_ASSIGN(engine_, engine::Engine::create(package_, options_.engine, clock_, &metrics_));
+    SERIN_TRY(begin_upstream());
+    if (!package_.manifest.relayed()) {
+      SERIN_TRY_ASSIGN(engine_,
+                       engine::Engine::create(package_, options_.engine, clock_, &metrics_));
+    }
     // Everything was read by path since the digests were checked.
     SERIN_TRY(model::check_unchanged(package_));
     SERIN_TRY(start_videos());
-    context_ = std::make_unique<api::Context>(api::Context{
-        options_, package_, *parser_, *engine_, metrics_, *tracer_, clock_, *pool_,
-        std::move(chat_template), draining_, videos_.get(), video_runner_.get(), attested()});
+    context_ = std::make_unique<api::Context>(
+        api::Context{options_, package_, *parser_, engine_.get(), metrics_, *tracer_, clock_,
+                     *pool_, std::move(chat_template), draining_, videos_.get(),
+                     video_runner_.get(), attested(), upstream_.get(), relay_.get()});
     routes_ = std::make_unique<api::Routes>(*context_);
     measure_state();
     phase_.store(Phase::kServing, std::memory_order_release);
     const auto took = std::chrono::duration_cast<milliseconds>(clock_.now() - began);
     log::info("ready", {{"service", service()},
                         {"package", package_.digest},
-                        {"profile", engine_->profile()},
+                        {"profile", context_->profile()},
                         {"load_ms", took.count()}});
     return {};
   }
@@ -108,6 +119,7 @@ class WorkerImpl final : public Worker {
     constexpr milliseconds kLastBytes{2000};
     const Instant until = clock_.now() + options_.drain_within;
     bool whole = engine_ == nullptr || engine_->drain(options_.drain_within);
+    if (relay_ != nullptr) whole = relay_->drain(options_.drain_within) && whole;
     const auto left = std::chrono::duration_cast<milliseconds>(until - clock_.now());
     whole = server_->drain(std::max(left, kLastBytes)) && whole;
     log::info("drained", {{"whole", whole}});
@@ -123,6 +135,7 @@ class WorkerImpl final : public Worker {
 
   // Whether results can be had again to the bit, by an attestation that is believed.
   std::string attested() const {
+    if (upstream_ != nullptr) return "no";  // whatever somebody attested
     const auto found =
         model::read_attestation(package_, engine_->profile(), trust_ ? &*trust_ : nullptr);
     if (!found) log::warning("an attestation is not believed", {{"reason", found.error().message}});
@@ -140,6 +153,19 @@ class WorkerImpl final : public Worker {
     return {};
   }
 
+  // Requests that are relayed are answered 503 until the upstream is up. An engine's golden
+  // requests need it now.
+  Status begin_upstream() {
+    if (upstream_ == nullptr) return {};
+    if (package_.manifest.relayed()) {
+      relay_ = std::make_unique<api::Relay>(*upstream_, options_.upstream.requests);
+      return upstream_->begin(
+          [this] { return api::prove_upstream(package_, *parser_, *upstream_); });
+    }
+    SERIN_TRY(upstream_->begin());
+    return upstream_->wait_up(options_.ready_within);
+  }
+
   Status start_videos() {
     if (video_output(package_.manifest) == nullptr || options_.state.empty()) return {};
     SERIN_TRY_ASSIGN(videos_, VideoStore::open(options_.state / "videos", options_.videos, clock_));
@@ -150,17 +176,7 @@ class WorkerImpl final : public Worker {
   // Gauges that are read when somebody looks.
   void measure_state() {
     telemetry::Registry& registry = metrics_.registry();
-    engine::Engine* engine = engine_.get();
     net::Server* server = server_.get();
-    registry.gauge_read_by("serin_requests_waiting", "Requests admitted and not yet begun.", {},
-                           [engine] { return static_cast<double>(engine->state().waiting); });
-    registry.gauge_read_by("serin_requests_running", "Requests that the model is working on.", {},
-                           [engine] { return static_cast<double>(engine->state().running); });
-    registry.gauge_read_by("serin_pool_waiting", "Tasks that wait for a thread of the pool.", {},
-                           [pool = pool_.get()] { return static_cast<double>(pool->waiting()); });
-    registry.gauge_read_by(
-        "serin_device_memory_bytes", "Memory of the device that the model holds.", {},
-        [engine] { return static_cast<double>(engine->state().device_memory_bytes); });
     registry.gauge_read_by("serin_connections_open", "Connections of clients.", {}, [server] {
       return static_cast<double>(server->counters().connections_open);
     });
@@ -174,6 +190,32 @@ class WorkerImpl final : public Worker {
                              [server] { return server->counters().bytes_in; });
     registry.counter_read_by("serin_sent_bytes_total", "Bytes to clients.", {},
                              [server] { return server->counters().bytes_out; });
+    registry.gauge_read_by("serin_pool_waiting", "Tasks that wait for a thread of the pool.", {},
+                           [pool = pool_.get()] { return static_cast<double>(pool->waiting()); });
+    if (engine_ != nullptr) measure_engine(registry, engine_.get());
+    if (upstream_ != nullptr) measure_upstream(registry, upstream_.get(), relay_.get());
+  }
+
+  static void measure_engine(telemetry::Registry& registry, engine::Engine* engine) {
+    registry.gauge_read_by("serin_requests_waiting", "Requests admitted and not yet begun.", {},
+                           [engine] { return static_cast<double>(engine->state().waiting); });
+    registry.gauge_read_by("serin_requests_running", "Requests that the model is working on.", {},
+                           [engine] { return static_cast<double>(engine->state().running); });
+    registry.gauge_read_by(
+        "serin_device_memory_bytes", "Memory of the device that the model holds.", {},
+        [engine] { return static_cast<double>(engine->state().device_memory_bytes); });
+  }
+
+  static void measure_upstream(telemetry::Registry& registry, Upstream* upstream,
+                               api::Relay* relay) {
+    registry.gauge_read_by("serin_upstream_up", "Whether the upstream answers.", {},
+                           [upstream] { return upstream->health().up ? 1.0 : 0.0; });
+    registry.gauge_read_by("serin_upstream_command_starts", "How often the command was started.",
+                           {},
+                           [upstream] { return static_cast<double>(upstream->command_starts()); });
+    if (relay == nullptr) return;
+    registry.gauge_read_by("serin_requests_running", "Requests that the upstream is working on.",
+                           {}, [relay] { return static_cast<double>(relay->under_way()); });
   }
 
   Status start_tracing() {
@@ -208,6 +250,8 @@ class WorkerImpl final : public Worker {
   const Clock& clock_ = Clock::real();
   std::atomic<bool> draining_{false};
   std::atomic<Phase> phase_;
+  std::unique_ptr<Upstream> upstream_;
+  std::unique_ptr<api::Relay> relay_;
   std::unique_ptr<net::Client> client_;
   std::unique_ptr<telemetry::OtlpExporter> exporter_;
   std::unique_ptr<telemetry::Tracer> tracer_;
@@ -232,12 +276,21 @@ Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
     SERIN_TRY_ASSIGN(const auto signer, model::verify_signature(package, *trust));
     log::info("signature", {{"signer", signer}});
   }
+  std::unique_ptr<Upstream> upstream;
+  if (package.manifest.remote) {
+    options.upstream.sandbox = options.sandbox;
+    SERIN_TRY_ASSIGN(upstream, Upstream::open(package, options.upstream));
+    options.engine.upstream = upstream->address();
+  }
   SERIN_TRY_ASSIGN(auto preparation, Preparation::start(package, options.engine));
   if (options.sandbox) {
-    SERIN_TRY(enter_sandbox(sandbox_for(options)));
+    Sandbox sandbox = sandbox_for(options);
+    if (upstream != nullptr) upstream->allow(sandbox);
+    SERIN_TRY(enter_sandbox(sandbox));
   }
-  auto worker = std::make_unique<WorkerImpl>(std::move(options), std::move(package),
-                                             std::move(trust), std::move(preparation));
+  auto worker =
+      std::make_unique<WorkerImpl>(std::move(options), std::move(package), std::move(trust),
+                                   std::move(preparation), std::move(upstream));
   SERIN_TRY(worker->listen());
   return worker;
 }

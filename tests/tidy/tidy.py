@@ -18,7 +18,7 @@ ALLOWED = {
     "objects": {"base", "net"},
     "model": {"base", "net", "objects"},
     "engine": {"base", "media", "model"},
-    "backends": {"base", "engine", "model"},
+    "backends": {"base", "engine", "model", "net"},
     "worker": {"base", "telemetry", "net", "media", "model", "engine"},
 }
 # Libraries that one folder alone may see.

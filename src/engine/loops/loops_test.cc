@@ -89,6 +89,43 @@ TEST(OnceLoop, RunsEachRequestOfAFailedBatchOnceMoreAlone) {
   EXPECT_EQ(calls, 4);
 }
 
+TEST(OnceLoop, DoesNotTryAgainAloneWhatNoRowIsToBlameFor) {
+  const auto package = number_package({4});
+  int calls = 0;
+  auto loaded = loaded_with(package, [&](auto, auto&) -> Result<std::vector<Tensor>> {
+    ++calls;
+    return fail(Code::kUnavailable, "nobody is there");
+  });
+  for (const auto& outcome : run(loaded, {{}, {}, {}}))
+    EXPECT_EQ(outcome.error().code, Code::kUnavailable);
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(OnceLoop, TellsTheModelWhenNobodyWaitsForItsCallAnyMore) {
+  const auto package = number_package({1, 2});
+  LoadedPackage* seen = nullptr;
+  std::vector<CancelToken> clients;
+  std::vector<bool> gone;
+  auto loaded = loaded_with(package, [&](auto, auto&) -> Result<std::vector<Tensor>> {
+    for (const CancelToken& client : clients) {
+      gone.push_back(seen->caller->audience().gone());
+      client.cancel();
+    }
+    gone.push_back(seen->caller->audience().gone());
+    return fail(Code::kCancelled, "given up");
+  });
+  seen = &loaded;
+  std::vector<Request> requests;
+  for (int i = 0; i < 2; ++i) {
+    requests.push_back(*loaded.parser->parse({}));
+    clients.push_back(requests.back().cancel);
+  }
+  for (const auto& outcome : run_together(*loaded.loop, std::move(requests)))
+    EXPECT_EQ(outcome.error().code, Code::kCancelled);
+  EXPECT_EQ(gone, (std::vector<bool>{false, false, true}));
+  EXPECT_FALSE(loaded.caller->audience().gone());
+}
+
 TEST(OnceLoop, RefusesResultsThatTheManifestDoesNotDeclare) {
   const auto package = number_package({2});
   auto loaded =

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One call makes the result. A batch starts and ends together.
+#include <algorithm>
 #include <utility>
 
 #include "engine/loops/loop.h"
@@ -24,7 +25,10 @@ Result<Finished> result_of(const model::Manifest& manifest, const Result<Row>& r
 class OnceLoop final : public Loop {
  public:
   OnceLoop(const model::Manifest& manifest, ModelCaller& caller)
-      : manifest_(&manifest), runner_(manifest, caller), clock_(&caller.clock()) {}
+      : manifest_(&manifest),
+        caller_(&caller),
+        runner_(manifest, caller),
+        clock_(&caller.clock()) {}
 
   std::size_t places() const override { return runner_.largest_batch() - jobs_.size(); }
   std::size_t running() const override { return jobs_.size(); }
@@ -46,14 +50,19 @@ class OnceLoop final : public Loop {
     std::erase_if(jobs_, [](const JobPtr& job) { return job->ended; });
     std::vector<Row> rows;
     for (const auto& job : jobs_) rows.push_back(row_of(*manifest_, job->request));
+    caller_->audience().is([this] {
+      return std::ranges::all_of(
+          jobs_, [now = clock_->now()](const JobPtr& job) { return job->gone(now).has_value(); });
+    });
     const auto results = runner_.run(rows);
+    caller_->audience().is(nullptr);
     const auto jobs = std::exchange(jobs_, {});
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       auto finished = result_of(*manifest_, results[i]);
       if (finished) {
         jobs[i]->finish(*std::move(finished));
       } else {
-        jobs[i]->fail(std::move(finished).error());
+        jobs[i]->fail(jobs[i]->gone(clock_->now()).value_or(std::move(finished).error()));
       }
     }
   }
@@ -65,6 +74,7 @@ class OnceLoop final : public Loop {
 
  private:
   const model::Manifest* manifest_;
+  ModelCaller* caller_;
   RowRunner runner_;
   const Clock* clock_;
   std::vector<JobPtr> jobs_;

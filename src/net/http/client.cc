@@ -25,7 +25,9 @@ struct Worker {
 class HttpClient final : public Client {
  public:
   HttpClient(const ClientOptions& options, std::shared_ptr<TlsContext> tls)
-      : body_bytes_(options.limits.body_bytes), tls_(std::move(tls)) {
+      : body_bytes_(options.limits.body_bytes),
+        addresses_(options.addresses),
+        tls_(std::move(tls)) {
     ClientLimits limits = options.limits;
     limits.connections_per_host =
         std::max<std::size_t>(1, limits.connections_per_host / options.threads);
@@ -55,6 +57,7 @@ class HttpClient final : public Client {
   std::shared_ptr<TlsContext> tls();
 
   std::size_t body_bytes_;
+  const decltype(ClientOptions::addresses) addresses_;
   std::once_flag tls_once_;
   std::shared_ptr<TlsContext> tls_;
   std::vector<Worker> workers_;
@@ -82,6 +85,8 @@ void HttpClient::begin(ClientRequest request, ResponseSink sink, std::size_t bod
     return;
   }
   call->endpoint = *std::move(endpoint);
+  const auto known = addresses_.find(call->endpoint.host);
+  if (known != addresses_.end()) call->endpoint.addresses = known->second;
   if (call->endpoint.tls) call->tls = tls();
   worker.loop->post([pool = worker.pool.get(), call] { pool->begin(call); });
 }

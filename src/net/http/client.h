@@ -6,8 +6,10 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -29,6 +31,8 @@ struct ClientOptions {
   unsigned threads = 1;
   ClientLimits limits;
   std::string trust_file;  // PEM of further authorities; empty: the system's
+  // IP addresses by host, for a process that can look nothing up; other hosts are looked up.
+  std::map<std::string, std::vector<std::string>, std::less<>> addresses;
 };
 
 struct ClientRequest {

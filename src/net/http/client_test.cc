@@ -99,6 +99,19 @@ class Puppet {
   std::thread thread_;
 };
 
+TEST(Client, AHostWhoseAddressesAreKnownIsNotLookedUp) {
+  const auto server = serve(echo);
+  ClientOptions options;
+  options.addresses["no.such.invalid"] = {"127.0.0.1"};
+  const auto client = make_client(std::move(options));
+  ClientRequest request = to(server->port());
+  request.url = "http://no.such.invalid:" + std::to_string(server->port()) + "/";
+  const auto answer = client->fetch(std::move(request));
+  ASSERT_TRUE(answer.has_value()) << answer.error().message;
+  EXPECT_EQ(answer->headers.get("x-authority"),
+            "no.such.invalid:" + std::to_string(server->port()));
+}
+
 TEST(Client, FetchesOverHttp1AndKeepsTheConnection) {
   const auto server = serve(echo);
   const auto client = make_client();

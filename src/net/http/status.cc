@@ -7,6 +7,7 @@ std::uint16_t http_status(const Error& error) {
   if (error.reason == "body_too_large") return 413;
   if (error.reason == "slow_client") return 408;
   if (error.reason == "out_of_memory") return 503;  // the caller asked for nothing too often
+  if (error.reason == "bad_upstream") return 502;
   switch (error.code) {
     case Code::kCancelled:
       return 499;

@@ -9,8 +9,8 @@
 namespace serin::net {
 
 // 400, 401, 403, 404, 409, 429, 499 (the client went away), 500, 501, 503, 504.
-// Two reasons that this module gives go before the code: "body_too_large" is 413, "slow_client" is
-// 408.
+// Three reasons go before the code: "body_too_large" is 413, "slow_client" is 408, "bad_upstream"
+// is 502.
 std::uint16_t http_status(const Error& error);
 Code code_of_http_status(std::uint16_t status);
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
@@ -31,9 +32,10 @@ struct Endpoint {
   bool tls = false;
   std::string host;  // empty for a Unix socket
   std::uint16_t port = 0;
-  std::string unix_socket;  // empty for TCP
-  std::string authority;    // for the Host field
-  std::string target;       // path and query, never empty
+  std::string unix_socket;             // empty for TCP
+  std::string authority;               // for the Host field
+  std::string target;                  // path and query, never empty
+  std::vector<std::string> addresses;  // what the host stands for; empty: it is looked up
 
   // The same for two requests that one connection can carry.
   std::string key() const;

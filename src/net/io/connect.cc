@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 namespace serin::net {
 
@@ -42,16 +43,27 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
     timer_.async_wait([self = shared_from_this()](const error_code& error) {
       if (!error) self->end(unreachable(self->endpoint_, "it took too long"));
     });
+    if (!endpoint_.addresses.empty()) return try_all(known_addresses());
     resolver_.async_resolve(
         endpoint_.host, std::to_string(endpoint_.port), tcp::resolver::numeric_service,
         [self = shared_from_this()](const error_code& error, const auto& addresses) {
           if (error) return self->end(unreachable(self->endpoint_, error.message()));
-          self->try_all(addresses);
+          self->try_all({addresses.begin(), addresses.end()});
         });
   }
 
  private:
-  void try_all(const tcp::resolver::results_type& addresses) {
+  std::vector<tcp::endpoint> known_addresses() const {
+    std::vector<tcp::endpoint> known;
+    for (const std::string& text : endpoint_.addresses) {
+      error_code ignored;
+      const auto address = asio::ip::make_address(text, ignored);
+      if (!ignored) known.emplace_back(address, endpoint_.port);
+    }
+    return known;
+  }
+
+  void try_all(const std::vector<tcp::endpoint>& addresses) {
     if (!done_) return;
     asio::async_connect(socket_, addresses,
                         [self = shared_from_this()](const error_code& error, const auto&) {

@@ -137,11 +137,14 @@ Result<std::vector<engine::Request>> Call::parse_choices(json::object fields, st
   return made;
 }
 
-void Call::describe(std::uint64_t seed) { seed_ = seed; }
+void Call::describe(std::uint64_t seed) {
+  described_ = true;
+  seed_ = seed;
+}
 
 json::object Call::origin() const {
   json::object origin{{"serin_package", context_.package.digest},
-                      {"serin_profile", context_.engine.profile()},
+                      {"serin_profile", context_.profile()},
                       {"serin_reproducible", context_.reproducible}};
   if (seed_) origin["serin_seed"] = static_cast<std::int64_t>(*seed_);
   return origin;
@@ -149,11 +152,11 @@ json::object Call::origin() const {
 
 void Call::add_common_fields(net::Headers& headers) const {
   if (!request_id_.empty()) headers.set("x-request-id", request_id_);
-  if (!seed_) return;
+  if (!described_) return;
   headers.set("serin-package", context_.package.digest);
-  headers.set("serin-profile", context_.engine.profile());
+  headers.set("serin-profile", context_.profile());
   headers.set("serin-reproducible", context_.reproducible);
-  headers.set("serin-seed", std::to_string(*seed_));
+  if (seed_) headers.set("serin-seed", std::to_string(*seed_));
 }
 
 void Call::respond(net::Response response) {
@@ -182,6 +185,28 @@ void Call::start_stream() {
                           {"x-accel-buffering", "no"}}};
   add_common_fields(head.headers);
   exchange_->start(std::move(head));
+}
+
+void Call::start_medium(net::ResponseHead head) {
+  if (over()) return;
+  streaming_ = true;
+  add_common_fields(head.headers);
+  exchange_->start(std::move(head));
+}
+
+void Call::send_bytes(std::string_view bytes) {
+  if (over()) return;
+  exchange_->write(bytes);
+  bound_unsent();
+}
+
+void Call::break_off(const Error& error) {
+  if (!streaming_) return fail(error);
+  if (over()) return;
+  span_.fail(error.message);
+  context_.metrics.failed(error_code(error));
+  settle(200);
+  exchange_->abort();
 }
 
 void Call::send_event(const net::SseEvent& event) {

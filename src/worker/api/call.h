@@ -68,8 +68,10 @@ class Call : public std::enable_shared_from_this<Call> {
   void respond_json(const json::value& body, std::uint16_t status = 200);
   void fail(const Error& error);
 
-  // Names the generation in the answer's head; before the answer begins.
+  // Names the generation in the answer's head; before the answer begins. Without a seed: one that
+  // somebody else makes.
   void describe(std::uint64_t seed);
+  void describe() { described_ = true; }
   // The same for protocols with parameters of their own: serin_package, serin_seed and so on.
   json::object origin() const;
 
@@ -80,6 +82,13 @@ class Call : public std::enable_shared_from_this<Call> {
   // An error in the middle of a stream: a typed event, then the end. Before the stream, the same as
   // fail().
   void fail_stream(const Error& error);
+
+  // A medium that comes piece by piece, head first; finish_stream() ends it.
+  void start_medium(net::ResponseHead head);
+  void send_bytes(std::string_view bytes);
+  // An error in the middle of a medium, which has no place for words: it is cut, so that nobody
+  // takes it for whole. Before it has begun, the same as fail().
+  void break_off(const Error& error);
 
   // For RPC protocols that have statuses of their own: how fail() answers; that something was
   // written, so that a client that does not take it is cut off; that the answer ends with `status`,
@@ -94,6 +103,7 @@ class Call : public std::enable_shared_from_this<Call> {
   bool over() const { return settled_ || gone(); }
   // Ends what runs for this Call; the client may still be told why.
   void cancel() { cancel_.cancel(); }
+  CancelToken cancellation() const { return cancel_; }
 
   // When what is being answered came: this call's head, or the message of a stream that begin()
   // names.
@@ -119,6 +129,7 @@ class Call : public std::enable_shared_from_this<Call> {
   telemetry::Span span_;
   CancelToken cancel_, gone_;
   std::string request_id_;
+  bool described_ = false;
   std::optional<std::uint64_t> seed_;
   std::function<void(Call&, const Error&)> fail_by_;
   bool streaming_ = false;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "engine/profile.h"
 #include "engine/request.h"
 #include "model/package.h"
 #include "model/tokenizer.h"
@@ -17,14 +18,17 @@
 #include "worker/metrics.h"
 #include "worker/options.h"
 #include "worker/pool.h"
+#include "worker/upstream/upstream.h"
 
 namespace serin::worker::api {
+
+class Relay;
 
 struct Context {
   const WorkerOptions& options;
   const model::Package& package;
   const engine::RequestParser& parser;
-  engine::Engine& engine;
+  engine::Engine* engine;  // null: requests are relayed
   Metrics& metrics;
   const telemetry::Tracer& tracer;
   const Clock& clock;
@@ -35,12 +39,15 @@ struct Context {
   VideoRunner* video_runner = nullptr;
   // What was attested of the package on this profile ("bitwise"), as answers say it.
   std::string reproducible = "unknown";
+  Upstream* upstream = nullptr;  // null: the package has its model itself
+  Relay* relay = nullptr;        // null: there is an engine
 
-  Readiness readiness() const {
-    return worker::readiness(engine.state(), draining.load(), clock.now(), options.ready_within);
-  }
+  Readiness readiness() const;
   const std::string& service() const {
     return options.service.empty() ? package.manifest.name : options.service;
+  }
+  std::string profile() const {
+    return engine == nullptr ? engine::kRemoteProfile : engine->profile();
   }
   // What clients may call the model: the service, the package's name, or "service:version".
   bool is_model(std::string_view name) const {

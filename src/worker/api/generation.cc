@@ -53,7 +53,7 @@ Status stream(const std::shared_ptr<Call>& call, std::vector<engine::Request> re
       if (std::holds_alternative<engine::Progress>(event) && !progress) return;
       call->post([deliver, event = std::move(event)]() mutable { deliver(std::move(event)); });
     };
-    if (auto admitted = call->context().engine.submit(std::move(requests[place]), sink);
+    if (auto admitted = call->context().engine->submit(std::move(requests[place]), sink);
         !admitted) {
       group->failed = true;
       call->cancel();

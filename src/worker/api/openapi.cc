@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <set>
 
 #include "worker/api/medium.h"
 #include "worker/api/routes.h"
@@ -100,6 +101,10 @@ json::object body_content(Body body) {
 // What POST /generate can answer with: the first output's media, everything as JSON, or events.
 json::object generated_content(const model::Manifest& manifest) {
   json::object content;
+  if (manifest.outputs.empty()) {  // whatever the upstream makes
+    content["*/*"] = json::object{{"schema", json::object()}};
+    return content;
+  }
   for (const std::string_view type : media_types(manifest.outputs.front())) {
     const bool text = type.starts_with("text/");
     content[type] =
@@ -223,7 +228,11 @@ void openapi_document(const std::shared_ptr<Call>& call, const net::PathParamete
 
 json::object openapi(const model::Manifest& manifest, const OpenApiOptions& options) {
   json::object paths;
+  std::set<std::string_view> served;
+  const std::vector<Route> routes = routes_of(manifest);
+  for (const Route& route : routes) served.insert(route.pattern);
   for (const Operation& operation : kOperations) {
+    if (!served.contains(operation.path)) continue;
     json::value& path = paths[operation.path];
     if (path.is_null()) path = json::object();
     path.as_object()[operation.method] = operation_json(operation, manifest, options);

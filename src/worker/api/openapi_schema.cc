@@ -38,6 +38,7 @@ json::object schema_of(const model::NumberInput& input) {
 }
 
 json::object schema_of(const model::TextInput& input) {
+  if (input.tokenizer.empty()) return {{"type", "string"}, {"default", input.default_text}};
   const json::object ids{{"type", "array"}, {"items", {{"type", "integer"}, {"minimum", 0}}}};
   return {{"oneOf", json::array{json::object{{"type", "string"}}, ids}},
           {"default", input.default_text}};
@@ -143,8 +144,10 @@ json::object request_schema(const model::Manifest& manifest) {
     if (std::ranges::find(required, json::value(name)) == required.end())
       allow_null(schema.as_object());
   }
+  const bool closed =
+      !manifest.remote || manifest.remote->protocol != model::Remote::Protocol::kOpenAi;
   json::object schema{
-      {"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
+      {"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", !closed}};
   if (!required.empty()) schema["required"] = std::move(required);
   return schema;
 }

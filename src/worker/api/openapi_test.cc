@@ -79,6 +79,23 @@ TEST(OpenApi, SaysWhatIsOpenAsTheRouterDoes) {
   EXPECT_FALSE(openapi(manifest(), {"s", "v1"}).contains("security"));
 }
 
+TEST(OpenApi, InFrontOfAnotherServerHasWhatIsRelayed) {
+  model::Manifest front;
+  for (const auto protocol : {model::Remote::Protocol::kOpenAi, model::Remote::Protocol::kHttp}) {
+    front.remote.emplace().protocol = protocol;
+    std::set<std::string> routed, described;
+    for (const Route& route : routes_of(front))
+      routed.insert(lower(route.method) + " " + route.pattern);
+    const json::object document = openapi(front, {"s", "v1"});
+    for (const auto& [path, operations] : document.at("paths").as_object()) {
+      for (const auto& [method, operation] : operations.as_object())
+        described.insert(std::string(method) + " " + std::string(path));
+    }
+    EXPECT_THAT(described, UnorderedElementsAreArray(routed));
+    EXPECT_TRUE(routed.contains("post /generate") && !routed.contains("get /v2"));
+  }
+}
+
 TEST(OpenApi, InputsBecomeSchemas) {
   const json::object schema = request_schema(manifest());
   const json::object& fields = schema.at("properties").as_object();

@@ -4,9 +4,11 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/digest.h"
 #include "worker/api/error_body.h"
+#include "worker/api/relay/relay_routes.h"
 
 namespace serin::worker::api {
 namespace {
@@ -44,28 +46,40 @@ net::Response wrong_method(const net::RequestHead& head, const std::vector<std::
 
 }  // namespace
 
+std::vector<Route> routes_of(const model::Manifest& manifest) {
+  std::vector<Route> all;
+  const auto add = [&](std::vector<Route> routes) {
+    std::ranges::move(routes, std::back_inserter(all));
+  };
+  add(health_routes());
+  add(document_routes());
+  if (manifest.relayed()) {
+    add(relay_routes(manifest));
+    return all;
+  }
+  for (auto* make : {&generate_routes, &openai_routes, &predict_routes, &grpc_routes}) add(make());
+  return all;
+}
+
 Routes::Routes(const Context& context) : context_(context) {
   telemetry::Registry& registry = context.metrics.registry();
   auto measured = [&](const std::string& pattern) {
     return metrics_.emplace_back(std::make_unique<RouteMetrics>(registry, pattern)).get();
   };
   unmatched_ = measured("unmatched");
-  for (auto* make : {&health_routes, &document_routes, &generate_routes, &openai_routes,
-                     &predict_routes, &grpc_routes}) {
-    for (Route& route : make()) {
-      auto call = [this, handler = std::move(route.handler), open = route.open,
-                   metrics = measured(route.pattern)](std::shared_ptr<net::Exchange> exchange,
-                                                      const net::PathParameters& parameters) {
-        auto made = std::make_shared<Call>(context_, std::move(exchange), *metrics);
-        if (!open && !admitted(made->head())) {
-          return made->fail({Code::kUnauthenticated,
-                             "this worker wants a key: Authorization: Bearer KEY",
-                             "invalid_api_key"});
-        }
-        made->guarded([&] { handler(made, parameters); });
-      };
-      router_.add(route.method, route.pattern, std::move(call));
-    }
+  for (Route& route : routes_of(context.package.manifest)) {
+    auto call = [this, handler = std::move(route.handler), open = route.open,
+                 metrics = measured(route.pattern)](std::shared_ptr<net::Exchange> exchange,
+                                                    const net::PathParameters& parameters) {
+      auto made = std::make_shared<Call>(context_, std::move(exchange), *metrics);
+      if (!open && !admitted(made->head())) {
+        return made->fail({Code::kUnauthenticated,
+                           "this worker wants a key: Authorization: Bearer KEY",
+                           "invalid_api_key"});
+      }
+      made->guarded([&] { handler(made, parameters); });
+    };
+    router_.add(route.method, route.pattern, std::move(call));
   }
 }
 

@@ -31,6 +31,9 @@ std::vector<Route> openai_routes();
 std::vector<Route> predict_routes();
 std::vector<Route> grpc_routes();
 
+// All of a package's worker.
+std::vector<Route> routes_of(const model::Manifest& manifest);
+
 // Checks keys, finds the route, makes the Call. Built before the server starts; then safe from any
 // thread.
 class Routes {

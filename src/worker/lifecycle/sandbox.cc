@@ -12,14 +12,13 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <initializer_list>
 #include <iterator>
 #include <memory>
-#include <optional>
 
 #include "base/files.h"
+#include "net/http/uri.h"
 
 // Debian 12's headers know Landlock up to ABI 2; these are later ones, from the kernel's
 // documentation.
@@ -40,10 +39,14 @@ constexpr std::uint64_t kBindTcp = 1ULL << 0;       // ABI 4
 constexpr std::uint64_t kConnectTcp = 1ULL << 1;
 constexpr int kRuleNetPort = 2;
 
-// The structures of ABI 4; older kernels take the shorter prefix.
+constexpr std::uint64_t kScopeAbstractSockets = 1ULL << 0;  // ABI 6
+constexpr std::uint64_t kScopeSignals = 1ULL << 1;
+
+// The structures of ABI 6; older kernels take a shorter prefix.
 struct RulesetAttributes {
   std::uint64_t handled_access_fs;
   std::uint64_t handled_access_net;
+  std::uint64_t scoped;
 };
 struct PortRule {
   std::uint64_t allowed_access;
@@ -90,8 +93,9 @@ Status allow_path(int ruleset, const fs::path& path, std::uint64_t access) {
   if (opened.get() < 0) return {};  // what is not there needs no rule
   struct stat status{};
   if (fstat(opened.get(), &status) != 0) return kernel_error(path.string());
-  constexpr std::uint64_t kForFiles = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
-                                      LANDLOCK_ACCESS_FS_TRUNCATE | kIoctlDevice;
+  constexpr std::uint64_t kForFiles = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
+                                      LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE |
+                                      kIoctlDevice;
   if (!S_ISDIR(status.st_mode)) access &= kForFiles;
   landlock_path_beneath_attr rule{};
   rule.allowed_access = access;
@@ -121,11 +125,14 @@ Status restrict_files_and_ports(const Sandbox& sandbox) {
                         LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
                         LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM);
   if (abi >= 4) attributes.handled_access_net = kBindTcp | kConnectTcp;
-  const std::size_t size = abi >= 4 ? sizeof(attributes) : sizeof(std::uint64_t);
+  if (abi >= 6 && sandbox.programs) attributes.scoped = kScopeAbstractSockets | kScopeSignals;
+  const std::size_t size = (abi >= 6 ? 3 : abi >= 4 ? 2 : 1) * sizeof(std::uint64_t);
   const Descriptor ruleset(
       static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, size, 0)));
   if (ruleset.get() < 0) return kernel_error("a Landlock ruleset");
-  for (const fs::path& path : sandbox.read) SERIN_TRY(allow_path(ruleset.get(), path, kRead));
+  const std::uint64_t programs = sandbox.programs ? LANDLOCK_ACCESS_FS_EXECUTE : 0;
+  for (const fs::path& path : sandbox.read)
+    SERIN_TRY(allow_path(ruleset.get(), path, kRead | programs));
   for (const fs::path& path : sandbox.write) {
     std::error_code ignored;
     fs::create_directories(path, ignored);
@@ -143,9 +150,7 @@ Status restrict_files_and_ports(const Sandbox& sandbox) {
 
 // System calls with no place in a worker. They answer EPERM: a library that tries one goes on
 // without.
-constexpr std::array kRefused = {SCMP_SYS(execve),
-                                 SCMP_SYS(execveat),
-                                 SCMP_SYS(ptrace),
+constexpr std::array kRefused = {SCMP_SYS(ptrace),
                                  SCMP_SYS(process_vm_readv),
                                  SCMP_SYS(process_vm_writev),
                                  SCMP_SYS(pidfd_getfd),
@@ -198,7 +203,7 @@ constexpr std::array kRefused = {SCMP_SYS(execve),
                                  SCMP_SYS(fsopen),
                                  SCMP_SYS(open_tree)};
 
-Status restrict_system_calls(bool may_connect) {
+Status restrict_system_calls(const Sandbox& sandbox) {
   const std::unique_ptr<void, void (*)(scmp_filter_ctx)> filter(seccomp_init(SCMP_ACT_ALLOW),
                                                                 seccomp_release);
   if (filter == nullptr) return kernel_error("seccomp");
@@ -209,33 +214,21 @@ Status restrict_system_calls(bool may_connect) {
   for (const int call : kRefused) {
     if (!refuse(call, {})) return kernel_error("a seccomp rule");
   }
-  // Streams over IP and Unix sockets are all a worker speaks: no raw packets, no netlink, and
-  // without somebody to connect to no datagrams. One condition a rule: libseccomp 2.5 loses rules
+  // Streams over IP and Unix sockets are all a worker speaks: no raw packets, no netlink, and no
+  // datagrams but to look names up. One condition a rule: libseccomp 2.5 loses rules
   // that compare two arguments beside one that compares the first.
   const scmp_datum_t kinds = ~static_cast<unsigned>(SOCK_NONBLOCK | SOCK_CLOEXEC);
   const scmp_arg_cmp other_family{0, SCMP_CMP_GT, AF_INET6, 0};
   const scmp_arg_cmp raw{1, SCMP_CMP_MASKED_EQ, kinds, SOCK_RAW};
   const scmp_arg_cmp datagram{1, SCMP_CMP_MASKED_EQ, kinds, SOCK_DGRAM};
   bool ruled = refuse(SCMP_SYS(socket), {other_family}) && refuse(SCMP_SYS(socket), {raw});
-  if (!may_connect) {
-    ruled = ruled && refuse(SCMP_SYS(connect), {}) && refuse(SCMP_SYS(socket), {datagram});
-  }
+  if (sandbox.connect.empty() && !sandbox.connect_unix)
+    ruled = ruled && refuse(SCMP_SYS(connect), {});
+  if (!sandbox.datagrams) ruled = ruled && refuse(SCMP_SYS(socket), {datagram});
+  if (!sandbox.programs)
+    ruled = ruled && refuse(SCMP_SYS(execve), {}) && refuse(SCMP_SYS(execveat), {});
   if (!ruled || seccomp_load(filter.get()) != 0) return kernel_error("seccomp");
   return {};
-}
-
-std::optional<std::uint16_t> port_of(std::string_view url) {
-  const auto scheme = url.find("://");
-  if (scheme == std::string_view::npos) return std::nullopt;
-  const bool secure = url.substr(0, scheme) == "https";
-  std::string_view host = url.substr(scheme + 3);
-  host = host.substr(0, host.find('/'));
-  const auto colon = host.rfind(':');
-  std::uint16_t port = secure ? 443 : 80;
-  if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) {
-    std::from_chars(host.data() + colon + 1, host.data() + host.size(), port);
-  }
-  return port;
 }
 
 // What NVIDIA's driver and libraries open as they are needed.
@@ -258,26 +251,30 @@ int landlock_abi() {
       syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION));
 }
 
+std::vector<fs::path> system_files() {
+  return {"/usr",
+          "/lib",
+          "/lib64",
+          "/bin",
+          "/etc/ssl",
+          "/etc/ld.so.cache",
+          "/etc/nsswitch.conf",
+          "/etc/resolv.conf",
+          "/etc/hosts",
+          "/etc/localtime",
+          "/proc",
+          "/sys/devices",
+          "/sys/fs/cgroup",
+          "/dev/urandom",
+          "/dev/random"};
+}
+
 Sandbox sandbox_for(const WorkerOptions& options) {
   Sandbox sandbox;
-  sandbox.read = {options.package,
-                  "/usr",
-                  "/lib",
-                  "/lib64",
-                  "/etc/ssl",
-                  "/etc/ld.so.cache",
-                  "/etc/nsswitch.conf",
-                  "/etc/resolv.conf",
-                  "/etc/hosts",
-                  "/etc/localtime",
-                  "/etc/machine-id",
-                  "/proc",
-                  "/sys/devices",
-                  "/sys/fs/cgroup",
-                  "/dev/urandom",
-                  "/dev/random",
-                  fs::read_symlink("/proc/self/exe").parent_path(),
-                  cache_directory()};
+  sandbox.read = system_files();
+  for (const fs::path& own : {options.package, fs::read_symlink("/proc/self/exe").parent_path(),
+                              cache_directory(), fs::path("/etc/machine-id")})
+    sandbox.read.push_back(own);
   sandbox.write = {"/dev/null", "/dev/shm", options.state};
   if (options.engine.device.kind == engine::Device::Kind::kCuda) add_gpu(sandbox);
   if (options.server.tls) {
@@ -288,14 +285,17 @@ Sandbox sandbox_for(const WorkerOptions& options) {
     sandbox.write.push_back(fs::absolute(options.server.unix_socket).parent_path());
   }
   if (options.server.port) sandbox.bind.push_back(*options.server.port);
-  if (const auto port = port_of(options.otlp_endpoint)) sandbox.connect.push_back(*port);
+  if (const auto collector = net::parse_url(options.otlp_endpoint); collector && collector->port) {
+    sandbox.connect.push_back(collector->port);
+    sandbox.datagrams = true;
+  }
   return sandbox;
 }
 
 Status enter_sandbox(const Sandbox& sandbox) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return kernel_error("no new privileges");
   SERIN_TRY(restrict_files_and_ports(sandbox));
-  return restrict_system_calls(!sandbox.connect.empty());
+  return restrict_system_calls(sandbox);
 }
 
 }  // namespace serin::worker

@@ -15,13 +15,19 @@
 namespace serin::worker {
 
 struct Sandbox {
-  std::vector<std::filesystem::path> read;   // files and folders, with all below
-  std::vector<std::filesystem::path> write;  // likewise; made when missing
-  std::vector<std::uint16_t> bind;           // TCP ports to listen on; empty: none
-  std::vector<std::uint16_t>
-      connect;  // TCP ports to connect to; empty: connecting is refused altogether
+  std::vector<std::filesystem::path> read;          // files and folders, with all below
+  std::vector<std::filesystem::path> write;         // likewise; made when missing
+  std::vector<std::uint16_t> bind;                  // TCP ports to listen on; empty: none
+  std::vector<std::uint16_t> connect;               // TCP ports to connect to; empty: none
   std::vector<std::filesystem::path> devices = {};  // device files to read, write and ioctl()
+  bool connect_unix = false;                        // to Unix sockets too
+  bool datagrams = false;                           // names are looked up over UDP
+  // Programs may be started, of what can be read; they and what they start can signal nobody else.
+  bool programs = false;
 };
+
+// What any program of this system reads: libraries, certificates, names, its own state in /proc.
+std::vector<std::filesystem::path> system_files();
 
 // The package and the cache to read, the system's libraries; the ports of the options. Pure but for
 // looking where libraries lie.

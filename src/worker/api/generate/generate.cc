@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST /generate: a request's fields are the package's inputs, and the answer is the medium itself.
+#include "worker/api/generate/generate.h"
+
 #include "base/base64.h"
 #include "worker/api/error_body.h"
 #include "worker/api/generation.h"
@@ -14,17 +16,6 @@ constexpr std::string_view kEvents = "text/event-stream";
 
 const model::Output& first_output(const Call& call) {
   return call.context().package.manifest.outputs.front();
-}
-
-net::Response not_acceptable(const model::Output& output) {
-  std::string list;
-  for (const std::string_view type : media_types(output)) list += std::string(type) + ", ";
-  net::Response response =
-      error_response({Code::kInvalidArgument,
-                      "this package answers with " + list + "application/json or text/event-stream",
-                      "not_acceptable", "Accept"});
-  response.status = 406;
-  return response;
 }
 
 // One output as JSON: text as it is, tensors in the output's own medium as base64.
@@ -127,6 +118,17 @@ void generate_one(const std::shared_ptr<Call>& call, const net::PathParameters&)
 }
 
 }  // namespace
+
+net::Response not_acceptable(const model::Output& output) {
+  std::string list;
+  for (const std::string_view type : media_types(output)) list += std::string(type) + ", ";
+  net::Response response =
+      error_response({Code::kInvalidArgument,
+                      "this package answers with " + list + "application/json or text/event-stream",
+                      "not_acceptable", "Accept"});
+  response.status = 406;
+  return response;
+}
 
 std::vector<Route> generate_routes() { return {{"POST", "/generate", generate_one}}; }
 

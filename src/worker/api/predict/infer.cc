@@ -15,21 +15,6 @@ namespace {
 
 constexpr std::size_t kQuickAnswerBytes = 16 * 1024;
 
-struct Named {
-  DType dtype;
-  std::string_view datatype;
-};
-constexpr std::array<Named, 10> kDatatypes = {{{DType::kBool, "BOOL"},
-                                               {DType::kUInt8, "UINT8"},
-                                               {DType::kInt8, "INT8"},
-                                               {DType::kInt16, "INT16"},
-                                               {DType::kInt32, "INT32"},
-                                               {DType::kInt64, "INT64"},
-                                               {DType::kFloat16, "FP16"},
-                                               {DType::kBFloat16, "BF16"},
-                                               {DType::kFloat32, "FP32"},
-                                               {DType::kFloat64, "FP64"}}};
-
 // Row `row` of a tensor with one element a row.
 Result<json::value> scalar_at(const InferTensor& input, std::size_t row) {
   const std::int64_t rows = input.shape.empty() ? 0 : input.shape.front();
@@ -172,16 +157,6 @@ bool quick_to_write(const std::vector<Answer>& answers) {
     for (const auto& [name, tensor] : answer.finished.outputs) bytes += tensor.byte_size();
   }
   return bytes <= kQuickAnswerBytes;
-}
-
-std::string_view datatype_of(DType dtype) {
-  return std::ranges::find(kDatatypes, dtype, &Named::dtype)->datatype;
-}
-
-std::optional<DType> dtype_of(std::string_view datatype) {
-  const auto found = std::ranges::find(kDatatypes, datatype, &Named::datatype);
-  if (found == kDatatypes.end()) return std::nullopt;
-  return found->dtype;
 }
 
 std::int64_t expected_bytes(const InferTensor& tensor) {

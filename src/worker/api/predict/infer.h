@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/datatype.h"
 #include "base/json.h"
 #include "base/tensor.h"
 #include "worker/api/generation.h"
@@ -43,8 +44,6 @@ Status check_names(const Context& context, std::string_view model, std::string_v
 Status read_binary(std::string_view bytes, InferTensor& tensor);
 std::string write_binary(const InferTensor& tensor);
 
-std::string_view datatype_of(DType dtype);                 // "FP32"
-std::optional<DType> dtype_of(std::string_view datatype);  // nothing for BYTES and unknown ones
 std::int64_t expected_bytes(const InferTensor& tensor);  // of `bytes`; −1 when the shape is not one
 
 // One request a row. kInvalidArgument with `param` naming the input.
