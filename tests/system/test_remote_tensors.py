@@ -121,9 +121,7 @@ class Doubles(MLModel):
 
 @pytest.fixture
 def mlserver(tmp_path):
-    program = (VENVS / "peers").resolve() / "bin/mlserver"
-    if not program.exists():
-        pytest.skip("MLServer is not installed; tools/setup --bench installs it")
+    program = (VENVS / "apps").resolve() / "bin/mlserver"
     with contextlib.ExitStack() as stack:
         ports = [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(3)]
     (tmp_path / "doubles.py").write_text(MLSERVER_MODEL)
