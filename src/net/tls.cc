@@ -7,6 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include <climits>
+#include <cstdlib>
 
 namespace serin::net {
 
@@ -29,6 +30,20 @@ std::string last_failure() {
   if (code == 0) return "the connection was cut";
   const char* reason = ERR_reason_error_string(code);
   return reason != nullptr ? reason : "unknown TLS error";
+}
+
+std::string refusal_of(long verified) {
+  std::string refusal =
+      std::string("its certificate is refused: ") + X509_verify_cert_error_string(verified);
+  switch (verified) {
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+      return refusal + "; if its authority is to be trusted, name that one's file in SSL_CERT_FILE";
+    default:
+      return refusal;
+  }
 }
 
 class Session final : public TlsSession {
@@ -107,7 +122,7 @@ class Session final : public TlsSession {
     state_ = State::kFailed;
     failure_ = last_failure();
     const long verified = SSL_get_verify_result(ssl_.get());
-    if (verified != X509_V_OK) failure_ = X509_verify_cert_error_string(verified);
+    if (verified != X509_V_OK) failure_ = refusal_of(verified);
   }
 
   std::unique_ptr<SSL, FreeSession> ssl_;
@@ -190,13 +205,19 @@ Result<std::shared_ptr<TlsContext>> TlsContext::server(const std::string& certif
   return std::make_shared<Context>(std::move(context));
 }
 
-Result<std::shared_ptr<TlsContext>> TlsContext::client(const std::string& trust_file) {
+Result<std::shared_ptr<TlsContext>> TlsContext::client() {
   ContextHandle context = make_context(TLS_client_method());
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  SSL_CTX_set_default_verify_paths(context.get());
-  if (!trust_file.empty() && SSL_CTX_load_verify_file(context.get(), trust_file.c_str()) != 1)
-    return invalid("cannot read PEM certificates from " + trust_file + ": " + last_failure(),
-                   "trust_file");
+  SSL_CTX_set_default_verify_dir(context.get());
+  // By itself OpenSSL passes over a file that it cannot read, and every server becomes a stranger.
+  const char* const named = std::getenv(X509_get_default_cert_file_env());
+  if (named == nullptr) {
+    SSL_CTX_set_default_verify_file(context.get());
+  } else if (SSL_CTX_load_verify_file(context.get(), named) != 1) {
+    return fail(Code::kFailedPrecondition, "cannot read PEM certificates from " +
+                                               std::string(named) +
+                                               ", which SSL_CERT_FILE names: " + last_failure());
+  }
   ERR_clear_error();
   return std::make_shared<Context>(std::move(context));
 }

@@ -36,8 +36,9 @@ class TlsContext {
   // PEM files. Offers h2 and http/1.1. kInvalidArgument names the file.
   static Result<std::shared_ptr<TlsContext>> server(const std::string& certificate,
                                                     const std::string& key);
-  // Verifies against the system's authorities and those in `trust_file` (PEM; may be empty).
-  static Result<std::shared_ptr<TlsContext>> client(const std::string& trust_file);
+  // Verifies against the system's authorities and those that SSL_CERT_FILE and SSL_CERT_DIR name.
+  // kFailedPrecondition when SSL_CERT_FILE cannot be read.
+  static Result<std::shared_ptr<TlsContext>> client();
 
   virtual std::unique_ptr<TlsSession> accept() = 0;
   // `host` is verified (a name or an address). `http2`: also offer h2.

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One worker an example, for all tests, and as many more as a test starts for itself."""
+import subprocess
+import types
+
 import pytest
 
 from worker import ROOT, SLOW, TYPIST, Worker, served
@@ -38,6 +41,21 @@ def slow():
 @pytest.fixture(scope="session")
 def typist():
     yield from served(TYPIST)
+
+
+@pytest.fixture(scope="session")
+def localhost(tmp_path_factory):
+    """An authority, and the options of a worker that has its certificate for localhost."""
+    folder = tmp_path_factory.mktemp("localhost")
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
+    authority = ["-out", folder / "ca.pem", "-keyout", folder / "ca.key", "-subj", "/CN=authority"]
+    leaf = ["-out", folder / "cert.pem", "-keyout", folder / "key.pem", "-subj", "/CN=leaf",
+            "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key",
+            "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=DNS:localhost"]
+    for line in (authority, leaf):
+        subprocess.run([*make, *line], check=True, capture_output=True)
+    return types.SimpleNamespace(authority=folder / "ca.pem", options=[
+        "--tls-certificate", folder / "cert.pem", "--tls-key", folder / "key.pem"])
 
 
 @pytest.fixture

@@ -66,26 +66,17 @@ def test_a_key_file_that_holds_keys_in_the_clear_is_refused(tmp_path):
     assert ended.returncode != 0 and "SHA-256" in ended.stderr and "keys:1" in ended.stderr
 
 
-@pytest.fixture
-def certificate(tmp_path):
-    """A certificate for localhost that vouches for itself."""
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key.pem",
-                    "-out", tmp_path / "cert.pem"], check=True, capture_output=True)
-    return tmp_path / "cert.pem", tmp_path / "key.pem"
-
-
-def test_tls_is_1_2_and_up_and_speaks_http2_by_alpn(start, certificate):
-    worker = start(SLOW, "--tls-certificate", certificate[0], "--tls-key", certificate[1])
+def test_tls_is_1_2_and_up_and_speaks_http2_by_alpn(start, localhost):
+    worker = start(SLOW, *localhost.options)
     url = f"https://localhost:{worker.port}/health/ready"
-    curl = ["curl", "-sS", "--cacert", certificate[0], "-o", "/dev/null", "-w", "%{http_code} %{http_version}"]
+    curl = ["curl", "-sS", "--cacert", localhost.authority, "-o", "/dev/null", "-w", "%{http_code} %{http_version}"]
     deadline = time.monotonic() + 60
     while not (ended := subprocess.run([*curl, url], capture_output=True, text=True)).stdout.startswith("200"):
         assert time.monotonic() < deadline, ended
         time.sleep(0.1)
     assert ended.stdout == "200 2"
     assert subprocess.run([*curl, "--http1.1", url], capture_output=True, text=True).stdout == "200 1.1"
-    old = ssl.create_default_context(cafile=certificate[0])
+    old = ssl.create_default_context(cafile=localhost.authority)
     old.set_ciphers("DEFAULT@SECLEVEL=0")
     old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):

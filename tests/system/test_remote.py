@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from remote import client, error_of, eventually, openai_package, reason
-from worker import ROOT, SERIN, served
+from worker import ROOT, SERIN, Worker, served
 from wire import chunks, drain, events, open_stream
 
 LONG = {"prompt": "The file", "max_tokens": 480, "logit_bias": {"1": -100}, "seed": 1}
@@ -153,6 +153,41 @@ def test_golden_text_decides_whether_we_are_ready(prose, start, tmp_path):
     assert eventually(lambda: "golden request 0: text is" in (reason(worker) or ""))
     assert worker.post("/v1/completions", {"prompt": "x"})[0] == 503
     assert subprocess.run([SERIN, "package", "verify", bad, "--reproducible"], capture_output=True).returncode != 0
+
+
+# Behind TLS
+
+@pytest.fixture(scope="module")
+def https_prose(localhost):
+    worker = Worker(ROOT / "examples/prose/package", *localhost.options)
+    yield worker
+    assert worker.stop() == 0
+
+
+def test_an_upstream_with_a_certificate_of_an_authority_we_trust_is_like_any_other(https_prose, localhost, start, tmp_path):
+    package = openai_package(tmp_path, f"https://localhost:{https_prose.port}/v1")
+    worker = start(package, environment={"SSL_CERT_FILE": str(localhost.authority)}).wait_ready()
+    ask = dict(model="front", prompt="The file", max_tokens=12, seed=7)
+    text = client(worker).completions.create(**ask).choices[0].text
+    pieces = list(client(worker).completions.create(stream=True, **ask))
+    assert text and "".join(piece.choices[0].text for piece in pieces) == text
+
+
+@pytest.mark.parametrize("host,trusts_it,why", [
+    ("localhost", False, "its certificate is refused: unable to get local issuer certificate; if its authority is to be trusted"),
+    ("127.0.0.1", True, "its certificate is refused: IP address mismatch"),
+], ids=["an authority that nobody named", "another name"])
+def test_an_upstream_that_cannot_prove_its_name_gets_no_request(https_prose, localhost, start, tmp_path, host, trusts_it, why):
+    environment = {"SSL_CERT_FILE": str(localhost.authority)} if trusts_it else {}
+    worker = start(openai_package(tmp_path, f"https://{host}:{https_prose.port}/v1"), environment=environment)
+    assert eventually(lambda: f"cannot connect to {host}:{https_prose.port}: TLS: {why}" in (reason(worker) or "")), reason(worker)
+    status, _, body = worker.post("/v1/completions", {"prompt": "x"})
+    assert (status, error_of(body)["code"]) == (503, "upstream_unavailable") and why in error_of(body)["message"]
+
+
+def test_authorities_that_cannot_be_read_are_named(start, tmp_path):
+    worker = start(openai_package(tmp_path, "https://localhost:1/v1"), environment={"SSL_CERT_FILE": str(tmp_path / "none.pem")})
+    assert eventually(lambda: f"from {tmp_path}/none.pem, which SSL_CERT_FILE names" in (reason(worker) or "")), reason(worker)
 
 
 # Servers that break rules

@@ -93,6 +93,15 @@ def test_a_slow_upstream_does_not_outlast_a_deadline_or_a_client(tensors, slow):
     assert tensors.until("serin_requests_running", 0)
 
 
+def test_tensors_go_through_tls_too(localhost, start, tmp_path):
+    upstream = start(PACKAGES / "slow", *localhost.options)
+    package = v2_package(tmp_path, f"https://localhost:{upstream.port}")
+    worker = start(package, environment={"SSL_CERT_FILE": str(localhost.authority)}).wait_ready()
+    assert np.load(io.BytesIO(worker.post("/generate", {"x": 4.0}, {"Accept": "application/x-npy"})[2])) == 8.0
+    refused = subprocess.run([SERIN, "serve", package, "--port", "0", "--ready-within", "1"], capture_output=True, text=True, timeout=60)
+    assert refused.returncode != 0 and "its certificate is refused: unable to get local issuer certificate" in refused.stderr
+
+
 def test_an_upstream_of_tensors_that_is_killed_is_503_and_unready(start, tmp_path):
     upstream = start(PACKAGES / "slow").wait_ready()
     worker = start(v2_package(tmp_path, upstream.url)).wait_ready()

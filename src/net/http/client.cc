@@ -24,10 +24,8 @@ struct Worker {
 
 class HttpClient final : public Client {
  public:
-  HttpClient(const ClientOptions& options, std::shared_ptr<TlsContext> tls)
-      : body_bytes_(options.limits.body_bytes),
-        addresses_(options.addresses),
-        tls_(std::move(tls)) {
+  explicit HttpClient(const ClientOptions& options)
+      : body_bytes_(options.limits.body_bytes), addresses_(options.addresses) {
     ClientLimits limits = options.limits;
     limits.connections_per_host =
         std::max<std::size_t>(1, limits.connections_per_host / options.threads);
@@ -54,21 +52,19 @@ class HttpClient final : public Client {
  private:
   void begin(ClientRequest request, ResponseSink sink, std::size_t body_limit);
 
-  std::shared_ptr<TlsContext> tls();
+  const Result<std::shared_ptr<TlsContext>>& tls();
 
   std::size_t body_bytes_;
   const decltype(ClientOptions::addresses) addresses_;
   std::once_flag tls_once_;
-  std::shared_ptr<TlsContext> tls_;
+  Result<std::shared_ptr<TlsContext>> tls_;
   std::vector<Worker> workers_;
   std::atomic<std::size_t> next_{0};
 };
 
 // Reading the system's authorities takes tens of milliseconds: not before somebody asks for https.
-std::shared_ptr<TlsContext> HttpClient::tls() {
-  std::call_once(tls_once_, [this] {
-    if (!tls_) tls_ = *TlsContext::client({});
-  });
+const Result<std::shared_ptr<TlsContext>>& HttpClient::tls() {
+  std::call_once(tls_once_, [this] { tls_ = TlsContext::client(); });
   return tls_;
 }
 
@@ -80,14 +76,17 @@ void HttpClient::begin(ClientRequest request, ResponseSink sink, std::size_t bod
   call->request = std::move(request);
   call->sink = std::move(sink);
   call->body_limit = body_limit;
-  if (!endpoint) {
-    worker.loop->post([call, error = endpoint.error()] { call->fail(error); });
-    return;
-  }
+  const auto refuse = [&](const Error& error) {
+    worker.loop->post([call, error] { call->fail(error); });
+  };
+  if (!endpoint) return refuse(endpoint.error());
   call->endpoint = *std::move(endpoint);
   const auto known = addresses_.find(call->endpoint.host);
   if (known != addresses_.end()) call->endpoint.addresses = known->second;
-  if (call->endpoint.tls) call->tls = tls();
+  if (call->endpoint.tls) {
+    if (!tls()) return refuse(tls().error());
+    call->tls = *tls();
+  }
   worker.loop->post([pool = worker.pool.get(), call] { pool->begin(call); });
 }
 
@@ -118,11 +117,7 @@ Result<Response> HttpClient::fetch(ClientRequest request) {
 Result<std::unique_ptr<Client>> Client::create(ClientOptions options) {
   if (options.threads == 0 || options.threads > kMostThreads)
     return invalid("threads must be 1 to 64", "threads");
-  std::shared_ptr<TlsContext> tls;
-  if (!options.trust_file.empty()) {
-    SERIN_TRY_ASSIGN(tls, TlsContext::client(options.trust_file));
-  }
-  return std::make_unique<HttpClient>(options, std::move(tls));
+  return std::make_unique<HttpClient>(options);
 }
 
 }  // namespace serin::net

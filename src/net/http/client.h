@@ -30,7 +30,6 @@ struct ClientLimits {
 struct ClientOptions {
   unsigned threads = 1;
   ClientLimits limits;
-  std::string trust_file;  // PEM of further authorities; empty: the system's
   // IP addresses by host, for a process that can look nothing up; other hosts are looked up.
   std::map<std::string, std::vector<std::string>, std::less<>> addresses;
 };

@@ -3,7 +3,7 @@
 // byte.
 #include "net/http/client.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -170,9 +170,8 @@ TEST(Client, FetchesOverTlsFromAServerItCanVerify) {
   ServerOptions options;
   options.tls = make_tls_files(folder->path());
   const auto server = serve(echo, options);
-  ClientOptions trusting;
-  trusting.trust_file = options.tls->certificate;
-  const auto client = make_client(trusting);
+  const Trusting trusting(options.tls->certificate);
+  const auto client = make_client();
   for (const std::string host : {"localhost", "127.0.0.1"}) {
     ClientRequest request = to(server->port(), "/", "POST", std::string(2'000'000, 'x'));
     request.url = "https://" + host + ":" + std::to_string(server->port()) + "/tls";
@@ -189,7 +188,8 @@ TEST(Tls, CarriesLargeBodiesBothWaysOverHttp1) {
   ServerOptions options;
   options.tls = make_tls_files(folder->path());
   const auto server = serve(echo, options);
-  const auto context = *TlsContext::client(options.tls->certificate);
+  const Trusting trusting(options.tls->certificate);
+  const auto context = *TlsContext::client();
   const auto tls = context->connect("localhost", false);
   RawPeer peer(server->port());
   std::string out;
@@ -239,17 +239,26 @@ TEST(Client, RefusesAServerThatItCannotVerify) {
   const auto stranger = make_client()->fetch(request);
   ASSERT_FALSE(stranger.has_value());
   EXPECT_EQ(stranger.error().code, Code::kUnavailable);
-  EXPECT_NE(stranger.error().message.find("self"), std::string::npos) << stranger.error().message;
+  EXPECT_THAT(stranger.error().message,
+              testing::HasSubstr("self-signed certificate; if its authority is to be trusted"));
 
-  ClientOptions trusting;
-  trusting.trust_file = options.tls->certificate;
-  request.url = "https://127.0.0.2:" + std::to_string(server->port()) + "/";
-  EXPECT_FALSE(make_client(trusting)->fetch(request).has_value());
+  const Trusting trusting(options.tls->certificate);
+  ClientOptions elsewhere;
+  elsewhere.addresses["another.example"] = {"127.0.0.1"};
+  request.url = "https://another.example:" + std::to_string(server->port()) + "/";
+  EXPECT_THAT(make_client(elsewhere)->fetch(request).error().message,
+              testing::EndsWith("its certificate is refused: hostname mismatch"));
   EXPECT_EQ(server->counters().requests, 0u);
+}
 
-  ClientOptions missing;
-  missing.trust_file = "/nonexistent/ca.pem";
-  EXPECT_EQ(Client::create(missing).error().code, Code::kInvalidArgument);
+TEST(Client, SaysThatItCannotReadTheAuthoritiesThatItIsToTrust) {
+  const Trusting trusting("/nonexistent/ca.pem");
+  ClientRequest request;
+  request.url = "https://localhost:1/";
+  const Error error = make_client()->fetch(request).error();
+  EXPECT_EQ(error.code, Code::kFailedPrecondition);
+  EXPECT_THAT(error.message,
+              testing::HasSubstr("from /nonexistent/ca.pem, which SSL_CERT_FILE names"));
 }
 
 TEST(Client, GivesAStreamInOrderWithItsTrailers) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // For tests: a certificate for localhost and 127.0.0.1 that vouches for itself, made anew in a
-// folder of its own.
+// folder of its own; and being somebody who trusts it.
 #pragma once
 
 #include <openssl/evp.h>
@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -42,5 +43,15 @@ inline TlsFiles make_tls_files(const std::filesystem::path& folder) {
   PEM_write_PrivateKey(secret.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr);
   return files;
 }
+
+class Trusting {
+ public:
+  explicit Trusting(const std::string& authority) {
+    ::setenv("SSL_CERT_FILE", authority.c_str(), 1);
+  }
+  ~Trusting() { ::unsetenv("SSL_CERT_FILE"); }
+  Trusting(const Trusting&) = delete;
+  Trusting& operator=(const Trusting&) = delete;
+};
 
 }  // namespace serin::net

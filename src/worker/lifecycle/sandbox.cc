@@ -12,10 +12,12 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <iterator>
 #include <memory>
+#include <sstream>
 
 #include "base/files.h"
 #include "net/http/uri.h"
@@ -244,6 +246,14 @@ void add_gpu(Sandbox& sandbox) {
 #endif
 }
 
+// What https trusts besides the system's authorities, where OpenSSL's variables name it.
+void add_authorities(Sandbox& sandbox) {
+  if (const char* file = std::getenv("SSL_CERT_FILE")) sandbox.read.emplace_back(file);
+  const char* folders = std::getenv("SSL_CERT_DIR");
+  std::istringstream list(folders == nullptr ? "" : folders);
+  for (std::string folder; std::getline(list, folder, ':');) sandbox.read.emplace_back(folder);
+}
+
 }  // namespace
 
 int landlock_abi() {
@@ -272,6 +282,7 @@ std::vector<fs::path> system_files() {
 Sandbox sandbox_for(const WorkerOptions& options) {
   Sandbox sandbox;
   sandbox.read = system_files();
+  add_authorities(sandbox);
   for (const fs::path& own : {options.package, fs::read_symlink("/proc/self/exe").parent_path(),
                               cache_directory(), fs::path("/etc/machine-id")})
     sandbox.read.push_back(own);
