@@ -82,7 +82,8 @@ class Soak:
     def request_bytes(self, worker, kind, dice):
         path, body = ask(worker, kind, dice.choice(SEEDS))
         data = json.dumps({**body, "stream": True} if kind == "prose" else body).encode()
-        return f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
+        # The answer's end is the connection's, so that a client that waits for more of it has lost something.
+        return f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
 
     def leave(self, worker, kind, dice):
         """Goes away somewhere in the middle of its request or of the answer."""
