@@ -2,8 +2,8 @@
 """Draws and samples as docs/package-format.md says, in numpy: the reference for judges and tests.
 
 The section "Random numbers" is implemented word for word: Philox4x32-10 keyed by the seed, one
-stream for labels and one for each noise input. `Package` runs a PyTorch package by its model.yaml,
-with one call or a diffusion loop, and gives what a worker gives for the same request.
+stream for labels and one for each noise input. `Package` runs a package by its model.yaml, with one
+call, a diffusion loop, or a text's logits, and gives what a worker gives for the same request.
 """
 
 import pathlib
@@ -17,6 +17,7 @@ ROUNDS = 10
 
 LABEL_STREAM = 0
 FIRST_NOISE_STREAM = 1
+TEXT_STREAM = 1 << 31
 
 # (counter, key, output) from the known-answer file of Random123, lines "philox4x32 10".
 KNOWN_ANSWERS = (
@@ -112,20 +113,58 @@ def cosine_step(state, prediction, predicts, time, next_time):
     return moved.astype(np.float32)
 
 
-class Package:
-    """A PyTorch package opened from its directory; `generate` answers a batch of requests."""
+def torch_script(directory, manifest):
+    """A TorchScript model as a function from arrays by argument to arrays by result."""
+    import torch
 
-    def __init__(self, directory):
-        import torch
+    call = manifest["call"]
+    module = torch.jit.load(str(directory / manifest["model"])).eval()
+    method = getattr(module, call.get("method", "forward"))
+    names = [spec["name"] for spec in call["results"]]
+
+    def run(arguments):
+        with torch.inference_mode():
+            results = method(*map(torch.from_numpy, arguments.values()))
+        if not isinstance(results, tuple):
+            results = (results,)
+        return {name: result.numpy() for name, result in zip(names, results)}
+
+    return run
+
+
+def saved_model(directory, manifest):
+    """A SavedModel's signature as a function from arrays by argument to arrays by result."""
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(directory / manifest["model"]))
+    method = model.signatures[manifest["call"].get("method", "serving_default")]
+
+    def run(arguments):
+        results = method(**{name: tf.constant(value) for name, value in arguments.items()})
+        return {name: result.numpy() for name, result in results.items()}
+
+    run.model = model  # which frees its variables when nobody holds it
+    return run
+
+
+OPENERS = {"torch": torch_script, "tensorflow": saved_model}
+
+
+class Package:
+    """A package opened from its directory; `generate` answers a batch of requests.
+
+    `opener` loads the model; by default the framework does, here in this process.
+    """
+
+    def __init__(self, directory, opener=None):
         import yaml
 
         directory = pathlib.Path(directory)
         self.manifest = yaml.safe_load((directory / "model.yaml").read_text())
         self.inputs = self.manifest["inputs"]
         self.loop = self.manifest["loop"]
-        self._torch = torch
-        self._model = torch.jit.load(str(directory / self.manifest["model"])).eval()
-        self._method = getattr(self._model, self.manifest["call"].get("method", "forward"))
+        self.directory = directory
+        self._run = (opener or OPENERS[self.manifest["engine"]])(directory, self.manifest)
 
     def labels(self, name):
         """The labels of the input `name`."""
@@ -165,19 +204,26 @@ class Package:
             return draw_label(request["seed"], place, len(spec["labels"]))
         return spec["labels"].index(label)
 
+    def logits(self, tokens):
+        """What an autoregressive model says of the token after these, read in one call."""
+        loop, count = self.loop, len(tokens)
+        values = {loop["tokens"]: np.array([tokens])}
+        if "cache" not in loop:
+            return self._call({}, values)[loop["logits"]][0, -1]
+        values |= {loop["positions"]: np.array([0]), loop["lengths"]: np.array([count])}
+        shapes = {spec["name"]: spec["shape"][1:] for spec in self.manifest["call"]["arguments"]}
+        for kept in loop["cache"]:
+            values[kept["argument"]] = np.zeros([1, *shapes[kept["argument"]]])
+        return self._call({}, values)[loop["logits"]][0]
+
     def _call(self, batch, loop_values):
         """One call of the model; `loop_values` feeds the arguments that no input feeds."""
-        torch, arguments = self._torch, []
+        arguments = {}
         for spec in self.manifest["call"]["arguments"]:
             name = spec["name"]
             value = loop_values[name] if name in loop_values else batch[spec["input"]]
-            arguments.append(torch.from_numpy(value).to(getattr(torch, spec["dtype"])))
-        with torch.inference_mode():
-            results = self._method(*arguments)
-        if not isinstance(results, tuple):
-            results = (results,)
-        names = [spec["name"] for spec in self.manifest["call"]["results"]]
-        return {name: result.numpy() for name, result in zip(names, results)}
+            arguments[name] = value.astype(spec["dtype"])
+        return self._run(arguments)
 
     def _diffuse(self, batch, request):
         """The final state of the diffusion loop, float32 [N, ...]."""

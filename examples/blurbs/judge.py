@@ -31,7 +31,6 @@ import sampling  # noqa: E402
 ROWS = 32
 WRITTEN = 320
 TEMPERATURE = 0.8
-TEXT_STREAM = 1 << 31
 MOST_COPIED = 0.20
 
 
@@ -77,7 +76,7 @@ class Package:
             scores = self.log_probabilities(tokens[:, :at])[:, -1] / TEMPERATURE
             shares = np.cumsum(np.exp(scores - scores.max(axis=1, keepdims=True)), axis=1)
             for row, seed in enumerate(seeds):
-                word = sampling.blocks(seed, TEXT_STREAM, at - len(start), 1)[0, :1]
+                word = sampling.blocks(seed, sampling.TEXT_STREAM, at - len(start), 1)[0, :1]
                 drawn = sampling.uniform_from_words(word)[0] * shares[row, -1]
                 tokens[row, at] = min(np.searchsorted(shares[row], drawn, side="right"),
                                       shares.shape[1] - 1)

@@ -9,10 +9,8 @@ import time
 
 import pytest
 
-from worker import SERIN
+from worker import CACHE, SERIN, python_with
 
-CACHE = pathlib.Path(os.environ.get("SERIN_CACHE", pathlib.Path.home() / ".cache/serin"))
-PYTHON = os.environ.get("SERIN_PYTHON_TORCH") or str(CACHE / "venvs/torch/bin/python")
 COMPILING = 900  # seconds; a minute where nothing else runs
 
 # Of other weights each time, so that the cache cannot know it.
@@ -41,7 +39,7 @@ def serin(*words, environment=None):
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
-    subprocess.run([PYTHON, "-c", MAKE], cwd=folder, check=True, capture_output=True, timeout=300)
+    subprocess.run([python_with("torch"), "-c", MAKE], cwd=folder, check=True, capture_output=True, timeout=300)
     code, said = serin("package", "import", folder / "net.pt2", "-o", folder / "net")
     assert code == 0, said
     manifest = folder / "net/model.yaml"

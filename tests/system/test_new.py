@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`serin package new`, followed to its end: for every task and engine the skeleton, a model as its comments ask for, and a worker."""
 import json
-import os
-import pathlib
 import subprocess
 
 import pytest
 
-from worker import SERIN
+from worker import SERIN, python_with
 
-CACHE = pathlib.Path(os.environ.get("SERIN_CACHE", pathlib.Path.home() / ".cache/serin"))
 SHAPES = {"image-generation": (3, 32, 32), "audio-generation": (8000,), "video-generation": (16, 3, 32, 32)}
 RESULTS = {"image-generation": "image", "audio-generation": "sound", "video-generation": "clip"}
 MEDIA = {"image-generation": "image/png", "audio-generation": "audio/wav", "video-generation": "video/mp4", "text-generation": "text/plain",
@@ -119,7 +116,7 @@ def skeletons(request, tmp_path_factory):
             (folder / task / "tokenizer.json").write_text(tokenizer())
     script = TORCH if request.param == "torch" else TENSORFLOW
     (folder / "save.py").write_text(script)  # TorchScript compiles from the source of a file
-    subprocess.run([CACHE / "venvs" / request.param / "bin/python", "save.py", *MEDIA], cwd=folder, check=True, capture_output=True, timeout=300)
+    subprocess.run([python_with(request.param), "save.py", *MEDIA], cwd=folder, check=True, capture_output=True, timeout=300)
     return folder
 
 

@@ -15,10 +15,16 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERIN = pathlib.Path(os.environ.get("SERIN", ROOT / "build/release/serin"))
+CACHE = pathlib.Path(os.environ.get("SERIN_CACHE", pathlib.Path.home() / ".cache/serin"))
 PACKAGES = pathlib.Path(__file__).parent / "packages"
 SLOW, TYPIST = PACKAGES / "slow", PACKAGES / "typist"
 # How long anything may take that must come about: never a matter of a machine's speed.
 PATIENCE = 100
+
+
+def python_with(framework):
+    """The interpreter that has `torch` or `tensorflow`."""
+    return os.environ.get(f"SERIN_PYTHON_{framework.upper()}") or str(CACHE / "venvs" / framework / "bin/python")
 
 
 class Worker:

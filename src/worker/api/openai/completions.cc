@@ -63,7 +63,8 @@ json::object logprobs_json(const Context& context, const std::vector<engine::Tok
     texts.emplace_back(token.text);
     values.emplace_back(token.logprob);
     json::object top;
-    for (const auto& [id, logprob] : token.top) top[token_text(context, id)] = logprob;
+    // Tokens that are parts of a character have one text: the likeliest of them stands for all.
+    for (const auto& [id, logprob] : token.top) top.emplace(token_text(context, id), logprob);
     tops.emplace_back(std::move(top));
     offsets.emplace_back(offset);
     offset += static_cast<std::int64_t>(token.text.size());
