@@ -320,6 +320,83 @@ TEST(ChatTemplate, LimitsItsDepth) {
   EXPECT_FALSE(template_of("{{ " + std::string(100'000, '(') + " }}"));
 }
 
+// What would end the process: a value of a million levels, written, compared or dropped.
+TEST(ChatTemplate, LimitsHowValuesNest) {
+  const std::string loop = "{% set ns = namespace(x=[], y=[]) %}{% for i in range(90000) %}";
+  for (const char* step :
+       {"{% set ns.x = [ns.x] %}", "{% set ns.x = {'a': ns.x} %}", "{% set ns.x = dict(a=ns.x) %}",
+        "{% set ns.x = [[], ns.x]|list %}", "{% set ns.x = [ns.x]|batch(1) %}",
+        "{% set ns.x = [ns.x]|groupby('a') %}", "{% set ns.x = {'a': ns.x}|items %}",
+        "{% set ns.x = {'a': ns.x}.values() %}", "{% set ns.x = [ns.x] * 1 %}",
+        "{% set ns.x = [] + [ns.x] %}", "{% set ns.x = [ns.x]|zip %}",
+        "{% set ns.x = ns.x|chain([]) %}", "{% set ns.me = ns %}", "{% set ns.me = [ns] %}",
+        "{% set ns = namespace(up=ns) %}", "{% set ns.me = {'a': ns}|default %}",
+        "{% set f = ns.f %}{% macro m() %}{{ f }}{% endmacro %}{% set ns.f = m %}",
+        "{% set ns.x = [ns.x, ns.x, ns.x] %}", "{% set ns.x = [loop] %}"}) {
+    const auto loaded = template_of(loop + step + "{% endfor %}{{ ns.x }}{{ ns.x == ns.y }}");
+    ASSERT_TRUE(loaded) << step << loaded.error().message;
+    EXPECT_FALSE((*loaded)->render({}, {}, false)) << step;
+  }
+}
+
+// A promise of a list that refers to another one nests without being seen.
+TEST(ChatTemplate, MakesListsOfWhatIsOnlyPromised) {
+  const std::string loop = "{% set ns = namespace(x=[1, 2]) %}{% for i in range(50000) %}";
+  for (const char* step :
+       {"{% set ns.x = ns.x[:] %}", "{% set ns.x = ns.x|reverse %}", "{% set ns.x = ns.x + [] %}",
+        "{% set ns.x = [ns.x]|map('reverse')|first %}", "{% set ns.x = ns.x[::-1] %}"}) {
+    const auto loaded = template_of(loop + step + "{% endfor %}{{ ns.x }}");
+    ASSERT_TRUE(loaded) << step << loaded.error().message;
+    const auto rendered = (*loaded)->render({}, {}, false);
+    ASSERT_TRUE(rendered) << step << rendered.error().message;
+    EXPECT_EQ(*rendered, "[1, 2]") << step;
+  }
+}
+
+TEST(ChatTemplate, KeepsWhatTemplatesDoWithListsAndNamespaces) {
+  const auto loaded = template_of(
+      "{% set ns = namespace(turns=[], last=none) %}{% for m in messages[::-1] %}"
+      "{% set ns.turns = ns.turns + [[m.role, m.content]] %}{% set ns.last = m %}{% endfor %}"
+      "{{ ns.turns }} {{ ns.last.content }} {{ (ns|default(1)).last.role }} "
+      "{% for g in messages|groupby('role') %}{{ g.grouper }}:{{ g.list|length }} {% endfor %}"
+      "{{ messages|map(attribute='content')|list }} {{ {'a': [1]}.items()|list }} "
+      "{{ 'aba'.count('') }}");
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  const json::array messages{{{"role", "user"}, {"content", "hi"}},
+                             {{"role", "assistant"}, {"content", "ho"}}};
+  const auto rendered = (*loaded)->render(messages, {}, false);
+  ASSERT_TRUE(rendered) << rendered.error().message;
+  EXPECT_EQ(*rendered,
+            "[['assistant', 'ho'], ['user', 'hi']] hi user assistant:1 user:1 ['hi', 'ho'] "
+            "[['a', [1]]] 4");
+}
+
+TEST(ChatTemplate, LimitsRoomTakenInAdvance) {
+  for (const char* step : {"{{ []|batch(1000000000000) }}", "{{ []|slice(1000000000000) }}",
+                           "{{ ([ 'x' * 1000000 ] * 90000)|title }}"}) {
+    const auto loaded = template_of(step);
+    ASSERT_TRUE(loaded) << step << loaded.error().message;
+    EXPECT_FALSE((*loaded)->render({}, {}, false)) << step;
+  }
+}
+
+TEST(ChatTemplate, LimitsChainsOfItsSource) {
+  const auto repeated = [](const std::string& what, int times) {
+    std::string all;
+    for (int i = 0; i < times; ++i) all += what;
+    return all;
+  };
+  const std::string elifs = "{% if x %}" + repeated("{% elif x %}", 60'000) + "{% endif %}";
+  for (const std::string& source :
+       {"{{ 1" + repeated(" + x", 200'000) + " }}", "{{ x" + repeated(".a", 400'000) + " }}",
+        "{{ x" + repeated("|e", 400'000) + " }}", "{{ " + repeated("not ", 200'000) + "x }}",
+        "{{ " + repeated("-", 900'000) + "1 }}", "{{ x" + repeated(" if x else x", 80'000) + " }}",
+        "{% set " + repeated("(", 900'000) + "x", elifs}) {
+    EXPECT_FALSE(template_of(source)) << source.substr(0, 20);
+  }
+  EXPECT_TRUE(template_of("{{ 1" + repeated(" + 1", 450) + " }}"));
+}
+
 TEST(ChatTemplate, ReadsNoOtherFile) {
   const auto loaded = template_of("{% include '/etc/passwd' %}");
   if (loaded) {

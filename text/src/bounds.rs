@@ -2,9 +2,10 @@
 //! What keeps a template's texts within bounds. minijinja counts steps (fuel), but one step may double a string. So every
 //! rendering has an allowance of bytes; whatever makes text takes from it, and the steps that can multiply text do so
 //! before they make it. For that the compiled template is altered: `~`, `+` and `*` become filters of ours, what filters
-//! and methods give is counted, and raw text goes the way of `{{ … }}`, which write_value() counts.
+//! and methods give is counted, and raw text goes the way of `{{ … }}`, which write_value() counts. What becomes part of
+//! another value is looked at by nesting.rs.
 
-use crate::python;
+use crate::{nesting, python};
 use minijinja::machinery::{Instruction, Instructions};
 use minijinja::value::{Rest, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
@@ -13,11 +14,12 @@ use std::cell::Cell;
 const CONCAT: &str = "serin:concat";
 const ADD: &str = "serin:add";
 const MULTIPLY: &str = "serin:multiply";
-const COUNT: &str = "serin:count";
+const MADE: &str = "serin:made";
+const KEPT: &str = "serin:kept";
 const NOT_CACHED: u8 = !0;
 
-/// Items of a list that a template makes by adding or repeating lists.
-const MAX_ITEMS: usize = 100_000;
+/// Items of a value that a template makes.
+pub const MAX_ITEMS: usize = 100_000;
 
 thread_local! {
     static ALLOWED: Cell<usize> = const { Cell::new(0) };
@@ -42,7 +44,15 @@ pub fn take(bytes: usize) -> Result<(), Error> {
     }
 }
 
-fn refused(why: &'static str) -> Error {
+/// One value may hold as much text as the rendering may make.
+pub fn fits(bytes: usize) -> Result<(), Error> {
+    match ALLOWED.get().checked_sub(bytes) {
+        Some(_) => Ok(()),
+        None => Err(refused("a value holds too much text")),
+    }
+}
+
+pub fn refused(why: &'static str) -> Error {
     Error::new(ErrorKind::InvalidOperation, why)
 }
 
@@ -51,11 +61,14 @@ pub fn add_filters(environment: &mut Environment) {
     environment.add_filter(CONCAT, concat);
     environment.add_filter(ADD, add);
     environment.add_filter(MULTIPLY, multiply);
-    environment.add_filter(COUNT, count);
+    environment.add_filter(MADE, nesting::made);
+    environment.add_filter(KEPT, nesting::kept);
     environment.add_filter("replace", replace);
     environment.add_filter("join", join);
     environment.add_filter("indent", indent);
     environment.add_filter("format", format);
+    environment.add_filter("batch", batch);
+    environment.add_filter("slice", slice);
 }
 
 /// The same instructions with those above in their places; jumps are moved along.
@@ -94,20 +107,16 @@ fn altered(instruction: &Instruction<'static>) -> Vec<Instruction<'static>> {
         Instruction::StringConcat => vec![filter(CONCAT, 2)],
         Instruction::Add => vec![filter(ADD, 2)],
         Instruction::Mul => vec![filter(MULTIPLY, 2)],
-        Instruction::ApplyFilter(..)
+        Instruction::SetAttr(_) => vec![Instruction::Swap, filter(KEPT, 1), Instruction::Swap, instruction.clone()],
+        Instruction::BuildList(_)
+        | Instruction::BuildMap(_)
+        | Instruction::ApplyFilter(..)
         | Instruction::CallMethod(..)
         | Instruction::CallFunction(..)
         | Instruction::CallObject(..)
-        | Instruction::Slice => vec![instruction.clone(), filter(COUNT, 1)],
+        | Instruction::Slice => vec![instruction.clone(), filter(MADE, 1)],
         _ => vec![instruction.clone()],
     }
-}
-
-fn count(value: Value) -> Result<Value, Error> {
-    if let Some(text) = value.as_str() {
-        take(text.len())?;
-    }
-    Ok(value)
 }
 
 /// `~`, as Python's Jinja has it: str() of both.
@@ -126,7 +135,7 @@ fn add(left: Value, right: Value) -> Result<Value, Error> {
         let items = left.len().unwrap_or(MAX_ITEMS) + right.len().unwrap_or(MAX_ITEMS);
         few(Some(items))?;
         let items: Vec<Value> = left.try_iter()?.chain(right.try_iter()?).collect();
-        return Ok(Value::from(items));
+        return nesting::made(Value::from(items));
     }
     numbers(left, right, '+')
 }
@@ -142,7 +151,7 @@ fn multiply(left: Value, right: Value) -> Result<Value, Error> {
         few(thing.len().and_then(|items| items.checked_mul(count)))?;
         let items: Vec<Value> = thing.try_iter()?.collect();
         let repeated: Vec<Value> = (0..count).flat_map(|_| items.iter().cloned()).collect();
-        return Ok(Value::from(repeated));
+        return nesting::made(Value::from(repeated));
     }
     numbers(left, right, '*')
 }
@@ -172,7 +181,7 @@ fn is_list(value: &Value) -> bool {
 
 fn few(items: Option<usize>) -> Result<(), Error> {
     match items {
-        Some(count) if count <= MAX_ITEMS => take(count * std::mem::size_of::<Value>()),
+        Some(count) if count <= MAX_ITEMS => Ok(()),
         _ => Err(refused("it makes a list of too many items")),
     }
 }
@@ -214,6 +223,17 @@ pub fn before_format(text: &str, values: &[Value]) -> Result<(), Error> {
         longest = longest.max(python::str_of(value)?.len());
     }
     take(text.matches(['%', '{']).count().saturating_mul(longest))
+}
+
+/// Both reserve room for `count` items before they make any.
+fn batch(state: &State, items: Value, count: usize, filler: Option<Value>) -> Result<Value, Error> {
+    few(Some(count))?;
+    minijinja::filters::batch(state, items, count, filler)
+}
+
+fn slice(state: &State, items: Value, count: usize, filler: Option<Value>) -> Result<Value, Error> {
+    few(Some(count))?;
+    minijinja::filters::slice(state, items, count, filler)
 }
 
 fn indent(text: &str, width: usize, first: Option<bool>, blank: Option<bool>) -> Result<Value, Error> {

@@ -3,6 +3,7 @@
 //! function of it shares: borrowed and owned bytes, and the border that no panic crosses.
 
 mod bounds;
+mod nesting;
 mod python;
 mod template;
 mod tokenizer;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Chat templates: minijinja set up as transformers sets up Jinja, bounded in steps, depth and text.
 
-use crate::{bounds, guarded, python, text, Buffer, View};
+use crate::{bounds, guarded, nesting, python, text, Buffer, View};
 use chrono::DateTime;
 use minijinja_contrib::pycompat::unknown_method_callback as pycompat;
 use minijinja::machinery::{make_string_output, CompiledTemplate, Instructions, TemplateConfig, Vm, WhitespaceConfig};
@@ -48,6 +48,7 @@ fn load(source: &str) -> Result<Loaded, String> {
     environment.set_formatter(write_value);
     environment.set_unknown_method_callback(call_method);
     bounds::add_filters(&mut environment);
+    nesting::set(&mut environment);
     environment.add_filter("tojson", python::tojson);
     environment.add_filter("string", |value: &Value| python::str_of(value));
     environment.add_function("raise_exception", raise_exception);
@@ -55,6 +56,7 @@ fn load(source: &str) -> Result<Loaded, String> {
     let source = Source(Box::into_raw(without_generation_marks(source).into_boxed_str()));
     // SAFETY: Loaded keeps the source for longer than the instructions.
     let text: &'static str = unsafe { &*source.0 };
+    nesting::check(text)?;
     let compiled = CompiledTemplate::new(NAME, text, &config()).map_err(|e| said(&e))?;
     Ok(Loaded {
         environment,
@@ -80,6 +82,8 @@ fn call_method(state: &State, value: &Value, method: &str, arguments: &[Value]) 
             _ => Err(Error::new(ErrorKind::InvalidOperation, "replace() takes two strings")),
         },
         (Some(between), "join", [items]) => bounds::join(items, Some(between)),
+        // minijinja's own would look for it without end.
+        (Some(text), "count", [nothing]) if nothing.as_str() == Some("") => Ok(Value::from(text.chars().count() + 1)),
         (Some(text), "format", _) => {
             bounds::before_format(text, arguments)?;
             pycompat(state, value, method, arguments)
