@@ -41,7 +41,7 @@ struct LoadOptions {
   Device device;
   int threads = 1;                       // of one operation
   std::uint64_t memory_limit_bytes = 0;  // of the device; 0: no cap
-  std::filesystem::path cache;           // where compiled forms may be kept
+  std::filesystem::path cache;           // of compiled forms, those of one file in a folder
   std::optional<Upstream> upstream;      // of a remote package
   // Whether nobody waits any more for the call that runs. A backend that computes elsewhere asks
   // while it waits, on the thread of run(), and ends the call with kCancelled; a framework cannot.

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/loaded_package.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "base/check.h"
 
 namespace serin::engine {
 namespace {
@@ -38,6 +41,13 @@ Status prepare_package(const model::Package& package, const EngineOptions& optio
   SERIN_TRY_ASSIGN(const auto backend, create_backend(package.manifest.engine));
   SERIN_TRY(backend->load(load_options(package, options)));
   return {};
+}
+
+std::filesystem::path prepared_folder(const model::Package& package, const EngineOptions& options) {
+  const model::Manifest& manifest = package.manifest;
+  const auto file = std::ranges::find(manifest.files, manifest.model, &model::FileEntry::path);
+  SERIN_CHECK(file != manifest.files.end());  // open_package() lets no other through
+  return options.cache / file->sha256;
 }
 
 Result<LoadedPackage> load_package(const model::Package& package, const EngineOptions& options,

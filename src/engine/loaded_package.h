@@ -24,6 +24,9 @@ bool needs_preparation(const model::Manifest& manifest);
 // Loads the model and lets it go, which leaves in options.cache what loading it needed: blocks for
 // minutes and starts other programs, which a worker in its sandbox cannot.
 Status prepare_package(const model::Package& package, const EngineOptions& options);
+// The folder in options.cache where that is, named by the digest of the model's file: all of it
+// that loading the package reads.
+std::filesystem::path prepared_folder(const model::Package& package, const EngineOptions& options);
 
 // Reads the file of model.yaml through its engine's shared object.
 Result<LoadedPackage> load_package(const model::Package& package, const EngineOptions& options,

@@ -286,6 +286,7 @@ Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
   if (options.sandbox) {
     Sandbox sandbox = sandbox_for(options);
     if (upstream != nullptr) upstream->allow(sandbox);
+    if (preparation != nullptr) preparation->allow(sandbox);
     SERIN_TRY(enter_sandbox(sandbox));
   }
   auto worker =

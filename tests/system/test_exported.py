@@ -55,7 +55,7 @@ def package(tmp_path_factory):
 
 
 def entries():
-    return {path for path in (CACHE / "compiled").glob("*") if len(path.name) == 64}
+    return {path for path in (CACHE / "compiled").glob("*/*") if len(path.name) == 64}
 
 
 def lines_of(worker):

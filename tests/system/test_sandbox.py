@@ -33,6 +33,21 @@ def test_every_thread_of_a_worker_is_shut_in(start):
         assert re.search(r"^Seccomp:\s+2$", status, re.M) and re.search(r"^NoNewPrivs:\s+1$", status, re.M), thread
 
 
+def test_a_worker_reads_its_own_package_and_nothing_of_others(start, package, tmp_path):
+    cache, state = tmp_path / "cache", tmp_path / "cache/state/mine"
+    own = [package / "model.pt", state / "job", SERIN]
+    others = [cache / place for place in (
+        "state/other/videos/job.json", "packages/sha256-ab/model.pt", "compiled/ab/cd/model.so", "venvs/torch/bin/python")]
+    for path in [state / "job", *others]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("secret")
+    worker = start(package, "--state", str(state), environment={
+        "SERIN_CACHE": str(cache), "LD_PRELOAD": str(SERIN.parent / "libspy.so"), "SERIN_SPY": ":".join(map(str, own + others))})
+    worker.wait_ready()
+    seen = {line for line in worker.log if line.startswith("spy: ")}
+    assert seen == {f"spy: {path}: opened\n" for path in own} | {f"spy: {path}: Permission denied\n" for path in others}
+
+
 def test_without_the_sandbox_it_is_not(start):
     worker = start(SLOW, "--sandbox", "off").wait_ready()
     assert re.search(r"^Seccomp:\s+0$", pathlib.Path(f"/proc/{worker.process.pid}/status").read_text(), re.M)

@@ -97,7 +97,7 @@ Result<CompiledEntry> compile(const engine::LoadOptions& options, const CompileK
 }
 
 Result<CompiledEntry> found_or_compiled(const engine::LoadOptions& options, const CompileKey& key) {
-  const CompiledCache cache(options.cache);
+  const CompiledCache cache(options.cache, key.file);
   const std::string digest = digest_of(key);
   std::string why_not;
   if (auto entry = cache.find(digest, &why_not)) return *std::move(entry);
@@ -107,7 +107,7 @@ Result<CompiledEntry> found_or_compiled(const engine::LoadOptions& options, cons
   if (auto entry = cache.find(digest, &why_not)) return *std::move(entry);  // made while we waited
   if (!why_not.empty()) {
     log::warning("a compiled program is not used and made again",
-                 {{"folder", (options.cache / digest).string()}, {"reason", why_not}});
+                 {{"folder", (options.cache / key.file / digest).string()}, {"reason", why_not}});
   }
   log::info("compiling the exported program", {{"model", options.model.string()},
                                                {"method", options.call.method},

@@ -87,14 +87,18 @@ CompiledCache::Lock::~Lock() {
 
 Status CompiledCache::make_folder() const {
   std::error_code error;
-  fs::create_directories(folder_.parent_path(), error);
-  if (::mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST)
-    return fail(error_of_errno(errno, "cannot make the folder " + folder_.string()));
-  // Older versions of Serin made it for all to read; it is ours to close.
-  ::chmod(folder_.c_str(), 0700);
-  const std::string against = reason_against(folder_);
-  if (against.empty()) return {};
-  return fail(Code::kPermissionDenied, folder_.string() + " cannot hold machine code: " + against);
+  fs::create_directories(cache_.parent_path(), error);
+  for (const fs::path& folder : {cache_, folder_}) {
+    if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+      return fail(error_of_errno(errno, "cannot make the folder " + folder.string()));
+    // Older versions of Serin made it for all to read; it is ours to close.
+    ::chmod(folder.c_str(), 0700);
+    const std::string against = reason_against(folder);
+    if (!against.empty())
+      return fail(Code::kPermissionDenied,
+                  folder.string() + " cannot hold machine code: " + against);
+  }
+  return {};
 }
 
 Result<CompiledCache::Lock> CompiledCache::lock(const std::string& key) const {
@@ -123,7 +127,8 @@ std::optional<CompiledEntry> CompiledCache::find(const std::string& key,
   const fs::path path = folder_ / key;
   std::error_code error;
   if (!fs::exists(fs::symlink_status(path, error))) return std::nullopt;
-  std::string against = reason_against(folder_);
+  std::string against = reason_against(cache_);
+  if (against.empty()) against = reason_against(folder_);
   if (against.empty()) against = reason_against(path);
   if (against.empty()) {
     auto about = checked(path, key);
@@ -161,15 +166,18 @@ Result<CompiledEntry> CompiledCache::keep(const std::string& key, const fs::path
 void CompiledCache::forget_old() const {
   std::error_code error;
   std::vector<std::pair<fs::file_time_type, fs::path>> entries;
-  for (const auto& entry : fs::directory_iterator(folder_, error)) {
-    constexpr std::size_t kDigits = 64;
-    if (entry.path().filename().string().size() == kDigits)
-      entries.emplace_back(entry.last_write_time(error), entry.path());
+  for (const auto& file : fs::directory_iterator(cache_, error)) {
+    for (const auto& entry : fs::directory_iterator(file.path(), error)) {
+      constexpr std::size_t kDigits = 64;
+      if (entry.path().filename().string().size() == kDigits)
+        entries.emplace_back(entry.last_write_time(error), entry.path());
+    }
   }
   std::sort(entries.begin(), entries.end());
   for (std::size_t i = 0; i + kMostEntries < entries.size(); ++i) {
     fs::remove_all(entries[i].second, error);
-    fs::remove(folder_ / ("." + entries[i].second.filename().string() + ".lock"), error);
+    const std::string key = entries[i].second.filename().string();
+    fs::remove(entries[i].second.parent_path() / ("." + key + ".lock"), error);
   }
 }
 

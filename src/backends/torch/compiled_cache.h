@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Machine code that was compiled here of exported programs, a folder each:
-//   <cache>/<key>/model.so, perhaps model.json, and entry.json with the digest of each
+//   <cache>/<digest of the .pt2>/<key>/model.so, perhaps model.json, and entry.json with the digest
+//   of each
+// so that the sandbox of a worker shows it one package's code and no other's.
 // The code runs in the worker, so an entry is used only where the folder is ours alone (owner, mode
 // 0700) and every byte is what was written. The folder is made again where that is not so. Several
 // processes may use one cache; without PyTorch.
@@ -37,12 +39,13 @@ class CompiledCache {
  public:
   static constexpr std::size_t kMostEntries = 64;
 
-  explicit CompiledCache(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  CompiledCache(std::filesystem::path cache, const std::string& file)
+      : cache_(std::move(cache)), folder_(cache_ / file) {}
 
   // Empty where there is none, also where what is there cannot be trusted: `why_not` says so then.
   std::optional<CompiledEntry> find(const std::string& key, std::string* why_not = nullptr) const;
   // Moves the files of `made` (plain ones) in as the entry, in one step, in place of what is there;
-  // entries beyond kMostEntries go, the longest unused first.
+  // entries beyond kMostEntries, of all files, go, the longest unused first.
   Result<CompiledEntry> keep(const std::string& key, const std::filesystem::path& made,
                              json::value about) const;
   // Held while an entry is made, so that it is made once: blocks while another process holds it.
@@ -56,7 +59,7 @@ class CompiledCache {
   Status make_folder() const;
   void forget_old() const;
 
-  std::filesystem::path folder_;
+  std::filesystem::path cache_, folder_;
 };
 
 class CompiledCache::Lock {

@@ -16,10 +16,13 @@ namespace fs = std::filesystem;
 class CompiledCacheTest : public testing::Test {
  protected:
   CompiledEntry kept(const std::string& key, const std::string& code = "machine code") {
+    return kept(cache_, key, code);
+  }
+  CompiledEntry kept(const CompiledCache& cache, const std::string& key, const std::string& code) {
     const fs::path made = folder_.path() / "made";
     fs::create_directory(made);
     EXPECT_TRUE(write_file(made / "model.so", code).has_value());
-    auto entry = cache_.keep(key, made, json::object{{"written", json::array{true}}});
+    auto entry = cache.keep(key, made, json::object{{"written", json::array{true}}});
     EXPECT_TRUE(entry.has_value()) << entry.error().message;
     return *entry;
   }
@@ -30,7 +33,7 @@ class CompiledCacheTest : public testing::Test {
   static std::string key_of(char digit) { return std::string(64, digit); }
 
   TemporaryDirectory folder_ = TemporaryDirectory::create().value();
-  CompiledCache cache_{folder_.path() / "compiled"};
+  CompiledCache cache_{folder_.path() / "compiled", "file"};
 };
 
 TEST_F(CompiledCacheTest, GivesBackWhatWasKept) {
@@ -47,7 +50,8 @@ TEST_F(CompiledCacheTest, GivesBackWhatWasKept) {
 
 TEST_F(CompiledCacheTest, IsForItsOwnerAlone) {
   const CompiledEntry entry = kept(key_of('a'));
-  for (const fs::path& path : {folder_.path() / "compiled", entry.folder}) {
+  for (const fs::path& path :
+       {folder_.path() / "compiled", folder_.path() / "compiled/file", entry.folder}) {
     struct stat status{};
     ASSERT_EQ(::stat(path.c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777, 0700U) << path;
@@ -90,17 +94,19 @@ TEST_F(CompiledCacheTest, ClearsAwayWhatAnInterruptedProcessLeft) {
 }
 
 TEST_F(CompiledCacheTest, KeepsABoundedNumberOfEntries) {
+  const CompiledCache other(folder_.path() / "compiled", "other");
   for (std::size_t i = 0; i < CompiledCache::kMostEntries + 3; ++i) {
     std::string key = std::to_string(100 + i);
     key.resize(64, '0');
-    const CompiledEntry entry = kept(key);
+    const CompiledEntry entry = kept(i % 2 == 0 ? cache_ : other, key, "machine code");
     fs::last_write_time(entry.folder, fs::file_time_type::clock::now() -
                                           std::chrono::hours(1000 - static_cast<int>(i)));
   }
   kept(key_of('f'));
   std::size_t entries = 0;
-  for (const auto& entry : fs::directory_iterator(folder_.path() / "compiled"))
-    entries += entry.is_directory() ? 1 : 0;
+  for (const char* file : {"file", "other"})
+    for (const auto& entry : fs::directory_iterator(folder_.path() / "compiled" / file))
+      entries += entry.is_directory() ? 1 : 0;
   EXPECT_EQ(entries, CompiledCache::kMostEntries);
   EXPECT_EQ(why_not(key_of('f')), "it is used");  // the newest stays
 }

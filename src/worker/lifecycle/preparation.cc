@@ -62,6 +62,9 @@ Error parse_answer(const std::string& text) {
 Result<std::unique_ptr<Preparation>> Preparation::start(const model::Package& package,
                                                         const engine::EngineOptions& options) {
   if (!engine::needs_preparation(package.manifest)) return nullptr;
+  std::filesystem::path folder = engine::prepared_folder(package, options);
+  std::error_code ignored;  // what is not there cannot be allowed
+  std::filesystem::create_directories(folder, ignored);
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return fail(error_of_errno(errno, "pipe"));
   const pid_t child = ::fork();
@@ -72,7 +75,7 @@ Result<std::unique_ptr<Preparation>> Preparation::start(const model::Package& pa
     ::close(ends[0]);
     return fail(error_of_errno(problem, "cannot start a process"));
   }
-  return std::unique_ptr<Preparation>(new Preparation(child, ends[0]));
+  return std::unique_ptr<Preparation>(new Preparation(child, ends[0], std::move(folder)));
 }
 
 Preparation::~Preparation() {

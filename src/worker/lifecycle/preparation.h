@@ -5,11 +5,13 @@
 // runs at the end is killed, with all its children.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 
 #include "base/error.h"
 #include "engine/engine.h"
 #include "model/package.h"
+#include "worker/lifecycle/sandbox.h"
 
 namespace serin::worker {
 
@@ -22,14 +24,19 @@ class Preparation {
   Preparation(const Preparation&) = delete;
   Preparation& operator=(const Preparation&) = delete;
 
+  // Lets a sandbox read what will be left in the cache for this package alone.
+  void allow(Sandbox& sandbox) const { sandbox.read.push_back(folder_); }
+
   // Blocks until it is done; what went wrong there. Once.
   Status finish();
 
  private:
-  Preparation(int child, int answer) : child_(child), answer_(answer) {}
+  Preparation(int child, int answer, std::filesystem::path folder)
+      : child_(child), answer_(answer), folder_(std::move(folder)) {}
 
   int child_;
   int answer_;  // the pipe that the child writes its error to
+  std::filesystem::path folder_;
 };
 
 }  // namespace serin::worker

@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "base/files.h"
+
 namespace serin::worker {
 namespace {
 
@@ -14,6 +16,7 @@ model::Package package_of(const std::filesystem::path& root, const std::string& 
   package.root = root;
   package.manifest.engine = model::EngineKind::kTorch;
   package.manifest.model = model;
+  package.manifest.files = {{model, 1, "digest"}};
   return package;
 }
 
@@ -28,9 +31,20 @@ TEST(PreparationType, IsOnlyForExportedPrograms) {
   EXPECT_EQ(*Preparation::start(tensorflow, {}), nullptr);
 }
 
+struct InItsCache {
+  InItsCache() { options.cache = folder.path(); }
+  TemporaryDirectory folder = TemporaryDirectory::create().value();
+  engine::EngineOptions options;
+};
+
 TEST(PreparationType, TellsWhatWentWrongInTheChild) {
-  auto preparation = Preparation::start(package_of(SERIN_EXPORTED, "machine_code.pt2"), {});
+  const InItsCache in;
+  auto preparation = Preparation::start(package_of(SERIN_EXPORTED, "machine_code.pt2"), in.options);
   ASSERT_TRUE(preparation.has_value() && *preparation != nullptr);
+  Sandbox sandbox;
+  (*preparation)->allow(sandbox);
+  EXPECT_EQ(sandbox.read, std::vector{in.folder.path() / "digest"});
+  EXPECT_TRUE(std::filesystem::is_directory(sandbox.read.front()));
   const Status done = (*preparation)->finish();
   ASSERT_FALSE(done.has_value());
   if (done.error().reason == "engine_not_built") return;  // a build without PyTorch
@@ -39,7 +53,8 @@ TEST(PreparationType, TellsWhatWentWrongInTheChild) {
 }
 
 TEST(PreparationType, EndsWithItsOwner) {
-  Preparation::start(package_of(SERIN_EXPORTED, "machine_code.pt2"), {})->reset();
+  const InItsCache in;
+  Preparation::start(package_of(SERIN_EXPORTED, "machine_code.pt2"), in.options)->reset();
   EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);  // no child of ours is left
   EXPECT_EQ(errno, ECHILD);
 }

@@ -19,7 +19,7 @@
 #include <memory>
 #include <sstream>
 
-#include "base/files.h"
+#include "base/shared_object.h"
 #include "net/http/uri.h"
 
 // Debian 12's headers know Landlock up to ABI 2; these are later ones, from the kernel's
@@ -241,8 +241,8 @@ void add_gpu(Sandbox& sandbox) {
       sandbox.devices.push_back(entry.path());
   }
 #ifdef SERIN_LIBTORCH
-  // PyTorch, and NVIDIA's libraries beside it, wherever they were when this was built.
-  sandbox.read.push_back(fs::path(SERIN_LIBTORCH).parent_path());
+  // NVIDIA's libraries beside PyTorch, as pip puts them.
+  sandbox.read.push_back(fs::path(SERIN_LIBTORCH).parent_path() / "nvidia");
 #endif
 }
 
@@ -283,9 +283,11 @@ Sandbox sandbox_for(const WorkerOptions& options) {
   Sandbox sandbox;
   sandbox.read = system_files();
   add_authorities(sandbox);
-  for (const fs::path& own : {options.package, fs::read_symlink("/proc/self/exe").parent_path(),
-                              cache_directory(), fs::path("/etc/machine-id")})
-    sandbox.read.push_back(own);
+  sandbox.read.push_back(options.package);
+  sandbox.read.emplace_back("/etc/machine-id");
+  for (const fs::path& place : places_of_shared_object("")) sandbox.read.push_back(place);
+  for (const char* folder : std::initializer_list<const char*>{SERIN_FRAMEWORKS})
+    sandbox.read.emplace_back(folder);
   sandbox.write = {"/dev/null", "/dev/shm", options.state};
   if (options.engine.device.kind == engine::Device::Kind::kCuda) add_gpu(sandbox);
   if (options.server.tls) {

@@ -29,8 +29,8 @@ struct Sandbox {
 // What any program of this system reads: libraries, certificates, names, its own state in /proc.
 std::vector<std::filesystem::path> system_files();
 
-// The package and the cache to read, the system's libraries; the ports of the options. Pure but for
-// looking where libraries lie.
+// The package to read, the program's and the system's libraries; the ports of the options. Pure but
+// for looking where libraries lie.
 Sandbox sandbox_for(const WorkerOptions& options);
 
 // kFailedPrecondition, with how to go on, where the kernel lacks Landlock or seccomp.
