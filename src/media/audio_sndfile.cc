@@ -11,7 +11,14 @@
 namespace serin::media {
 namespace {
 
-constexpr std::int64_t kMaxFlacRate = 655'350;
+// A frame's header says a rate in 16 bits, in hertz or in tens of them.
+constexpr std::int64_t kMaxPlainFlacRate = 65'535, kMaxFlacRate = 655'350;
+
+// The rate itself, or the next above, or the highest.
+std::int64_t flac_rate(std::int64_t wanted) {
+  if (wanted <= kMaxPlainFlacRate) return wanted;
+  return std::min((wanted + 9) / 10 * 10, kMaxFlacRate);
+}
 
 struct Closer {
   void operator()(SNDFILE* file) const { sf_close(file); }
@@ -114,9 +121,10 @@ bool ends_early(const SF_INFO& info, std::size_t samples) {
 }  // namespace
 
 Result<std::string> encode_flac(const Audio& audio) {
-  if (audio.sample_rate > kMaxFlacRate) {
-    SERIN_TRY_ASSIGN(const Audio lower, resample(audio, kMaxFlacRate, audio.channels));
-    return encode_flac(lower);
+  const std::int64_t rate = flac_rate(audio.sample_rate);
+  if (rate != audio.sample_rate) {
+    SERIN_TRY_ASSIGN(const Audio other, resample(audio, rate, audio.channels));
+    return encode_flac(other);
   }
   return encode_as(audio, SF_FORMAT_FLAC | SF_FORMAT_PCM_16, "FLAC");
 }

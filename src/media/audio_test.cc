@@ -73,6 +73,8 @@ TEST(Audio, RatesThatAFormatLacksAreResampled) {
   EXPECT_TRUE(encode(tone(192'000, 2, 0.1), AudioFormat::kMp3));
   EXPECT_TRUE(encode(tone(192'000, 2, 0.1), AudioFormat::kAac));
   EXPECT_TRUE(encode(tone(700'000, 1, 0.1), AudioFormat::kFlac));
+  EXPECT_EQ(decode_audio(encode(tone(65'537, 1, 0.1), AudioFormat::kFlac).value())->sample_rate,
+            65'540);
 }
 
 TEST(Audio, PcmIsSamplesAlone) {

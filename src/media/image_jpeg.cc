@@ -15,6 +15,7 @@
 namespace serin::media {
 namespace {
 
+constexpr std::int64_t kMaxJpegSide = JPEG_MAX_DIMENSION;
 constexpr int kMaxScans = 200;  // a progressive file may repeat its scans without end
 
 struct ErrorManager {
@@ -116,6 +117,8 @@ Result<Image> read_jpeg(jpeg_decompress_struct& codec, ErrorManager& manager,
 }  // namespace
 
 Result<std::string> encode_jpeg(const Image& image, int quality) {
+  if (image.width > kMaxJpegSide || image.height > kMaxJpegSide)
+    return invalid("a JPEG picture has at most " + std::to_string(kMaxJpegSide) + " pixels a side");
   if (image.channels == 4) return encode_jpeg(convert_channels(image, 3), quality);
   jpeg_compress_struct codec{};
   ErrorManager manager{};

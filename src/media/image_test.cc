@@ -133,6 +133,8 @@ TEST(Image, RefusesToEncodeWhatIsNoPicture) {
   }
   EXPECT_EQ(encode(gradient(20'000, 1, 3), ImageFormat::kWebp).error().code,
             Code::kInvalidArgument);
+  EXPECT_EQ(encode(gradient(65'501, 1, 3), ImageFormat::kJpeg).error().code,
+            Code::kInvalidArgument);
 }
 
 TEST(Image, ResizingKeepsConstantsAndMeans) {

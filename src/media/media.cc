@@ -10,7 +10,7 @@ namespace serin::media {
 namespace {
 
 constexpr std::int64_t kMaxSide =
-    65'535;  // what JPEG can say; the others' own limits are theirs to name
+    65'535;  // what GIF can say; the others' own limits are theirs to name
 constexpr std::int64_t kMaxSampleRate = 768'000;
 // Below and above, a rate is damage, and resampling would make a huge tensor of a small file.
 constexpr std::int64_t kMinReadRate = 2'000, kMaxReadRate = 384'000;

@@ -15,6 +15,7 @@ extern "C" {
 namespace serin::media {
 namespace {
 
+constexpr int kMaxSide = 16'384;  // of both encoders
 constexpr int kMaxRateDenominator = 100'000;
 
 struct SwsFree {
@@ -91,6 +92,9 @@ Result<AvFrame> frame_like(const AVCodecContext& codec) {
 }
 
 Result<std::string> encode_with(const AvWriter::Choice& choice, const Video& video, Size size) {
+  if (size.width > kMaxSide || size.height > kMaxSide)
+    return invalid("an MP4 or WebM video has at most " + std::to_string(kMaxSide) +
+                   " pixels a side");
   SERIN_TRY_ASSIGN(AvWriter writer, AvWriter::open(choice, [&](AVCodecContext& codec) {
                      describe(codec, size, video.frame_rate);
                    }));

@@ -45,12 +45,20 @@ TEST(Video, RefusesWhatIsNoVideo) {
     for (const double rate : {0.0, -1.0, 5000.0, std::nan("")})
       EXPECT_EQ(encode(moving(8, 8, 3, 2, rate), format).error().code, Code::kInvalidArgument);
     EXPECT_EQ(encode(moving(8, 8, 4, 2, 8), format).error().code, Code::kInvalidArgument);
+    EXPECT_EQ(encode(moving(65'536, 1, 3, 1, 8), format).error().code, Code::kInvalidArgument);
     Video mixed = moving(8, 8, 3, 2, 8);
     mixed.frames.push_back(gradient(9, 8, 3));
     EXPECT_EQ(encode(mixed, format).error().code, Code::kInvalidArgument);
     mixed.frames.back() = gradient(8, 8, 1);
     EXPECT_EQ(encode(mixed, format).error().code, Code::kInvalidArgument);
   }
+}
+
+TEST(Video, RefusesSidesThatNoEncoderTakes) {
+  for (const VideoFormat format : {VideoFormat::kMp4, VideoFormat::kWebm})
+    for (const auto [width, height] : {std::pair{16'385, 1}, {1, 16'385}})
+      EXPECT_EQ(encode(moving(width, height, 1, 1, 8), format).error().code,
+                Code::kInvalidArgument);
 }
 
 TEST(Palette, IsExactUpTo256Colours) {

@@ -1,84 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
-// write_media FOLDER: one file of every medium, for media_test.py to read with other people's
-// decoders.
+// Encodes samples from standard input to standard output, for media_test.py to read with other
+// people's decoders.
+//
+//   write_media png|jpeg|webp WIDTH HEIGHT CHANNELS         bytes
+//   write_media wav|flac|opus|mp3|aac|pcm RATE CHANNELS     32-bit floats
+//   write_media mp4|webm|gif WIDTH HEIGHT CHANNELS RATE     bytes, one frame after the other
 #include <cstdio>
+#include <cstring>
+#include <iostream>
+#include <iterator>
+#include <map>
 
-#include "base/files.h"
-#include "media/testing.h"
+#include "media/media.h"
 
 namespace {
 
 using namespace serin;
+using Words = std::vector<std::string>;
 
-bool write(const std::filesystem::path& path, const Result<std::string>& bytes) {
-  const Status written = bytes ? write_file(path, *bytes) : Status(fail(bytes.error()));
-  if (!written) std::fprintf(stderr, "%s: %s\n", path.c_str(), written.error().message.c_str());
-  return written.has_value();
+const std::map<std::string, media::ImageFormat, std::less<>> kImages{
+    {"png", media::ImageFormat::kPng},
+    {"jpeg", media::ImageFormat::kJpeg},
+    {"webp", media::ImageFormat::kWebp}};
+const std::map<std::string, media::AudioFormat, std::less<>> kSounds{
+    {"wav", media::AudioFormat::kWav},   {"flac", media::AudioFormat::kFlac},
+    {"opus", media::AudioFormat::kOpus}, {"mp3", media::AudioFormat::kMp3},
+    {"aac", media::AudioFormat::kAac},   {"pcm", media::AudioFormat::kPcm}};
+const std::map<std::string, media::VideoFormat, std::less<>> kVideos{
+    {"mp4", media::VideoFormat::kMp4},
+    {"webm", media::VideoFormat::kWebm},
+    {"gif", media::VideoFormat::kGif}};
+
+media::Image image(const Words& words, std::string_view samples) {
+  return {.width = std::stoll(words[1]),
+          .height = std::stoll(words[2]),
+          .channels = std::stoi(words[3]),
+          .samples = {samples.begin(), samples.end()}};
 }
 
-bool write_images(const std::filesystem::path& folder) {
-  bool good = true;
-  for (const int channels : {1, 3, 4}) {
-    const media::Image image = media::gradient(61, 40, channels);
-    const std::string name = "image" + std::to_string(channels);
-    good &= write(folder / (name + ".png"), encode(image, media::ImageFormat::kPng));
-    good &= write(folder / (name + ".jpeg"), encode(image, media::ImageFormat::kJpeg));
-    good &= write(folder / (name + ".webp"), encode(image, media::ImageFormat::kWebp));
-    good &=
-        write(folder / (name + ".raw"), std::string(image.samples.begin(), image.samples.end()));
-  }
-  return good;
+media::Audio audio(const Words& words, std::string_view samples) {
+  media::Audio made{.sample_rate = std::stoll(words[1]),
+                    .channels = std::stoi(words[2]),
+                    .samples = std::vector<float>(samples.size() / sizeof(float))};
+  std::memcpy(made.samples.data(), samples.data(), made.samples.size() * sizeof(float));
+  return made;
 }
 
-bool write_sounds(const std::filesystem::path& folder) {
-  bool good = true;
-  for (const int channels : {1, 2})
-    for (const std::int64_t rate : {16'000, 44'100}) {
-      const media::Audio audio = media::tone(rate, channels, 0.75);
-      const std::string name = "sound" + std::to_string(channels) + "-" + std::to_string(rate);
-      good &= write(folder / (name + ".wav"), encode(audio, media::AudioFormat::kWav));
-      good &= write(folder / (name + ".flac"), encode(audio, media::AudioFormat::kFlac));
-      good &= write(folder / (name + ".opus"), encode(audio, media::AudioFormat::kOpus));
-      good &= write(folder / (name + ".mp3"), encode(audio, media::AudioFormat::kMp3));
-      good &= write(folder / (name + ".aac"), encode(audio, media::AudioFormat::kAac));
-      good &= write(folder / (name + ".pcm"), encode(audio, media::AudioFormat::kPcm));
-    }
-  return good;
+media::Video video(const Words& words, std::string_view samples) {
+  media::Video made{.frame_rate = std::stod(words[4]), .frames = {}};
+  const std::size_t size = std::stoull(words[1]) * std::stoull(words[2]) * std::stoull(words[3]);
+  for (; !samples.empty(); samples.remove_prefix(size))
+    made.frames.push_back(image(words, samples.substr(0, size)));
+  return made;
 }
 
-bool write_videos(const std::filesystem::path& folder) {
-  bool good = true;
-  for (const int channels : {1, 3}) {
-    const media::Video video = media::moving(64, 48, channels, 24, 12);
-    const media::Video odd = media::moving(33, 17, channels, 7, 8);
-    const std::string name = std::to_string(channels);
-    for (const auto& [kind, shown] :
-         {std::pair<std::string, const media::Video&>{"video", video}, {"odd", odd}}) {
-      good &= write(folder / (kind + name + ".mp4"), encode(shown, media::VideoFormat::kMp4));
-      good &= write(folder / (kind + name + ".webm"), encode(shown, media::VideoFormat::kWebm));
-      good &= write(folder / (kind + name + ".gif"), encode(shown, media::VideoFormat::kGif));
-    }
-  }
-  // Noise fills and clears the code table again and again.
-  media::Video noise{.frame_rate = 120, .frames = {}};
-  for (int i = 0; i < 12; ++i) {
-    media::Image frame{.width = 120, .height = 90, .channels = 1, .samples = {}};
-    std::uint32_t state = 1 + static_cast<std::uint32_t>(i);
-    for (int p = 0; p < 120 * 90; ++p) {
-      state = state * 1'664'525 + 1'013'904'223;
-      frame.samples.push_back(static_cast<std::uint8_t>(state >> 24));
-    }
-    noise.frames.push_back(frame);
-  }
-  good &= write(folder / "noise.gif", encode(noise, media::VideoFormat::kGif));
-  const auto& samples = noise.frames[0].samples;
-  return good & write(folder / "noise.raw", std::string(samples.begin(), samples.end()));
+Result<std::string> encoded(const Words& words, std::string_view samples) {
+  if (const auto format = kImages.find(words[0]); format != kImages.end())
+    return encode(image(words, samples), format->second);
+  if (const auto format = kSounds.find(words[0]); format != kSounds.end())
+    return encode(audio(words, samples), format->second);
+  return encode(video(words, samples), kVideos.at(words[0]));
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 2) return std::fprintf(stderr, "usage: write_media FOLDER\n"), 2;
-  const std::filesystem::path folder = arguments[1];
-  return write_images(folder) && write_sounds(folder) && write_videos(folder) ? 0 : 1;
+  const std::string samples{std::istreambuf_iterator<char>(std::cin), {}};
+  const auto bytes = encoded(Words(arguments + 1, arguments + count), samples);
+  if (!bytes) return std::fprintf(stderr, "%s\n", bytes.error().message.c_str()), 1;
+  std::fwrite(bytes->data(), 1, bytes->size(), stdout);
+  return 0;
 }
