@@ -78,6 +78,8 @@ Result<worker::WorkerOptions> options_of(const ServeLine& line,
   }
   options.sandbox = line.sandbox == "on";
   options.server.limits.body_bytes = line.body_megabytes << 20;
+  options.server.limits.bodies_bytes =
+      std::max<std::uint64_t>(options.server.limits.bodies_bytes, options.server.limits.body_bytes);
   options.server.limits.idle_timeout = seconds(line.idle_timeout);
   options.server.limits.header_timeout = seconds(line.header_timeout);
   options.server.limits.body_timeout = seconds(line.body_timeout);
@@ -151,6 +153,8 @@ void add_client_limits(CLI::App& command, ServeLine& line) {
             "Bytes of a stream that its client has not taken");
   add_limit(command, "--streams", limits.streams_per_connection,
             "Requests at once on one HTTP/2 connection");
+  add_bytes(command, "--bodies-bytes", limits.bodies_bytes,
+            "Bodies of all requests together, at least --max-body-mb; further ones get 429");
   add_bytes(command, "--max-string-bytes", line.options.requests.string_bytes, "Longest text");
   add_bytes(command, "--max-media-bytes", line.options.requests.media_bytes,
             "Largest picture or sound that is sent");

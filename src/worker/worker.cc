@@ -186,6 +186,11 @@ class WorkerImpl final : public Worker {
         "serin_protocol_errors_total",
         "Requests and connections that broke HTTP's rules, or a limit on heads or bodies.", {},
         [server] { return server->counters().protocol_errors; });
+    registry.gauge_read_by("serin_body_bytes", "Bytes of requests' bodies that are held.", {},
+                           [server] { return static_cast<double>(server->counters().body_bytes); });
+    registry.counter_read_by("serin_bodies_refused_total",
+                             "Requests whose bodies there was no room for.", {},
+                             [server] { return server->counters().bodies_refused; });
     registry.counter_read_by("serin_received_bytes_total", "Bytes from clients.", {},
                              [server] { return server->counters().bytes_in; });
     registry.counter_read_by("serin_sent_bytes_total", "Bytes to clients.", {},

@@ -4,6 +4,7 @@ costs the other clients nothing."""
 import concurrent.futures
 import json
 import pathlib
+import queue
 import select
 import struct
 import time
@@ -13,6 +14,9 @@ import h2.connection
 import h2.events
 import h2.settings
 import pytest
+from tritonclient.utils import InferenceServerException
+
+from triton import rpc
 from worker import ROOT, served
 from wire import open_stream, read_answer, request
 
@@ -82,6 +86,34 @@ def test_what_is_wrong_with_a_body_is_counted_under_its_code(narrow, body, statu
     got, _, answer = narrow.post("/generate", body)
     assert (got, error_of(answer)["code"]) == (status, code)
     assert errors_counted(narrow, code) == before + 1
+
+
+def test_bodies_of_all_requests_together_are_bounded(start):
+    worker = start(SLOW, "--max-body-mb", "1", "--bodies-bytes", "1MiB").wait_ready()
+    large = {"Content-Length": str(1 << 20)}
+    with worker.connect() as first, worker.connect() as second:
+        first.sendall(request("POST", "/generate", headers=large))
+        assert worker.until("serin_body_bytes", 1 << 20)
+        second.sendall(request("POST", "/generate", headers=large))  # and not one byte of its body
+        status, headers, body = read_answer(second)
+        assert (status, error_of(body)["code"], headers["retry-after"]) == (429, "bodies_full", "1")
+        assert worker.metric("serin_bodies_refused_total") == errors_counted(worker, "bodies_full") == 1
+        with rpc(worker) as client, pytest.raises(InferenceServerException) as raised:
+            client.infer("slow", [])
+        assert raised.value.status() == "StatusCode.RESOURCE_EXHAUSTED"
+    assert worker.until("serin_body_bytes", 0)
+    assert worker.post("/generate", {})[0] == 200
+
+
+def test_a_grpc_stream_gives_the_room_of_each_message_back(start):
+    worker = start(SLOW, "--max-body-mb", "1", "--bodies-bytes", "1MiB").wait_ready()
+    answers = queue.Queue()
+    with rpc(worker) as client:
+        client.start_stream(lambda result, error: answers.put(error))
+        for _ in range(4):
+            client.async_stream_infer("slow", [], parameters={"padding": "x" * 600_000})
+            assert "padding" in answers.get(timeout=60).message()
+        client.stop_stream()
 
 
 def test_a_text_over_the_limit_is_refused_by_name(start):

@@ -91,6 +91,7 @@ class ExchangeCall final : public Call, public std::enable_shared_from_this<Exch
       auto message = in_.next();
       if (!message) return tell(std::move(message), true);
       if (!message->has_value()) return true;
+      exchange_->give_back(kPrefix);
       if (!tell(std::move(message), false)) return false;
     }
   }

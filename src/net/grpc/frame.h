@@ -45,7 +45,7 @@ class Call {
  public:
   // `on_message` gets each request message (kResourceExhausted over `message_limit`), then nullopt
   // at the client's end of stream, or an error, which is the last call and may be given to
-  // finish().
+  // finish(). A call that lasts gives the bytes of each message back to the exchange.
   static std::shared_ptr<Call> accept(
       std::shared_ptr<Exchange> exchange,
       std::function<void(Result<std::optional<std::string>>)> on_message,

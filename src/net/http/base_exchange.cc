@@ -9,6 +9,19 @@
 
 namespace serin::net {
 
+namespace {
+
+Error client_left() { return {Code::kCancelled, "the client went away"}; }
+
+Error bodies_full() {
+  Error error{Code::kResourceExhausted, "the server holds as many bytes of requests as it allows",
+              "bodies_full"};
+  error.retry_after = std::chrono::seconds(1);
+  return error;
+}
+
+}  // namespace
+
 template <class Call>
 void BaseExchange::guarded(Call&& call) noexcept {
   if (!survives("a request's call-back", call)) {
@@ -23,27 +36,20 @@ void BaseExchange::post(std::function<void()> call) {
 void BaseExchange::read_body(std::function<void(Result<std::string>)> done) {
   SERIN_CHECK(!std::exchange(asked_, true));
   whole_ = std::move(done);
+  if (gone_) return fail_soon(client_left());
+  refused_ = refused_ || !share_.expect(declared_length(head_.headers).value_or(0));
+  if (refused_) return fail_soon(bodies_full());
   reading_ = Reading::kWhole;
-  if (gone_) {
-    post([self = shared_from_this()] {
-      self->body_failed({Code::kCancelled, "the client went away"});
-    });
-  } else if (!finished_) {
-    body_wanted();
-  }
+  if (!finished_) body_wanted();
 }
 
 void BaseExchange::read_pieces(std::function<bool(Result<std::string>)> piece) {
   SERIN_CHECK(!std::exchange(asked_, true));
   piece_ = std::move(piece);
+  if (gone_) return fail_soon(client_left());
+  if (refused_) return fail_soon(bodies_full());
   reading_ = Reading::kPieces;
-  if (gone_) {
-    post([self = shared_from_this()] {
-      self->body_failed({Code::kCancelled, "the client went away"});
-    });
-  } else if (!finished_) {
-    body_wanted();
-  }
+  if (!finished_) body_wanted();
 }
 
 void BaseExchange::pause_pieces(bool paused) {
@@ -77,6 +83,14 @@ void BaseExchange::on_gone(std::function<void()> call) {
   gone_call_ = std::move(call);
 }
 
+bool BaseExchange::hold(std::size_t bytes) {
+  if (refused_) return false;
+  if (share_.add(bytes)) return true;
+  refused_ = true;
+  if (asked_) fail_soon(bodies_full());
+  return false;
+}
+
 void BaseExchange::deliver(std::string_view piece) {
   if (reading_ == Reading::kWhole) {
     body_ += piece;
@@ -102,6 +116,12 @@ void BaseExchange::body_ended() {
   }
 }
 
+// Where the reader must not be called yet: from within its own call, or before it has begun.
+void BaseExchange::fail_soon(Error error) {
+  reading_ = Reading::kNothing;
+  post([self = shared_from_this(), error = std::move(error)] { self->body_failed(error); });
+}
+
 void BaseExchange::body_failed(Error error) {
   if (std::exchange(body_over_, true)) return;
   reading_ = Reading::kNothing;
@@ -121,7 +141,7 @@ void BaseExchange::lost() {
   if (finished_ || std::exchange(gone_, true)) return;
   const auto self = shared_from_this();
   drained_call_ = nullptr;
-  body_failed({Code::kCancelled, "the client went away"});
+  body_failed(client_left());
   if (const auto call = std::exchange(gone_call_, nullptr)) guarded(call);
 }
 

@@ -285,6 +285,50 @@ TEST(H1Server, ReadsPiecesOnlyAsFastAsTheHandlerTakesThem) {
   sender.join();
 }
 
+std::string declared(std::size_t length) {
+  return "POST /echo HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: " +
+         std::to_string(length) + "\r\n\r\n";
+}
+
+ServerLimits with_bodies(std::size_t all, std::size_t one) {
+  ServerLimits limits;
+  limits.bodies_bytes = all;
+  limits.body_bytes = one;
+  return limits;
+}
+
+TEST(H1Server, RefusesBodiesOfAllConnectionsOverTheLimitBeforeTheyAreRead) {
+  const auto server = serve(echo, with_bodies(150, 100));
+  RawPeer first(server->port()), second(server->port()), third(server->port());
+  first.send(declared(100));
+  EXPECT_EQ(status_line(first.until("\r\n\r\n")), "HTTP/1.1 100 Continue");
+  EXPECT_EQ(server->counters().body_bytes, 100u);
+  second.send(declared(60));
+  const std::string refused = second.until("bodies_full");
+  EXPECT_EQ(status_line(refused), "HTTP/1.1 429 Too Many Requests");
+  third.send(declared(50));
+  EXPECT_EQ(status_line(third.until("\r\n\r\n")), "HTTP/1.1 100 Continue");
+  first.send(std::string(100, 'x'));
+  EXPECT_EQ(status_line(first.until("x]")), "HTTP/1.1 200 OK");
+  RawPeer again(server->port());
+  again.send(post(std::string(100, 'y')));
+  EXPECT_EQ(status_line(again.until("y]")), "HTTP/1.1 200 OK");
+  third.close();
+  EXPECT_EQ(server->counters().bodies_refused, 1u);
+  while (server->counters().body_bytes > 0) std::this_thread::yield();
+}
+
+TEST(H1Server, RefusesABodyOfUnknownLengthWhereThereIsNoMoreRoom) {
+  const auto server = serve(echo, with_bodies(150, 100));
+  RawPeer first(server->port()), second(server->port());
+  first.send(declared(100));
+  EXPECT_EQ(status_line(first.until("\r\n\r\n")), "HTTP/1.1 100 Continue");
+  second.send(chunks("32\r\n" + std::string(50, 'x') + "\r\n1\r\ny\r\n0\r\n\r\n"));
+  EXPECT_EQ(status_line(second.until("bodies_full")), "HTTP/1.1 429 Too Many Requests");
+  first.send(std::string(100, 'x'));
+  EXPECT_EQ(status_line(first.until("x]")), "HTTP/1.1 200 OK");
+}
+
 TEST(H1Server, SendsALargeAnswerWhole) {
   const auto server = serve([](const std::shared_ptr<Exchange>& exchange) {
     exchange->respond({.status = 200, .headers = {}, .body = std::string(20'000'000, 'x')});

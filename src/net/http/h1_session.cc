@@ -17,14 +17,6 @@ constexpr std::uint64_t kDiscardBytes = 256 * 1024;
 
 bool bodiless(std::uint16_t status) { return status < 200 || status == 204 || status == 304; }
 
-std::optional<std::uint64_t> declared_length(const Headers& headers) {
-  const std::string_view text = headers.get("content-length");
-  std::uint64_t length = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
-  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return length;
-}
-
 void append_length(std::string& out, std::uint64_t length) {
   char digits[24];
   const auto [end, error] = std::to_chars(digits, digits + sizeof digits, length);
@@ -140,7 +132,7 @@ void H1Session::begin_exchange() {
   discarded_ = 0;
   state_ = State::kExchange;
   since_ = loop_->now();
-  exchange_ = std::make_shared<H1Exchange>(loop_, std::move(head), this);
+  exchange_ = std::make_shared<H1Exchange>(loop_, std::move(head), context_.bodies, this);
   run_handler(context_, exchange_);
 }
 
@@ -160,7 +152,7 @@ bool H1Session::read_body() {
   const h1::Step result = body_.read(input, used, piece);
   if (used > 0) since_ = loop_->now();
   link_.consume(used);  // the bytes stay where they are until the next read
-  if (!piece.empty()) exchange->deliver(piece);
+  if (!piece.empty() && exchange->hold(piece.size())) exchange->deliver(piece);
   if (!link_.open()) return false;
   if (result == h1::Step::kFault) {
     body_fault();

@@ -16,8 +16,9 @@ class H1Session;
 
 class H1Exchange final : public BaseExchange {
  public:
-  H1Exchange(std::shared_ptr<Loop> loop, RequestHead&& head, H1Session* session)
-      : BaseExchange(std::move(loop), std::move(head)), session_(session) {}
+  H1Exchange(std::shared_ptr<Loop> loop, RequestHead&& head, std::shared_ptr<BodyBudget> bodies,
+             H1Session* session)
+      : BaseExchange(std::move(loop), std::move(head), std::move(bodies)), session_(session) {}
 
   void respond(Response response) override;
   void start(ResponseHead head) override;

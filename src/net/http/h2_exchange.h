@@ -24,8 +24,11 @@ struct H2Stream;
 
 class H2Exchange final : public BaseExchange {
  public:
-  H2Exchange(std::shared_ptr<Loop> loop, RequestHead&& head, H2Session* session, H2Stream* stream)
-      : BaseExchange(std::move(loop), std::move(head)), session_(session), stream_(stream) {}
+  H2Exchange(std::shared_ptr<Loop> loop, RequestHead&& head, std::shared_ptr<BodyBudget> bodies,
+             H2Session* session, H2Stream* stream)
+      : BaseExchange(std::move(loop), std::move(head), std::move(bodies)),
+        session_(session),
+        stream_(stream) {}
 
   void respond(Response response) override;
   void start(ResponseHead head) override;

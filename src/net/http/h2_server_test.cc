@@ -3,6 +3,7 @@
 // and what is slow.
 #include <atomic>
 #include <future>
+#include <thread>
 #include <vector>
 
 #include "net/http/raw_peer.h"
@@ -398,6 +399,75 @@ TEST(H2Server, HoldsBackAClientWhoseBodyNobodyReadsWithoutHoldingUpOtherStreams)
   EXPECT_TRUE(next(peer).payload.starts_with("/other[free]"));
   peer.send(frame(kData, 0, 1, "x"));
   EXPECT_TRUE(outcome(peer).ends_with(" 3"));  // FLOW_CONTROL_ERROR
+}
+
+TEST(H2Server, RefusesBodiesOfAllStreamsOverTheLimitAlsoThoseThatNobodyReadsYet) {
+  ServerLimits limits;
+  limits.bodies_bytes = 150;
+  limits.body_bytes = 100;
+  std::promise<std::shared_ptr<Exchange>> held;
+  const auto server = serve(
+      [&](const std::shared_ptr<Exchange>& exchange) {
+        if (exchange->head().path == "/held") return held.set_value(exchange);
+        echo(exchange);
+      },
+      limits);
+  RawPeer peer(server->port());
+  peer.send(kOpening + headers(1, request("POST", "/held"), kEndHeaders) +
+            frame(kData, 0, 1, std::string(90, 'x')));
+  const auto exchange = held.get_future().get();
+  // A declared length is refused before its body; one that was not, when it goes past.
+  peer.send(headers(3, request("POST") + field("content-length", "61"), kEndHeaders));
+  EXPECT_EQ(outcome(peer), "answer");
+  EXPECT_EQ(next(peer).payload, "bodies_full");
+  EXPECT_EQ(outcome(peer), "reset 0");
+  peer.send(headers(5, request("POST"), kEndHeaders) + frame(kData, 0, 5, std::string(61, 'y')));
+  EXPECT_EQ(outcome(peer), "answer");
+  EXPECT_EQ(next(peer).payload, "bodies_full");
+  EXPECT_EQ(outcome(peer), "reset 0");
+  peer.send(headers(7, request("POST"), kEndHeaders) +
+            frame(kData, kEndStream, 7, std::string(60, 'z')));
+  EXPECT_EQ(outcome(peer), "answer");
+  EXPECT_EQ(next(peer).payload, "/[" + std::string(60, 'z') + "]");
+  // Past the limit while nobody reads: who reads then is told.
+  RawPeer other(server->port());
+  other.send(kOpening + headers(1, request("POST"), kEndHeaders) +
+             frame(kData, 0, 1, std::string(60, 'w')));
+  while (server->counters().body_bytes < 150) std::this_thread::yield();
+  peer.send(frame(kData, kEndStream, 1, "x"));
+  while (server->counters().bodies_refused < 3) std::this_thread::yield();
+  exchange->post([exchange] { echo(exchange); });
+  EXPECT_EQ(outcome(peer), "answer");
+  EXPECT_EQ(next(peer).payload, "bodies_full");
+}
+
+TEST(H2Server, CountsOnlyWhatAReaderOfPiecesStillHolds) {
+  ServerLimits limits;
+  limits.body_bytes = limits.bodies_bytes = 100'000;
+  std::atomic<std::size_t> taken{0};
+  const auto server = serve(
+      [&](const std::shared_ptr<Exchange>& exchange) {
+        exchange->read_pieces([&, exchange](Result<std::string> piece) {
+          if (!piece || piece->empty()) exchange->respond({200, {}, piece ? "whole" : "cut"});
+          if (!piece) return false;
+          exchange->give_back(piece->size());
+          taken += piece->size();
+          return true;
+        });
+      },
+      limits);
+  RawPeer peer(server->port());
+  const std::string grpc = field("content-type", "application/grpc");  // of any length
+  peer.send(kOpening + frame(kSettings, kAck, 0, "") +
+            headers(1, request("POST") + grpc, kEndHeaders));
+  constexpr std::size_t kPiece = 16'000;
+  for (std::size_t sent = kPiece; sent <= 20 * kPiece; sent += kPiece) {
+    peer.send(frame(kData, 0, 1, std::string(kPiece, 'x')));
+    while (taken < sent && server->counters().bodies_refused == 0) std::this_thread::yield();
+  }
+  peer.send(frame(kData, kEndStream, 1, ""));
+  EXPECT_EQ(outcome(peer), "answer");
+  EXPECT_EQ(next(peer).payload, "whole");
 }
 
 // Only one time is short: a busy machine must not let another pass first.

@@ -279,7 +279,8 @@ void H2Session::begin_exchange(H2Stream& stream) {
   stream.to_head = head.method == "HEAD";
   stream.expects_continue = text::equal_ignoring_case(head.headers.get("expect"), "100-continue");
   context_.exchanges.fetch_add(1, std::memory_order_relaxed);
-  stream.exchange = std::make_shared<H2Exchange>(loop_, std::move(head), this, &stream);
+  stream.exchange =
+      std::make_shared<H2Exchange>(loop_, std::move(head), context_.bodies, this, &stream);
   const std::shared_ptr<Exchange> exchange = stream.exchange;
   run_handler(context_, exchange);
 }
@@ -292,7 +293,7 @@ void H2Session::take_data(std::int32_t id, std::string_view bytes) {
   if (stream == nullptr) return;
   stream->body_bytes += bytes.size();
   stream->since = loop_->now();
-  if (!stream->exchange || stream->drop_body) {
+  if (!stream->exchange || stream->drop_body || !stream->exchange->hold(bytes.size())) {
     nghttp2_session_consume_stream(session_, id, bytes.size());
     return;
   }

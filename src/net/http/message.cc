@@ -2,6 +2,7 @@
 #include "net/http/message.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "net/http/text.h"
 #include "net/http/uri.h"
@@ -68,6 +69,14 @@ std::optional<std::string> RequestHead::query_parameter(std::string_view name) c
     return form_decode(pair.substr(equals + 1));
   }
   return std::nullopt;
+}
+
+std::optional<std::uint64_t> declared_length(const Headers& headers) {
+  const std::string_view text = headers.get("content-length");
+  std::uint64_t length = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return length;
 }
 
 std::string_view reason_phrase(std::uint16_t status) {

@@ -66,6 +66,8 @@ struct Response {
   std::string body;
 };
 
+// What content-length says; nullopt where it is missing or no number.
+std::optional<std::uint64_t> declared_length(const Headers& headers);
 // "Not Found"; empty for a status without a registered phrase.
 std::string_view reason_phrase(std::uint16_t status);
 

@@ -34,6 +34,7 @@ class HttpServer final : public Server {
  public:
   HttpServer(ServerOptions options, Handler handler) : options_(std::move(options)) {
     context_.limits = options_.limits;
+    context_.bodies = std::make_shared<BodyBudget>(options_.limits.bodies_bytes);
     context_.handler = std::move(handler);
   }
   ~HttpServer() override;
@@ -66,6 +67,8 @@ Status HttpServer::open() {
     return invalid("a server needs a port or a Unix socket", "port");
   if (options_.threads == 0 || options_.threads > kMostThreads)
     return invalid("threads must be 1 to 256", "threads");
+  if (options_.limits.bodies_bytes < options_.limits.body_bytes)
+    return invalid("bodies_bytes must hold one body of body_bytes", "bodies_bytes");
   if (options_.tls) {
     SERIN_TRY_ASSIGN(tls_, TlsContext::server(options_.tls->certificate, options_.tls->key));
   }
@@ -144,6 +147,8 @@ ServerCounters HttpServer::counters() const {
   counters.protocol_errors = from.protocol_errors.load(std::memory_order_relaxed);
   counters.bytes_in = from.bytes_in.load(std::memory_order_relaxed);
   counters.bytes_out = from.bytes_out.load(std::memory_order_relaxed);
+  counters.bodies_refused = context_.bodies->refused();
+  counters.body_bytes = context_.bodies->held();
   return counters;
 }
 

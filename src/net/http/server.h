@@ -29,7 +29,8 @@ struct ServerLimits {
   std::size_t header_bytes = 64 * 1024;  // request line and fields together
   std::size_t header_fields = 128;
   std::size_t body_bytes = 64 * 1024 * 1024;
-  std::size_t streams_per_connection = 128;    // HTTP/2 SETTINGS_MAX_CONCURRENT_STREAMS
+  std::uint64_t bodies_bytes = std::uint64_t{1} << 30;  // held at once, of all connections together
+  std::size_t streams_per_connection = 128;             // HTTP/2 SETTINGS_MAX_CONCURRENT_STREAMS
   std::size_t unsent_bytes = 4 * 1024 * 1024;  // a stream's bytes that its client has not taken yet
   std::chrono::milliseconds header_timeout{
       10'000};  // from the first byte of a request to its last field
@@ -63,9 +64,10 @@ class Exchange {
 
   virtual const RequestHead& head() const = 0;
 
-  // Calls back once with the whole body, or kResourceExhausted (over body_bytes), kDeadlineExceeded
-  // (a slow client), kInvalidArgument (malformed chunks), kCancelled (it went away); http_status()
-  // of each is the right answer. At most one of read_body() and read_pieces(), once. Never calls
+  // Calls back once with the whole body, or kResourceExhausted (over body_bytes; over bodies_bytes,
+  // where its length was declared before any of it is read), kDeadlineExceeded (a slow client),
+  // kInvalidArgument (malformed chunks), kCancelled (it went away); http_status() of each is the
+  // right answer. At most one of read_body() and read_pieces(), once. Never calls
   // back before it returns.
   virtual void read_body(std::function<void(Result<std::string>)> done) = 0;
   // Calls back for each piece as it comes, and with an empty one at the end. Back-pressure: the
@@ -74,6 +76,9 @@ class Exchange {
   // While paused no piece comes and the client's window closes; for a reader that passes the pieces
   // on.
   virtual void pause_pieces(bool paused) = 0;
+  // What came of a body counts against bodies_bytes until the exchange is destroyed. A reader of
+  // pieces that lasts says what it holds no longer.
+  virtual void give_back(std::size_t bytes) = 0;
 
   // The whole answer. At most one of respond() and start(), once.
   virtual void respond(Response response) = 0;
@@ -118,6 +123,8 @@ struct ServerCounters {
   std::uint64_t protocol_errors = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
+  std::uint64_t bodies_refused = 0;  // over bodies_bytes
+  std::uint64_t body_bytes = 0;      // held now
 };
 
 class Server {

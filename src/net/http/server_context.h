@@ -5,10 +5,12 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 
+#include "net/http/body_budget.h"
 #include "net/http/server.h"
 #include "net/io/link.h"
 
@@ -18,6 +20,7 @@ struct ServerContext {
   ServerLimits limits;
   Handler handler;
   LinkCounters counters;
+  std::shared_ptr<BodyBudget> bodies;
   std::atomic<std::uint64_t> exchanges{0};
   std::atomic<bool> draining{false};
   std::mutex mutex;

@@ -174,7 +174,7 @@ class InferStream : public std::enable_shared_from_this<InferStream> {
   // the stream's, as gRPC has it.
   void run(Waiting waiting) {
     call_->begin(waiting.came);
-    const std::size_t bytes = waiting.message.size();
+    const std::size_t bytes = running_bytes_ = waiting.message.size();
     auto infer = std::make_shared<GrpcInfer>();
     auto self = shared_from_this();
     // A bad request does not end the stream: it is a part of what there is to answer.
@@ -232,15 +232,19 @@ class InferStream : public std::enable_shared_from_this<InferStream> {
     call_->answer(quick, std::move(write), [self = shared_from_this()](const std::string& bytes) {
       if (self->ended_) return;
       self->send(write_stream_infer({}, bytes));
-      self->running_ = false;
-      self->next();
+      self->answered();
     });
   }
 
   void refuse(const Error& error) {
     call_->context().metrics.failed(error_code(error));
     send(write_stream_infer(error.message, {}));
+    answered();
+  }
+
+  void answered() {
     running_ = false;
+    call_->exchange()->give_back(running_bytes_);
     next();
   }
 
@@ -268,6 +272,7 @@ class InferStream : public std::enable_shared_from_this<InferStream> {
   std::shared_ptr<net::grpc::Call> rpc_;
   std::deque<Waiting> waiting_;
   bool running_ = false;
+  std::size_t running_bytes_ = 0;  // of the message
   bool advancing_ = false;
   bool closed_ = false;
   bool ended_ = false;
