@@ -6,6 +6,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -76,6 +77,7 @@ struct H2Stream {
   bool deferred = false;  // nghttp2 waits for resume_data
   Headers trailers;
   Instant since_taken;
+  std::optional<Instant> answered_at;  // while the client may still send a body that nobody needs
 };
 
 class H2Session final : public LinkUser {
@@ -128,6 +130,7 @@ class H2Session final : public LinkUser {
   void close_stream(std::int32_t id);
   bool body_late(const H2Stream& stream, Instant now) const;
   bool output_late(const H2Stream& stream, Instant now) const;
+  void stop_body(H2Stream& stream);
   void cut(H2Stream& stream, Instant now);
   void terminate();
   void drain_step(Instant now);

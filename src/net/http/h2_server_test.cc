@@ -553,7 +553,18 @@ TEST(H2Server, AbortResetsTheStream) {
   EXPECT_EQ(outcome(peer), "reset 2");
 }
 
-TEST(H2Server, AsksAClientToStopABodyThatTheAnswerDoesNotNeed) {
+TEST(H2Server, TakesForAWhileABodyThatTheAnswerDoesNotNeed) {
+  const auto server = serve([](const std::shared_ptr<Exchange>& exchange) {
+    exchange->respond({.status = 403, .headers = {}, .body = "no"});
+  });
+  RawPeer peer(server->port());
+  peer.send(kOpening + headers(1, request("POST"), kEndHeaders));
+  EXPECT_EQ(outcome(peer), "answer");
+  peer.send(frame(kData, kEndStream, 1, "x") + headers(3, request()));
+  EXPECT_EQ(outcome(peer), "answer") << "and no reset before it";
+}
+
+TEST(H2Server, AsksAClientToStopABodyThatGoesOn) {
   const auto server = serve([](const std::shared_ptr<Exchange>& exchange) {
     exchange->respond({.status = 403, .headers = {}, .body = "no"});
   });

@@ -15,6 +15,10 @@ namespace {
 constexpr std::uint32_t kStreamWindow = 128 * 1024;
 constexpr std::int32_t kConnectionWindow = 1024 * 1024;
 constexpr std::size_t kOutputAhead = 256 * 1024;  // framed and not yet sent
+// The body of a request that was answered before it came is taken and dropped for so long: clients
+// that are asked to stop at once may drop the answer too (curl 7.88 does).
+constexpr std::chrono::seconds kLinger{1};
+
 // Streams that the client resets: so many at once, then so many a second (CVE-2023-44487).
 constexpr std::uint64_t kResetBurst = 200;
 constexpr std::uint64_t kResetRate = 33;
@@ -240,11 +244,8 @@ void H2Session::note_sent(const nghttp2_frame& frame) {
   if (frame.hd.type == NGHTTP2_RST_STREAM) note_reset(frame.rst_stream.error_code);
   const bool ends = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (!ends || (frame.hd.type != NGHTTP2_DATA && frame.hd.type != NGHTTP2_HEADERS)) return;
-  // RFC 9113, section 8.1: an answer that does not need the rest of its request asks the client to
-  // stop.
-  const H2Stream* stream = find(frame.hd.stream_id);
-  if (stream != nullptr && !stream->request_ended)
-    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, frame.hd.stream_id, NGHTTP2_NO_ERROR);
+  if (H2Stream* stream = find(frame.hd.stream_id); stream != nullptr && !stream->request_ended)
+    stream->answered_at = loop_->now();
 }
 
 void H2Session::idle_frame() {
@@ -526,8 +527,10 @@ void H2Session::on_tick() {
   if (streams_.empty() && now - idle_since_ > limits.idle_timeout) return terminate();
   if (context_.is_draining()) drain_step(now);
   std::vector<std::int32_t> late;
-  for (const auto& [id, stream] : streams_)
+  for (const auto& [id, stream] : streams_) {
     if (body_late(*stream, now) || output_late(*stream, now)) late.push_back(id);
+    if (stream->answered_at && now - *stream->answered_at > kLinger) stop_body(*stream);
+  }
   for (const std::int32_t id : late)
     if (H2Stream* stream = find(id)) cut(*stream, now);
 }
@@ -540,6 +543,14 @@ bool H2Session::body_late(const H2Stream& stream, Instant now) const {
 
 bool H2Session::output_late(const H2Stream& stream, Instant now) const {
   return !stream.out.empty() && now - stream.since_taken > context_.limits.write_timeout;
+}
+
+// RFC 9113, section 8.1: an answer that does not need the rest of its request asks the client to
+// stop.
+void H2Session::stop_body(H2Stream& stream) {
+  stream.answered_at.reset();
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_NO_ERROR);
+  link_.wake();  // close_stream() follows when it is sent
 }
 
 void H2Session::cut(H2Stream& stream, Instant now) {
