@@ -14,6 +14,7 @@
 #include "net/http/base_exchange.h"
 #include "net/http/h1_codec.h"
 #include "net/http/h2_ended_streams.h"
+#include "net/http/h2_idle_frames.h"
 #include "net/http/server_context.h"
 #include "net/io/link.h"
 #include "net/io/out_queue.h"
@@ -152,8 +153,7 @@ class H2Session final : public LinkUser {
   Instant head_since_;
   Instant idle_since_;
   Instant noticed_at_;
-  double bucket_;
-  Instant bucket_at_;
+  H2IdleFrames idle_frames_;
 };
 
 }  // namespace serin::net

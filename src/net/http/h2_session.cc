@@ -22,10 +22,6 @@ constexpr std::chrono::seconds kLinger{1};
 // Streams that the client resets: so many at once, then so many a second (CVE-2023-44487).
 constexpr std::uint64_t kResetBurst = 200;
 constexpr std::uint64_t kResetRate = 33;
-// Frames that cost work and carry nothing: PING, SETTINGS, PRIORITY, empty DATA, and frames that
-// break rules.
-constexpr double kIdleFrameBurst = 1000;
-constexpr double kIdleFrameRate = 100;
 
 std::string_view view(const std::uint8_t* bytes, std::size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
@@ -111,8 +107,7 @@ H2Session::H2Session(Link& link, ServerContext& context)
       loop_(link.loop().shared_from_this()),
       session_(Callbacks::create(this)),
       idle_since_(loop_->now()),
-      bucket_(kIdleFrameBurst),
-      bucket_at_(loop_->now()) {}
+      idle_frames_(loop_->now()) {}
 
 H2Session::~H2Session() { nghttp2_session_del(session_); }
 
@@ -249,11 +244,7 @@ void H2Session::note_sent(const nghttp2_frame& frame) {
 }
 
 void H2Session::idle_frame() {
-  const double seconds = std::chrono::duration<double>(loop_->now() - bucket_at_).count();
-  bucket_ = std::min(kIdleFrameBurst, bucket_ + seconds * kIdleFrameRate);
-  bucket_at_ = loop_->now();
-  bucket_ -= 1;
-  if (bucket_ >= 0 || std::exchange(terminated_, true)) return;
+  if (idle_frames_.take(loop_->now()) || std::exchange(terminated_, true)) return;
   nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
