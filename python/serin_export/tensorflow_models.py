@@ -49,7 +49,8 @@ def load_keras(job):
         spec.loader.exec_module(module)
         custom = {name: value for name, value in vars(module).items() if isinstance(value, type)}
     # Lambda layers hold code: it runs here, in the sandbox, once, and becomes graph operations.
-    return keras.models.load_model(job["source"], compile=False, custom_objects=custom, safe_mode=False)
+    model = keras.models.load_model(job["source"], compile=False, custom_objects=custom, safe_mode=False)
+    return getattr(model, "_functional", None) or model  # of a Sequential, which does not name its outputs itself
 
 
 def identifier(name, place, word):
@@ -74,7 +75,7 @@ def arranged(model, values):
     """Values in the order of model.inputs, as the model takes them: a tensor, a list, or the dict that it was built with."""
     import keras
 
-    structure = getattr(getattr(model, "_functional", model), "_inputs_struct", None)
+    structure = getattr(model, "_inputs_struct", None)
     if structure is None:
         return values if len(values) > 1 else values[0]
     return keras.tree.pack_sequence_as(structure, values)
@@ -92,9 +93,12 @@ def export(model, names, folder):
         name: tf.TensorSpec([None, *one.shape[1:]], one.dtype, name=name)
         for name, one in zip(names, model.inputs, strict=True)
     }
-    holder = tf.Module()
-    holder.model = model
     function = tf.function(serve, autograph=False).get_concrete_function(**specs)
+    holder = tf.Module()
+    # TensorFlow's variables alone: beside Keras's own, which wrap them, each is saved twice, and the one that the function
+    # reads is restored by Python's loader only.
+    holder.weights = list(function.variables)
+    holder.tables = [layer.lookup_table for layer in model._flatten_layers() if hasattr(layer, "lookup_table")]
     tf.saved_model.save(holder, str(folder), signatures={SIGNATURE: function})
 
 

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keras models (.keras, .h5): imported, run by Serin's engine, served with what Keras's own prediction gives."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from worker import SERIN, python_with
+
+# Each kind of state that a graph keeps apart from its operations: weights, moving averages, a table, a layer in a model in it.
+# None of the variables is what its initialiser gives.
+MAKE = """
+import json, keras, numpy as np
+from keras import layers
+
+def decoder():
+    z, ids = keras.Input((4,), name="z"), keras.Input((2,), dtype="int64", name="ids")
+    words = layers.Flatten()(layers.Embedding(4, 2)(layers.IntegerLookup(vocabulary=[5, 7, 9])(ids)))
+    grow = keras.Sequential([keras.Input((8,)), layers.Dense(48, "relu"), layers.BatchNormalization(), layers.Reshape((4, 4, 3))])
+    image = layers.Conv2DTranspose(3, 3, 2, "same", activation="sigmoid", name="image")(grow(layers.Concatenate()([z, words])))
+    return keras.Model([z, ids], image)
+
+def sequence():
+    return keras.Sequential([keras.Input((4,), name="z"), layers.Reshape((2, 2)), layers.GRU(5), layers.Dense(3)])
+
+noise = np.random.default_rng(0)
+given = {"z": noise.normal(size=(3, 4)).astype("float32"), "ids": np.array([[5, 7], [9, 8], [7, 5]])}
+expected = {}
+for make in (decoder, sequence):
+    model = make()
+    for variable in model.weights:
+        variable.assign(noise.uniform(0.1, 0.9, variable.shape))
+    model.save(make.__name__ + ".keras")
+    model.save(make.__name__ + ".h5")
+    inputs = [given[one.name] for one in model.inputs]
+    expected[make.__name__] = model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0).flatten().tolist()
+json.dump({"given": {name: value.flatten().tolist() for name, value in given.items()}, "expected": expected}, open("truth.json", "w"))
+"""
+
+
+def serin(*words):
+    done = subprocess.run([SERIN, *map(str, words)], capture_output=True, text=True, timeout=110)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("keras")
+    done = subprocess.run([python_with("tensorflow"), "-c", MAKE], cwd=folder, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("source", ["decoder.keras", "decoder.h5", "sequence.keras", "sequence.h5"])
+def test_what_is_served_is_what_keras_predicts(models, start, source):
+    package = models / source.replace(".", "-")
+    code, said = serin("package", "import", models / source, "-o", package)
+    assert code == 0, said
+    code, said = serin("package", "verify", package, "--run")
+    assert code == 0 and "1 golden requests gave what they must" in said, said
+
+    # Import guesses noise; the test gives the tensor itself.
+    manifest = package / "model.yaml"
+    manifest.write_text(manifest.read_text().replace("{name: z, kind: noise, distribution: normal, shape: [4]}",
+                                                     "{name: z, kind: tensor, dtype: float32, shape: [4], default: 0}"))
+    code, said = serin("package", "seal", package)
+    assert code == 0, said
+    truth = json.loads((models / "truth.json").read_text())
+    expected = truth["expected"][source.split(".")[0]]
+    inputs = [{"name": "z", "shape": [3, 4], "datatype": "FP32", "data": truth["given"]["z"]}]
+    if source.startswith("decoder"):
+        inputs.append({"name": "ids", "shape": [3, 2], "datatype": "INT64", "data": truth["given"]["ids"]})
+    worker = start(package).wait_ready()
+    status, _, answer = worker.post(f"/v2/models/{package.name}/infer", {"inputs": inputs})
+    assert status == 200, answer
+    given = json.loads(answer)["outputs"][0]["data"]
+    assert max(abs(a - b) for a, b in zip(given, expected, strict=True)) < 1e-5
