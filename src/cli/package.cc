@@ -245,6 +245,18 @@ Status push(const PackageLine& line) {
   return {};
 }
 
+// The framework's Python ran the model; Serin's engine reads the file by other code, and runs it
+// too. Of an exported program, which runs once it is compiled for the machine that serves it, only
+// what it declares is read.
+Status prove_import(const PackageLine& line, const model::Package& package) {
+  if (!engine::needs_preparation(package.manifest)) return run_golden(line, package);
+  SERIN_TRY_ASSIGN(const auto backend, engine::create_backend(package.manifest.engine));
+  const fs::path model = package.file(package.manifest.model);
+  SERIN_TRY_ASSIGN(const auto signatures, backend->inspect(model));
+  if (signatures.empty()) return invalid(model.string() + " has nothing that can be called");
+  return {};
+}
+
 Status import(const PackageLine& line) {
   model::ImportOptions options;
   options.source = line.source;
@@ -255,13 +267,8 @@ Status import(const PackageLine& line) {
     options.inputs.push_back(std::move(shape));
   }
   SERIN_TRY_ASSIGN(options.exporter, model::exporter_folder());
-  const auto inspect = [](model::EngineKind kind, const fs::path& model) -> Status {
-    SERIN_TRY_ASSIGN(const auto backend, engine::create_backend(kind));
-    SERIN_TRY_ASSIGN(const auto signatures, backend->inspect(model));
-    return signatures.empty() ? Status(invalid(model.string() + " has nothing that can be called"))
-                              : Status{};
-  };
-  SERIN_TRY_ASSIGN(const auto imported, model::import_model(options, inspect));
+  const auto prove = [&line](const model::Package& package) { return prove_import(line, package); };
+  SERIN_TRY_ASSIGN(const auto imported, model::import_model(options, prove));
   for (const std::string& warning : imported.warnings) std::cerr << "look at: " << warning << "\n";
   if (imported.verified >= 0) {
     std::cout << "the converted model gives what the original gives, to " << imported.verified

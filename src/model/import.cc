@@ -207,7 +207,7 @@ Result<Report> export_model(const ImportOptions& options, SourceKind kind, const
   return parse_report(report);
 }
 
-Result<Imported> import_from(const ImportOptions& options, const Inspect& inspect) {
+Result<Imported> import_from(const ImportOptions& options, const Prove& prove) {
   if (fs::exists(options.output))
     return fail(Code::kAlreadyExists, options.output.string() + ": exists already");
   SERIN_TRY_ASSIGN(const SourceKind kind, recognise(options.source));
@@ -226,10 +226,16 @@ Result<Imported> import_from(const ImportOptions& options, const Inspect& inspec
   fs::create_directories(partial.path());
   SERIN_TRY_ASSIGN(const Folder made, Folder::open(work.path() / "out"));
   SERIN_TRY(copy_folder(made, partial.path()));
-  if (inspect) SERIN_TRY(inspect(engine, partial.path() / exported->model));
   SERIN_TRY(
       write_file(partial.path() / "model.yaml", write_manifest(draft.manifest, draft.remarks)));
   SERIN_TRY_ASSIGN(Package package, seal_package(partial.path()));
+  if (prove) {
+    auto proven = prove(package);
+    if (!proven) {
+      return fail(std::move(proven.error())
+                      .within(options.source.string() + ": the package made of it does not run"));
+    }
+  }
   SERIN_TRY(partial.keep());
   package.root = options.output;
   return Imported{std::move(package), std::move(draft.warnings), exported->verified};
@@ -303,9 +309,9 @@ Result<InputShape> parse_input_shape(std::string_view text) {
   }
 }
 
-Result<Imported> import_model(const ImportOptions& options, const Inspect& inspect) {
+Result<Imported> import_model(const ImportOptions& options, const Prove& prove) {
   try {
-    return import_from(options, inspect);
+    return import_from(options, prove);
   } catch (const fs::filesystem_error& error) {  // the border to std::filesystem's throwing forms
     return fail(Code::kUnknown, error.what());
   }

@@ -43,8 +43,9 @@ struct ImportOptions {
   std::chrono::milliseconds deadline = std::chrono::minutes(10);
 };
 
-// What the engine says of the converted model: it refuses what it would not load. May be empty.
-using Inspect = std::function<Status(EngineKind engine, const std::filesystem::path& model)>;
+// Whether Serin's engine can serve the finished package, which is in its place only then. May be
+// empty.
+using Prove = std::function<Status(const Package& package)>;
 
 struct Imported {
   Package package;
@@ -55,6 +56,6 @@ struct Imported {
 
 // kInvalidArgument for what the source lacks, naming the option that gives it; kFailedPrecondition
 // when the framework's Python cannot be made (exporter.h) or without a sandbox.
-Result<Imported> import_model(const ImportOptions& options, const Inspect& inspect = {});
+Result<Imported> import_model(const ImportOptions& options, const Prove& prove = {});
 
 }  // namespace serin::model

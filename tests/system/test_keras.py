@@ -35,6 +35,13 @@ for make in (decoder, sequence):
     model.save(make.__name__ + ".h5")
     inputs = [given[one.name] for one in model.inputs]
     expected[make.__name__] = model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0).flatten().tolist()
+
+# Keras's variables wrap TensorFlow's: tracked by both, what the function reads is restored by Python's loader only.
+import tensorflow as tf
+twice = tf.Module()
+twice.model = model
+serve = tf.function(lambda z: {"result": model(z)}).get_concrete_function(tf.TensorSpec([None, 4], tf.float32, name="z"))
+tf.saved_model.save(twice, "twice", signatures=serve)
 json.dump({"given": {name: value.flatten().tolist() for name, value in given.items()}, "expected": expected}, open("truth.json", "w"))
 """
 
@@ -76,3 +83,9 @@ def test_what_is_served_is_what_keras_predicts(models, start, source):
     assert status == 200, answer
     given = json.loads(answer)["outputs"][0]["data"]
     assert max(abs(a - b) for a, b in zip(given, expected, strict=True)) < 1e-5
+
+
+def test_what_runs_in_python_alone_is_not_imported(models):
+    code, said = serin("package", "import", models / "twice", "-o", models / "refused")
+    assert code == 1 and "twice: the package made of it does not run: golden request 0: TensorFlow: " in said, said
+    assert not (models / "refused").exists()
