@@ -10,6 +10,7 @@
 #include <map>
 
 #include "backends/contract_for_test.h"
+#include "base/log.h"
 
 namespace serin::engine {
 namespace {
@@ -222,6 +223,27 @@ TEST_F(TorchFiles, ThatAreExportedProgramsNameTheCommandWhereTheyCannotBeCompile
   EXPECT_NE(loaded.error().message.find("/nowhere/python"), std::string::npos);
   EXPECT_NE(loaded.error().message.find("`serin package compile "), std::string::npos)
       << loaded.error().message;
+}
+
+// A shared object has a log of its own.
+TEST(TorchBackend, WritesItsLogAsTheProgramDoes) {
+  LoadOptions options;
+  options.model = std::filesystem::path(SERIN_TESTDATA) / "torch/remembers.pt";
+  options.call = simple(4);
+  options.call.method = "forward";
+  const auto said = [&](log::Settings settings) {
+    log::configure(settings);
+    testing::internal::CaptureStderr();
+    const auto backend = create_backend(model::EngineKind::kTorch);
+    EXPECT_TRUE(backend.has_value() && (*backend)->load(options).has_value());
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(said({log::Level::kInfo, log::Form::kText}), "");
+  const std::string text = said({log::Level::kDebug, log::Form::kText});
+  EXPECT_NE(text.find(" debug   the model cannot be frozen"), std::string::npos) << text;
+  const std::string json = said({log::Level::kDebug, log::Form::kJson});
+  EXPECT_NE(json.find(R"("level":"debug","message":"the model cannot)"), std::string::npos) << json;
+  log::configure({});
 }
 #endif
 

@@ -13,9 +13,12 @@
 namespace serin::log {
 namespace {
 
-std::atomic<Level> least_level{Level::kInfo};
-// Also what an engine's shared object goes by: it has a copy of its own that nobody configures.
-std::atomic<bool> as_json{::isatty(STDERR_FILENO) == 0};
+bool writes_json(Form form) {
+  return form == Form::kJson || (form == Form::kAuto && ::isatty(STDERR_FILENO) == 0);
+}
+
+std::atomic<Settings> configured{Settings{}};
+std::atomic<bool> as_json{writes_json(Form::kAuto)};
 
 std::string_view name_of(Level level) {
   switch (level) {
@@ -85,13 +88,15 @@ std::string format_text(std::chrono::system_clock::time_point time, Level level,
   return line + "\n";
 }
 
-void configure(Level least, Form form) {
-  least_level.store(least);
-  as_json.store(form == Form::kJson || (form == Form::kAuto && ::isatty(STDERR_FILENO) == 0));
+void configure(Settings settings) {
+  configured.store(settings);
+  as_json.store(writes_json(settings.form));
 }
 
+Settings settings() { return configured.load(); }
+
 void write(Level level, std::string_view message, std::initializer_list<Field> fields) {
-  if (level < least_level.load(std::memory_order_relaxed)) return;
+  if (level < configured.load(std::memory_order_relaxed).least) return;
   const auto time = std::chrono::system_clock::now();
   const std::string line = as_json.load(std::memory_order_relaxed)
                                ? format_json(time, level, message, fields)

@@ -38,8 +38,14 @@ std::string format_text(std::chrono::system_clock::time_point time, Level level,
                         std::string_view message, std::initializer_list<Field> fields);
 std::string timestamp(std::chrono::system_clock::time_point time);  // "2001-09-09T01:46:40.000Z"
 
-// Call once, before threads start. Entries go to standard error.
-void configure(Level least, Form form);
+// Which entries are written, and how. Entries go to standard error.
+struct Settings {
+  Level least = Level::kInfo;
+  Form form = Form::kAuto;
+};
+// Call before threads start. A shared object of ours has a log of its own, and is told the same.
+void configure(Settings settings);
+Settings settings();
 
 // Safe from any thread; never blocks on anything but standard error. Field names in snake_case.
 void write(Level level, std::string_view message, std::initializer_list<Field> fields = {});

@@ -16,9 +16,9 @@ void configure_log(const std::string& level, const std::string& form) {
                       : level == "warning" ? Level::kWarning
                       : level == "error"   ? Level::kError
                                            : Level::kInfo;
-  serin::log::configure(least, form == "json"   ? Form::kJson
-                               : form == "text" ? Form::kText
-                                                : Form::kAuto);
+  serin::log::configure({least, form == "json"   ? Form::kJson
+                                : form == "text" ? Form::kText
+                                                 : Form::kAuto});
 }
 
 }  // namespace

@@ -77,7 +77,8 @@ Result<std::unique_ptr<Backend>> create_backend(model::EngineKind kind) {
     pass_on(held_output_of([&] { symbol = load_symbol(path, kCreateBackendSymbol); }), name);
     if (!symbol)
       return fail(std::move(symbol).error().within("cannot load the " + name + " engine"));
-    std::unique_ptr<Backend> made(reinterpret_cast<CreateBackendFunction>(*symbol)());
+    std::unique_ptr<Backend> made(
+        reinterpret_cast<CreateBackendFunction>(*symbol)(log::settings()));
     if (made == nullptr) return fail(Code::kInternal, "the " + name + " engine did not start");
     return made;
   }

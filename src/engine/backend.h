@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/tensor.h"
 #include "model/manifest.h"
 
@@ -109,8 +110,8 @@ class Backend {
 // build has none, with how to get it. The library stays loaded until the process ends.
 Result<std::unique_ptr<Backend>> create_backend(model::EngineKind kind);
 
-// What each shared object exports.
-using CreateBackendFunction = Backend* (*)();
+// What each shared object exports: it writes its log as the program does.
+using CreateBackendFunction = Backend* (*)(log::Settings);
 inline constexpr const char* kCreateBackendSymbol = "serin_create_backend";
 
 }  // namespace serin::engine

@@ -184,6 +184,8 @@ class RemoteBackend final : public engine::Backend {
 }  // namespace
 }  // namespace serin::backends
 
-extern "C" __attribute__((visibility("default"))) serin::engine::Backend* serin_create_backend() {
+extern "C" __attribute__((visibility("default"))) serin::engine::Backend* serin_create_backend(
+    serin::log::Settings log) {
+  serin::log::configure(log);
   return new serin::backends::RemoteBackend();
 }

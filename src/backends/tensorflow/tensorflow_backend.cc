@@ -53,7 +53,9 @@ class TensorflowBackend final : public engine::Backend {
 }  // namespace
 }  // namespace serin::backends
 
-extern "C" __attribute__((visibility("default"))) serin::engine::Backend* serin_create_backend() {
+extern "C" __attribute__((visibility("default"))) serin::engine::Backend* serin_create_backend(
+    serin::log::Settings log) {
+  serin::log::configure(log);
   serin::backends::log_what_tensorflow_says();
   return new serin::backends::TensorflowBackend();
 }

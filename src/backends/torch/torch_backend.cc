@@ -51,7 +51,9 @@ void settle() {
 }  // namespace
 }  // namespace serin::backends
 
-extern "C" __attribute__((visibility("default"))) serin::engine::Backend* serin_create_backend() {
+extern "C" __attribute__((visibility("default"))) serin::engine::Backend* serin_create_backend(
+    serin::log::Settings log) {
+  serin::log::configure(log);
   serin::backends::settle();
   return new serin::backends::TorchBackend();
 }
