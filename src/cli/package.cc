@@ -145,10 +145,7 @@ Status attest(const PackageLine& line, const model::Package& package) {
   attestation.software = std::string("serin ") + kVersion;
   for (const engine::OutputReport& output : report.outputs) {
     attestation.outputs.push_back({output.output, output.bitwise, output.largest_difference});
-    std::cout << output.output << ": "
-              << (output.bitwise ? "bitwise"
-                                 : "differs by up to " + std::to_string(output.largest_difference))
-              << "\n";
+    std::cout << output.output << ": " << in_a_word(attestation.outputs.back()) << "\n";
   }
   SERIN_TRY_ASSIGN(const auto path, model::write_attestation(package, attestation,
                                                              key ? &*key : nullptr, Clock::real()));

@@ -28,10 +28,11 @@ docs/package-format.md is the reference, docs/package-your-model.md the guided t
     {"seeds",
      R"(A generation is a function of (package digest, execution profile, request, seed). The answer's head
 names them: Serin-Package, Serin-Profile, Serin-Seed. A request without a seed gets one, and the same
-request with that seed gives the same bytes, alone or in a batch, today or next year on that profile.
-`serin package verify --reproducible` tests it and writes an attestation beside the package, signed with
---key. Serin-Reproducible says what was attested on the worker's profile: "bitwise", "within 0.001" (the
-largest difference), "no" (other tokens or another shape), "unknown" (nobody measured, or nobody trusted).
+request with that seed gives the same bytes, alone or in a batch, today or next year, on a profile where
+the attestation says bitwise. `serin package verify --reproducible` tests it and writes the attestation
+beside the package, signed with --key. Serin-Reproducible says what was attested on the worker's profile:
+"bitwise", "within 0.001" (the largest difference), "no" (other tokens or another shape), "unknown" (nobody
+measured, or nobody trusted).
 )"},
     {"trust",
      R"(Anybody can write a package. Who made one, its signature says: model.sig, an OpenSSF model-signing bundle.

@@ -131,15 +131,19 @@ Testimony testify(const Package& package, std::string file, const Result<std::st
 
 bool Attestation::bitwise() const { return std::ranges::all_of(outputs, &Output::bitwise); }
 
-std::string in_a_word(const Attestation& attestation) {
-  if (attestation.bitwise()) return "bitwise";
-  double largest = 0;
-  for (const Attestation::Output& output : attestation.outputs)
-    largest = std::max(largest, output.largest_difference);
-  if (!std::isfinite(largest)) return "no";
+std::string in_a_word(const Attestation::Output& output) {
+  if (output.bitwise) return "bitwise";
+  if (!std::isfinite(output.largest_difference)) return "no";
   std::ostringstream text;
-  text << "within " << largest;
+  text << "within " << output.largest_difference;
   return text.str();
+}
+
+std::string in_a_word(const Attestation& attestation) {
+  Attestation::Output all{"", attestation.bitwise(), 0};
+  for (const Attestation::Output& output : attestation.outputs)
+    all.largest_difference = std::max(all.largest_difference, output.largest_difference);
+  return in_a_word(all);
 }
 
 Result<std::string> write_attestation(const Package& package, Attestation attestation,

@@ -32,7 +32,9 @@ struct Attestation {
   bool bitwise() const;  // every output is
 };
 
-// "bitwise", "within 0.5" or "no": how an answer's head and a terminal say it.
+// "bitwise", "within 0.5" or "no": how an answer's head and a terminal say it, of one output or of
+// the one that differs most.
+std::string in_a_word(const Attestation::Output& output);
 std::string in_a_word(const Attestation& attestation);
 
 // Fills in package and date, and writes attestations/<profile>.json, unsigned without a key. Gives

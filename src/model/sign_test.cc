@@ -251,6 +251,11 @@ TEST_F(AttestationTest, TellsApartHowFarResultsDiffer) {
   EXPECT_EQ(testimony(), "within 0 by nobody");
 }
 
+TEST(Attestation, SaysASmallDifferenceOfAnOutputAsTheHeadDoes) {
+  EXPECT_EQ(in_a_word(Attestation::Output{"sound", false, 0x1p-22}), "within 2.38419e-07");
+  EXPECT_EQ(in_a_word(Attestation::Output{"sound", true, 0}), "bitwise");
+}
+
 TEST_F(AttestationTest, IsNotBelievedUnsignedWhereSignaturesAreWanted) {
   const Trust trusted = trust("key.pub");
   write(measured());
