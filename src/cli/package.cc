@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `serin package …`: everything one does to a package on disk.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -132,6 +133,10 @@ Status inspect(const PackageLine& line) {
   return print_attestations(line, package);
 }
 
+std::string golden_requests(std::size_t count) {
+  return std::to_string(count) + (count == 1 ? " golden request" : " golden requests");
+}
+
 // Says what was measured and writes it beside the package, signed where a key is given.
 Status attest(const PackageLine& line, const model::Package& package) {
   SERIN_TRY_ASSIGN(const auto options, engine_options(line));
@@ -149,9 +154,23 @@ Status attest(const PackageLine& line, const model::Package& package) {
   }
   SERIN_TRY_ASSIGN(const auto path, model::write_attestation(package, attestation,
                                                              key ? &*key : nullptr, Clock::real()));
-  std::cout << report.requests << " golden requests, " << report.runs << " runs in company on "
+  std::cout << golden_requests(report.requests) << ", " << report.runs << " runs in company on "
             << report.profile << "; wrote " << path << (key ? "" : ", unsigned") << "\n";
   return {};
+}
+
+// Of those that were run without an error.
+void print_golden(const std::vector<model::Golden>& golden) {
+  const auto recorded = static_cast<std::size_t>(
+      std::ranges::count_if(golden, [](const model::Golden& one) { return !one.expect.empty(); }));
+  const std::size_t others = golden.size() - recorded;
+  if (golden.empty()) std::cout << "there are no golden requests\n";
+  if (recorded != 0) {
+    std::cout << golden_requests(recorded) << " gave what "
+              << (recorded == 1 ? "it must\n" : "they must\n");
+  }
+  if (others != 0)
+    std::cout << golden_requests(others) << " ran; nothing is recorded to compare with\n";
 }
 
 Status verify(const PackageLine& line) {
@@ -166,7 +185,7 @@ Status verify(const PackageLine& line) {
   }
   if (line.run) {
     SERIN_TRY(run_golden(line, package));
-    std::cout << package.manifest.golden.size() << " golden requests gave what they must\n";
+    print_golden(package.manifest.golden);
   }
   if (line.reproducible) return attest(line, package);
   return print_attestations(line, package);

@@ -114,6 +114,15 @@ def test_golden_requests_are_run_and_attested(package):
     assert run("package", "verify", package).returncode == 0
 
 
+def test_a_golden_request_without_expectation_is_said_to_have_run_and_no_more(package):
+    shutil.rmtree(package / "golden")
+    lines = (package / "model.yaml").read_text().splitlines(keepends=True)
+    (package / "model.yaml").write_text("".join(line for line in lines if "expect:" not in line))
+    assert run("package", "seal", package).returncode == 0
+    ran = run("package", "verify", package, "--run").stdout
+    assert "2 golden requests ran; nothing is recorded to compare with\n" in ran and "must" not in ran
+
+
 def test_seal_golden_records_what_the_model_gives(package):
     before = run("package", "seal", package, "--golden").stdout  # on another processor the last bits are others
     assert run("package", "verify", package, "--run").stdout.startswith(before)

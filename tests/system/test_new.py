@@ -125,7 +125,7 @@ def test_a_skeleton_becomes_a_served_package(task, skeletons, start):
     package = skeletons / task
     digest = good("package", "seal", package, "--golden").strip()
     said = good("package", "verify", package, "--run", "--reproducible")
-    assert said.startswith(digest) and "1 golden requests gave what they must" in said and "bitwise" in said
+    assert said.startswith(digest) and "1 golden request gave what it must" in said and "bitwise" in said
     worker = start(package).wait_ready()
     request = {"seed": 7, "max_tokens": 4} if task == "text-generation" else {"seed": 7}
     status, headers, body = worker.post("/generate", request, {"Accept": MEDIA[task]})
