@@ -143,7 +143,7 @@ Result<YamlNode> parse_document(std::string_view yaml, std::string_view file_nam
   return root;
 }
 
-Result<Manifest> parse(std::string_view yaml, std::string_view file_name, bool draft) {
+Result<Manifest> parse(std::string_view yaml, std::string_view file_name, FileList list) {
   SERIN_TRY_ASSIGN(const YamlNode root, parse_document(yaml, file_name));
   auto document = root.to_json();
   if (!document) {
@@ -151,9 +151,9 @@ Result<Manifest> parse(std::string_view yaml, std::string_view file_name, bool d
     return fail(std::move(document).error());
   }
   Problems problems;
-  Manifest manifest = read_manifest(Value(&*document, Path(), problems), draft);
+  Manifest manifest = read_manifest(Value(&*document, Path(), problems), list == FileList::kNone);
   check_references(manifest, problems);
-  if (!draft && !problems.any()) check_files(manifest, problems);
+  if (!problems.any()) check_files(manifest, list, problems);
   if (!problems.any()) return manifest;
   const Problem& problem = problems.first();
   const std::string param = to_string(problem.path);
@@ -235,11 +235,15 @@ const ResultSpec* Manifest::find_result(std::string_view wanted) const {
 }
 
 Result<Manifest> parse_manifest(std::string_view yaml, std::string_view file_name) {
-  return parse(yaml, file_name, false);
+  return parse(yaml, file_name, FileList::kWritten);
+}
+
+Result<Manifest> parse_sealed(std::string_view yaml, std::string_view file_name) {
+  return parse(yaml, file_name, FileList::kFresh);
 }
 
 Result<Manifest> parse_draft(std::string_view yaml, std::string_view file_name) {
-  return parse(yaml, file_name, true);
+  return parse(yaml, file_name, FileList::kNone);
 }
 
 Result<std::string> manifest_digest(std::string_view yaml) {

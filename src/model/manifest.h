@@ -226,6 +226,9 @@ std::string filled(std::string text, std::uint16_t port, std::string_view socket
 // "model.yaml:line:column: path: what, what would be right".
 Result<Manifest> parse_manifest(std::string_view yaml, std::string_view file_name = "model.yaml");
 
+// The same when `files` was just made from the folder: a named file that it lacks does not exist.
+Result<Manifest> parse_sealed(std::string_view yaml, std::string_view file_name = "model.yaml");
+
 // The same before `files` is written: what stands there is not looked at, nor whether named files
 // are listed.
 Result<Manifest> parse_draft(std::string_view yaml, std::string_view file_name = "model.yaml");

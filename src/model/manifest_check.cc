@@ -538,17 +538,20 @@ void check_references(const Manifest& manifest, Problems& problems) {
   if (!problems.any()) Checker(manifest, problems).run();
 }
 
-void check_files(const Manifest& manifest, Problems& problems) {
+void check_files(const Manifest& manifest, FileList list, Problems& problems) {
+  if (list == FileList::kNone) return;
+  const auto missing = [&](const std::string& file) {
+    return list == FileList::kFresh ? "there is no file " + shown(file) + " in the folder"
+                                    : shown(file) + " is not listed in files";
+  };
   const auto need = [&](const Path& path, const std::string& file) {
-    if (!file.empty() && !has_file(manifest, file))
-      problems.add(path, shown(file) + " is not listed in files");
+    if (!file.empty() && !has_file(manifest, file)) problems.add(path, missing(file));
   };
   if (manifest.engine == EngineKind::kTorch) need("model", manifest.model);
   if (manifest.engine == EngineKind::kTensorflow &&
       !has_file(manifest, manifest.model + "/saved_model.pb")) {
-    problems.add("model", shown(manifest.model) +
-                              " must be a SavedModel folder; files does not list " +
-                              shown(manifest.model + "/saved_model.pb"));
+    problems.add("model", shown(manifest.model) + " must be a SavedModel folder; " +
+                              missing(manifest.model + "/saved_model.pb"));
   }
   for (std::size_t i = 0; i < manifest.inputs.size(); ++i) {
     const Path path = Path("inputs") / i;

@@ -97,7 +97,7 @@ Result<Package> seal_folder(const std::filesystem::path& root, const Folder& fol
     files.push_back({file.path, file.size, std::move(digest)});
   }
   SERIN_TRY_ASSIGN(const std::string sealed, replace_files(yaml, files));
-  SERIN_TRY(parse_manifest(sealed));
+  SERIN_TRY(parse_sealed(sealed));
   if (sealed != yaml) SERIN_TRY(write_file(root / kManifest, sealed));
   return open_folder(root, folder, Verify::kStructure);
 }

@@ -118,6 +118,16 @@ TEST_F(PackageTest, IsNotSealedWhenItsTextIsWrong) {
   EXPECT_EQ(read("model.yaml"), wrong);
 }
 
+TEST_F(PackageTest, IsNotSealedWithoutAFileThatItNames) {
+  fs::remove(root_ / "model.pt");
+  const auto sealed = seal_package(root_);
+  ASSERT_FALSE(sealed.has_value());
+  EXPECT_EQ(
+      sealed.error().message,
+      root_.string() + ": model.yaml:6:1: model: there is no file \"model.pt\" in the folder");
+  EXPECT_EQ(read("model.yaml"), kDraft);
+}
+
 TEST_F(PackageTest, RefusesAByteThatChanged) {
   seal();
   write("model.pt", "weightz");
