@@ -61,7 +61,7 @@ std::string known_words(const model::Manifest& manifest) {
 Status apply_prompt(const model::Manifest& manifest, std::string_view prompt,
                     std::string_view param, json::object& request) {
   const auto words = words_of(prompt);
-  bool understood = words.empty();
+  bool understood = words.empty(), labelled = false;
   for (const model::Input& input : manifest.inputs) {
     if (std::holds_alternative<model::TextInput>(input.kind)) {
       if (!request.contains(input.name)) request[input.name] = prompt;
@@ -69,11 +69,12 @@ Status apply_prompt(const model::Manifest& manifest, std::string_view prompt,
     }
     const auto* label = std::get_if<model::LabelInput>(&input.kind);
     if (label == nullptr) continue;
+    labelled = true;
     const auto found = label_in(*label, words);
     understood = understood || found.has_value() || request.contains(input.name);
     if (found && !request.contains(input.name)) request[input.name] = *found;
   }
-  if (understood) return {};
+  if (understood || !labelled) return {};
   return wrong_field(param, "made of words that this model knows: " + known_words(manifest));
 }
 

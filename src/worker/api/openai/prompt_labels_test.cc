@@ -45,6 +45,14 @@ TEST(PromptLabels, WordsThatSayNothingAreRefusedWithThoseThatDo) {
   EXPECT_THAT(refused.error().message, testing::HasSubstr("A, B, a, 7, serif, sans"));
 }
 
+TEST(PromptLabels, APackageThatTakesNoWordsIgnoresThem) {
+  model::Manifest manifest;
+  manifest.inputs = {{"noise", "", model::NoiseInput{}}};
+  json::object request;
+  EXPECT_TRUE(apply_prompt(manifest, "an owl", "prompt", request));
+  EXPECT_TRUE(request.empty());
+}
+
 TEST(PromptLabels, ATextInputTakesThePromptWhole) {
   model::Manifest manifest;
   manifest.inputs = {{"caption", "", model::TextInput{}}};
