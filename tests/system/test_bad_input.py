@@ -247,6 +247,11 @@ def test_bad_input_is_refused_by_name(row, before, request):
     assert len(error["message"]) < 700, "what was sent is not sent back whole"
 
 
+def test_a_body_that_is_no_json_is_said_to_be_none_once(prose):
+    message = json.loads(prose.post("/generate", b"nonsense")[2])["error"]["message"]
+    assert message.startswith("the body: not JSON: ") and message.count("JSON") == 1, message
+
+
 @pytest.mark.parametrize("raw,status,code", RAW, ids=lambda value: repr(value[:40]) if isinstance(value, bytes) else None)
 def test_what_breaks_http_is_refused(raw, status, code, before, glyphs):
     found, headers, body = exchange(glyphs, raw)

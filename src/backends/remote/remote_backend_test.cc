@@ -90,7 +90,7 @@ TEST_F(Remote, TellsWhoseFaultAFailureOfTheUpstreamIsAndLivesOn) {
            {302, "", Code::kInternal, "answered 302"},
            {500, "out of memory", Code::kInternal, "answered 500"},
            {503, "", Code::kUnavailable, "answered 503"},
-           {200, "<html>", Code::kInternal, "is not JSON"},
+           {200, "<html>", Code::kInternal, "cannot be read: not JSON"},
            {200, R"({"outputs": []})", Code::kInternal, "has no output y"}}) {
     infer([&](const std::shared_ptr<net::Exchange>& exchange) {
       exchange->respond({said.status, {}, said.body});

@@ -105,7 +105,7 @@ class ListReader {
 
 Result<json::object> read_object(std::string_view text) {
   auto parsed = parse_json(text);
-  if (!parsed) return bad("is not JSON: " + parsed.error().message);
+  if (!parsed) return bad("cannot be read: " + parsed.error().message);
   if (!parsed->is_object()) return bad("is not a JSON object");
   return std::move(parsed->get_object());
 }

@@ -94,7 +94,7 @@ TEST(V2Codec, ReadsBinaryTensorsInTheirOrder) {
 }
 
 TEST(V2Codec, RefusesAnswersThatAreNotTheProtocols) {
-  EXPECT_THAT(wrong("<html>"), HasSubstr("not JSON"));
+  EXPECT_THAT(wrong("<html>"), HasSubstr("answer cannot be read: not JSON: syntax error"));
   EXPECT_THAT(wrong("[]"), HasSubstr("not a JSON object"));
   EXPECT_THAT(wrong("{}"), HasSubstr("no list of outputs"));
   EXPECT_THAT(wrong(R"({"outputs": []})"), HasSubstr("no output y"));

@@ -97,7 +97,7 @@ Result<json::object> Call::object_of(const std::string& body) const {
   auto parsed = parse_json(body.empty() ? "{}" : std::string_view(body));
   if (!parsed) {
     parsed.error().reason = "invalid_json";
-    return serin::fail(std::move(parsed).error().within("the body is not JSON"));
+    return serin::fail(std::move(parsed).error().within("the body"));
   }
   if (!parsed->is_object()) {
     return serin::fail(

@@ -134,7 +134,7 @@ Error error_of_transport(Error error) {
 Result<json::object> read_upstream_object(std::string_view body) {
   auto parsed = parse_json(body);
   if (!parsed)
-    return fail(bad_upstream("answered with what is no JSON: " + parsed.error().message));
+    return fail(bad_upstream("gave an answer that cannot be read: " + parsed.error().message));
   if (!parsed->is_object()) return fail(bad_upstream("answered with JSON that is no object"));
   return std::move(parsed->get_object());
 }

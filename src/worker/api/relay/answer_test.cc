@@ -131,7 +131,11 @@ TEST(UpstreamEvents, ThatAreErrorsSayWhetherToRetry) {
       {"error", R"({"error": {"message": "m", "code": "draining", "retryable": true}})", ""}, "o");
   EXPECT_EQ(retryable.error().code, Code::kUnavailable);
   EXPECT_EQ(retryable.error().reason, "draining");
-  EXPECT_EQ(read_upstream_event({"", "no JSON", ""}, "o").error().reason, "bad_upstream");
+  const auto unreadable = read_upstream_event({"", "no JSON", ""}, "o");
+  EXPECT_EQ(unreadable.error().reason, "bad_upstream");
+  EXPECT_TRUE(unreadable.error().message.starts_with(
+      "the upstream gave an answer that cannot be read: not JSON: syntax error"))
+      << unreadable.error().message;
 }
 
 }  // namespace
