@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "model/archive.h"
+#include "model/import.h"
 #include "objects/oci_registry.h"
 #include "objects/open_store.h"
 
@@ -23,6 +24,10 @@ constexpr const char* kTitle = "org.opencontainers.image.title";
 constexpr const char* kPackageAnnotation = "dev.serin.package.digest";
 
 Result<Archive> file_archive(const fs::path& path) {
+  if (const auto kind = recognise(path)) {
+    return invalid(path.string() + ": is a model (" + std::string(name_of(*kind)) +
+                   "), not a package; serin package import makes a package of it");
+  }
   SERIN_TRY_ASSIGN(const objects::Body body, objects::Body::file(path));
   SERIN_TRY_ASSIGN(const std::string digest, body.sha256());
   Archive archive{path.string(), "sha256:" + digest, body.size(), digest, {}};

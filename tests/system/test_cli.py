@@ -105,6 +105,12 @@ def test_a_signature_is_checked_against_the_trusted_key(package, tmp_path):
     assert refused.returncode == 1 and "listening" not in refused.stderr
 
 
+def test_a_model_that_is_served_as_it_is_is_told_from_a_package(package):
+    refused = run("serve", package / "model.pt", "--port", "0")
+    assert refused.returncode == 2
+    assert "model.pt: is a model (TorchScript), not a package; serin package import makes a package of it" in refused.stderr
+
+
 def test_golden_requests_are_run_and_attested(package):
     ran = run("package", "verify", package, "--run", "--reproducible")
     assert ran.returncode == 0, ran.stderr
