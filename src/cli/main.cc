@@ -25,9 +25,7 @@ void configure_log(const std::string& level, const std::string& form) {
 
 int main(int count, char** words) {
   using namespace serin::cli;
-  CLI::App app(
-      "Serin turns a generative model into a microservice that improves itself and survives.",
-      "serin");
+  CLI::App app("Serin turns a generative model into a microservice.", "serin");
   app.set_version_flag("--version", std::string("serin ") + serin::cli::kVersion,
                        "Print the version");
   app.require_subcommand(0, 1);
