@@ -536,8 +536,7 @@ bool H2Session::output_late(const H2Stream& stream, Instant now) const {
   return !stream.out.empty() && now - stream.since_taken > context_.limits.write_timeout;
 }
 
-// RFC 9113, section 8.1: an answer that does not need the rest of its request asks the client to
-// stop.
+// RFC 9113, section 8.1: asks the client for no more of a body that the answer did not need.
 void H2Session::stop_body(H2Stream& stream) {
   stream.answered_at.reset();
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, NGHTTP2_NO_ERROR);
