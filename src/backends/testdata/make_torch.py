@@ -47,18 +47,6 @@ class InPlace(torch.nn.Module):
         return x.add_(1)
 
 
-class Remembers(torch.nn.Module):
-    """Changes itself, so that it cannot be frozen."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls = 0
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.calls += 1
-        return x + self.calls
-
-
 class Large(torch.nn.Module):
     """Asks for more memory than any machine has."""
 
@@ -134,7 +122,6 @@ script("counter.pt", Counter())
 script("identity.pt", Identity())
 script("in_place.pt", InPlace())
 script("large.pt", Large())
-script("remembers.pt", Remembers())
 script("looks.pt", Looks())
 script("saves.pt", Saves())
 script("reads.pt", Reads())

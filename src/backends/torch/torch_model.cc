@@ -73,8 +73,11 @@ Result<std::unique_ptr<engine::Model>> TorchModel::create(torch::jit::Module mod
     const torch::jit::GraphOptimizerEnabledGuard inlining(true);
     torch::jit::Module made = frozen(module, options.call.method);
     auto made_method = made.get_method(options.call.method);
-    return std::unique_ptr<engine::Model>(
+    std::unique_ptr<TorchModel> model(
         new TorchModel(std::move(made), std::move(made_method), options));
+    log::debug("the model is ready to run",
+               {{"method", options.call.method}, {"weight_bytes", model->weight_bytes_}});
+    return model;
   } catch (const std::exception& problem) {
     return fail(error_of_exception(problem).within("cannot prepare the model"));
   }
