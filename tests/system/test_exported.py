@@ -106,7 +106,7 @@ def test_an_exported_program_is_served(package, start):
 
     # Alone and in company: what the attestation says is for the reader; that it can be measured is ours.
     code, said = serin("package", "verify", "--reproducible", package)
-    assert code == 0 and "golden requests" in said, said
+    assert code == 0 and "golden request" in said, said
 
     # A changed byte is not run: without a Python to compile anew the worker says what to do.
     library = folder / "model.so"
