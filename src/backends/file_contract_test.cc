@@ -226,7 +226,7 @@ TEST_F(TorchFiles, ThatAreExportedProgramsNameTheCommandWhereTheyCannotBeCompile
 }
 
 // A shared object has a log of its own.
-TEST(TorchBackend, WritesItsLogAsTheProgramDoes) {
+TEST(TorchFiles, WritesItsLogAsTheProgramDoes) {
   LoadOptions options;
   options.model = std::filesystem::path(SERIN_TESTDATA) / "torch/in_place.pt";
   options.call = simple(4);
