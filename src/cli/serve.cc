@@ -35,6 +35,9 @@ struct ServeLine {
   double header_timeout = 10, body_timeout = 60, write_timeout = 60;
 };
 
+// A chat template's context goes two levels deeper, and is read down to 128.
+constexpr int kDeepestJson = 100;
+
 milliseconds seconds(double value) { return milliseconds(static_cast<std::int64_t>(value * 1000)); }
 
 // One SHA-256 in hex a line; '#' begins a comment.
@@ -155,6 +158,10 @@ void add_client_limits(CLI::App& command, ServeLine& line) {
             "Requests at once on one HTTP/2 connection");
   add_bytes(command, "--bodies-bytes", limits.bodies_bytes,
             "Bodies of all requests together, at least --max-body-mb; further ones get 429");
+  command.add_option("--max-json-depth", line.options.json.depth, "Levels of a body of JSON")
+      ->check(CLI::Range(1, kDeepestJson))
+      ->capture_default_str()
+      ->group("Limits");
   add_bytes(command, "--max-string-bytes", line.options.requests.string_bytes, "Longest text");
   add_bytes(command, "--max-media-bytes", line.options.requests.media_bytes,
             "Largest picture or sound that is sent");

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "engine/engine.h"
 #include "engine/request.h"
 #include "net/http/server.h"
@@ -25,6 +26,7 @@ struct WorkerOptions {
   net::ServerOptions server;
   engine::EngineOptions engine;
   engine::RequestLimits requests;
+  JsonLimits json;               // of bodies
   std::size_t choices = 16;      // n, and batched prompts, of one call
   std::size_t pool_tasks = 256;  // requests that wait to be read, being large
   std::uint64_t pixel_bytes = std::uint64_t{256} << 20;  // of one answer, before it is encoded

@@ -116,6 +116,16 @@ def test_a_grpc_stream_gives_the_room_of_each_message_back(start):
         client.stop_stream()
 
 
+def test_how_deep_json_may_be_can_be_said(start):
+    nested = b'{"y": ' + b"[" * 70 + b"]" * 70 + b"}"
+    shallow, deep = start(SLOW, "--max-json-depth", "3"), start(SLOW, "--max-json-depth", "80")
+    shallow.wait_ready(), deep.wait_ready()
+    for path, body in (("/generate", b'{"y": [[[]]]}'), ("/v2/models/slow/infer", b'{"inputs": [{"data": [[1]]}]}')):
+        status, _, answer = shallow.post(path, body)
+        assert (status, error_of(answer)["code"]) == (400, "invalid_json") and "deeper than 3 levels" in error_of(answer)["message"]
+        assert error_of(deep.post(path, nested)[2])["code"] != "invalid_json"
+
+
 def test_a_text_over_the_limit_is_refused_by_name(start):
     worker = start(PROSE, "--max-string-bytes", "1000").wait_ready()
     status, _, body = worker.post("/v1/completions", {"prompt": "a" * 1001})

@@ -94,7 +94,7 @@ void Call::receive(std::function<void(std::string)> then) {
 }
 
 Result<json::object> Call::object_of(const std::string& body) const {
-  auto parsed = parse_json(body.empty() ? "{}" : std::string_view(body));
+  auto parsed = parse_json(body.empty() ? "{}" : std::string_view(body), context_.options.json);
   if (!parsed) {
     parsed.error().reason = "invalid_json";
     return serin::fail(std::move(parsed).error().within("the body"));

@@ -87,7 +87,7 @@ void infer(const std::shared_ptr<Call>& call, const net::PathParameters& paramet
   auto message = std::make_shared<V2Message>();
   auto understand = [call, message, json_bytes = *json_bytes](
                         const std::string& body) -> Result<std::vector<engine::Request>> {
-    SERIN_TRY_ASSIGN(*message, parse_v2(body, json_bytes));
+    SERIN_TRY_ASSIGN(*message, parse_v2(body, json_bytes, call->context().options.json));
     return infer_requests(*call, message->request);
   };
   call->read_body(understand, [call, message](std::vector<engine::Request> requests) {

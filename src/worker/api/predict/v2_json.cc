@@ -171,12 +171,13 @@ json::array write_elements(const InferTensor& tensor) {
   return list;
 }
 
-Result<V2Message> parse_v2(std::string_view body, std::optional<std::size_t> header_bytes) {
+Result<V2Message> parse_v2(std::string_view body, std::optional<std::size_t> header_bytes,
+                           const JsonLimits& limits) {
   if (header_bytes && *header_bytes > body.size()) {
     return wrong_field("Inference-Header-Content-Length", "at most the body's length");
   }
   std::string_view binary = header_bytes ? body.substr(*header_bytes) : std::string_view();
-  auto parsed = parse_json(body.substr(0, header_bytes.value_or(body.size())));
+  auto parsed = parse_json(body.substr(0, header_bytes.value_or(body.size())), limits);
   if (!parsed) {
     parsed.error().reason = "invalid_json";
     return tl::unexpected<Error>(std::move(parsed).error());

@@ -19,7 +19,8 @@ struct V2Message {
 
 // `header_bytes` is Inference-Header-Content-Length: how much of the body is JSON; binary tensors
 // follow in order.
-Result<V2Message> parse_v2(std::string_view body, std::optional<std::size_t> header_bytes);
+Result<V2Message> parse_v2(std::string_view body, std::optional<std::size_t> header_bytes,
+                           const JsonLimits& limits = {});
 
 struct V2Body {
   std::string bytes;
