@@ -166,7 +166,8 @@ std::size_t Histogram::bucket_of(double value) const {
 
 void Histogram::observe(double value) {
   if (std::isnan(value)) return;
-  counts_[bucket_of(value)].fetch_add(1, std::memory_order_relaxed);
+  // Whoever sees the observation sees what its thread counted before it.
+  counts_[bucket_of(value)].fetch_add(1, std::memory_order_release);
   sum_.fetch_add(value, std::memory_order_relaxed);
 }
 
@@ -175,7 +176,7 @@ Histogram::Snapshot Histogram::snapshot() const {
   now.bounds = bounds_;
   now.counts.reserve(bounds_.size() + 1);
   for (std::size_t i = 0; i <= bounds_.size(); ++i)
-    now.counts.push_back(counts_[i].load(std::memory_order_relaxed));
+    now.counts.push_back(counts_[i].load(std::memory_order_acquire));
   now.sum = sum_.load(std::memory_order_relaxed);
   return now;
 }

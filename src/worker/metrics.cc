@@ -49,6 +49,8 @@ void RouteMetrics::answered(std::uint16_t status, Duration took) {
         {{"http_route", route_}, {"http_response_status_code", std::to_string(status)}});
     place.store(counter, std::memory_order_release);
   }
+  // In this order: a scrape reads durations first, by their name, and never finds more of them than
+  // answers.
   counter->add();
   duration_.observe(std::chrono::duration<double>(took).count());
 }
