@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/source.h"
+#include "worker/keys.h"
 #include "worker/worker.h"
 
 namespace serin::cli {
@@ -40,29 +41,6 @@ constexpr int kDeepestJson = 100;
 
 milliseconds seconds(double value) { return milliseconds(static_cast<std::int64_t>(value * 1000)); }
 
-// One SHA-256 in hex a line; '#' begins a comment.
-Result<std::vector<std::string>> read_key_hashes(const std::string& path) {
-  SERIN_TRY_ASSIGN(const auto text, read_file(path, 1 << 20));
-  std::vector<std::string> hashes;
-  std::size_t number = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    std::string line = text.substr(at, end - at);
-    at = end + 1;
-    ++number;
-    line.resize(std::min(line.find('#'), line.size()));
-    std::erase_if(line, [](unsigned char c) { return std::isspace(c); });
-    if (line.empty()) continue;
-    if (line.size() != 64 || line.find_first_not_of("0123456789abcdef") != std::string::npos) {
-      return invalid(path + ":" + std::to_string(number) +
-                     ": must be a SHA-256 in 64 lower-case hex digits; `serin key hash` makes one");
-    }
-    hashes.push_back(std::move(line));
-  }
-  if (hashes.empty()) return invalid(path + " holds no key; without keys leave --key-file out");
-  return hashes;
-}
-
 Result<worker::WorkerOptions> options_of(const ServeLine& line,
                                          const std::filesystem::path& package) {
   worker::WorkerOptions options = line.options;
@@ -77,7 +55,7 @@ Result<worker::WorkerOptions> options_of(const ServeLine& line,
   }
   if (!line.certificate.empty()) options.server.tls = net::TlsFiles{line.certificate, line.key};
   if (!line.key_file.empty()) {
-    SERIN_TRY_ASSIGN(options.key_hashes, read_key_hashes(line.key_file));
+    SERIN_TRY_ASSIGN(options.key_hashes, worker::read_key_hashes(line.key_file));
   }
   options.sandbox = line.sandbox == "on";
   options.server.limits.body_bytes = line.body_megabytes << 20;

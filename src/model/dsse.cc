@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::uint64_t kPemLimit = 1 << 20;
 constexpr std::size_t kMostCertificates = 16;
+constexpr char kOtherKey[] = "must be an elliptic-curve key on P-256, P-384 or P-521";
 
 struct Free {
   void operator()(BIO* bio) const { BIO_free_all(bio); }
@@ -42,10 +43,11 @@ std::string drain(BIO* bio) {
   return {data, static_cast<std::size_t>(size)};
 }
 
-// Keeps OpenSSL from asking a terminal.
+// Keeps OpenSSL from asking a terminal, and from deriving a key, as often as the file says, where
+// there is no password.
 int give_password(char* buffer, int size, int, void* password) {
   const auto& text = *static_cast<const std::string_view*>(password);
-  if (text.size() > static_cast<std::size_t>(size)) return -1;
+  if (text.empty() || text.size() > static_cast<std::size_t>(size)) return -1;
   text.copy(buffer, text.size());
   return static_cast<int>(text.size());
 }
@@ -180,34 +182,36 @@ Result<Envelope> parse_envelope(const json::value& value) {
 
 struct SigningKey::State {
   Owned<EVP_PKEY> key;
-  std::vector<std::string> certificates;
 };
 
-Result<SigningKey> SigningKey::load(const std::filesystem::path& path, std::string_view password,
-                                    const std::vector<std::filesystem::path>& certificates) {
-  SERIN_TRY_ASSIGN(const std::string pem, read_file(path, kPemLimit));
+Result<SigningKey> SigningKey::parse(std::string_view pem, std::string_view password) {
   const Owned<BIO> in = reading(pem);
   auto state = std::make_shared<State>();
   state->key.reset(PEM_read_bio_PrivateKey(in.get(), nullptr, give_password, &password));
   ERR_clear_error();
-  if (!state->key)
-    return invalid(path.string() + ": is not a private key in PEM, or its password is another");
-  if (digest_for(state->key.get()) == nullptr) {
-    return invalid(path.string() + ": must be an elliptic-curve key on P-256, P-384 or P-521");
-  }
+  if (!state->key) return invalid("is not a private key in PEM, or its password is another");
+  if (digest_for(state->key.get()) == nullptr) return invalid(kOtherKey);
+  SigningKey key;
+  key.state_ = std::move(state);
+  return key;
+}
+
+Result<SigningKey> SigningKey::load(const std::filesystem::path& path, std::string_view password,
+                                    const std::vector<std::filesystem::path>& certificates) {
+  SERIN_TRY_ASSIGN(const std::string pem, read_file(path, kPemLimit));
+  auto key = parse(pem, password);
+  if (!key) return fail(std::move(key.error()).within(path.string()));
   for (const auto& file : certificates) {
     SERIN_TRY_ASSIGN(const std::string text, read_file(file, kPemLimit));
     const auto read = read_certificates(text);
     if (read.empty()) return invalid(file.string() + ": has no certificate in PEM");
-    if (state->certificates.empty() &&
-        X509_check_private_key(read[0].get(), state->key.get()) != 1) {
+    if (key->certificates_.empty() &&
+        X509_check_private_key(read[0].get(), key->state_->key.get()) != 1) {
       ERR_clear_error();
       return invalid(file.string() + ": is not the certificate of the key " + path.string());
     }
-    for (const auto& certificate : read) state->certificates.push_back(der_of(certificate.get()));
+    for (const auto& certificate : read) key->certificates_.push_back(der_of(certificate.get()));
   }
-  SigningKey key;
-  key.state_ = std::move(state);
   return key;
 }
 
@@ -226,7 +230,6 @@ std::string SigningKey::sign(std::string_view message) const {
 }
 
 std::string SigningKey::hint() const { return hint_of(state_->key.get()); }
-const std::vector<std::string>& SigningKey::certificates() const { return state_->certificates; }
 
 struct Trust::State {
   Owned<EVP_PKEY> key;  // null: certificates
@@ -236,21 +239,25 @@ struct Trust::State {
   Result<std::string> verify_chain(const Envelope& envelope, const Voucher& voucher) const;
 };
 
-Result<Trust> Trust::load(const std::filesystem::path& path) {
-  SERIN_TRY_ASSIGN(const std::string pem, read_file(path, kPemLimit));
+Result<Trust> Trust::parse(std::string_view pem) {
   auto state = std::make_shared<State>();
   const Owned<BIO> in = reading(pem);
   state->key.reset(PEM_read_bio_PUBKEY(in.get(), nullptr, nullptr, nullptr));
   ERR_clear_error();
-  if (state->key && digest_for(state->key.get()) == nullptr) {
-    return invalid(path.string() + ": must be an elliptic-curve key on P-256, P-384 or P-521");
-  }
+  if (state->key && digest_for(state->key.get()) == nullptr) return invalid(kOtherKey);
   if (!state->key) state->authorities = read_certificates(pem);
   if (!state->key && state->authorities.empty()) {
-    return invalid(path.string() + ": must hold a public key or certificates in PEM");
+    return invalid("must hold a public key or certificates in PEM");
   }
   Trust trust;
   trust.state_ = std::move(state);
+  return trust;
+}
+
+Result<Trust> Trust::load(const std::filesystem::path& path) {
+  SERIN_TRY_ASSIGN(const std::string pem, read_file(path, kPemLimit));
+  auto trust = parse(pem);
+  if (!trust) return fail(std::move(trust.error()).within(path.string()));
   return trust;
 }
 

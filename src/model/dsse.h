@@ -33,16 +33,18 @@ Result<Envelope> parse_envelope(const json::value& value);
 // some.
 class SigningKey {
  public:
+  static Result<SigningKey> parse(std::string_view pem, std::string_view password = {});
   // PEM. `certificates` begins with the key's own, then those up to (not with) the trusted one.
   static Result<SigningKey> load(const std::filesystem::path& key, std::string_view password = {},
                                  const std::vector<std::filesystem::path>& certificates = {});
   std::string sign(std::string_view message) const;
   std::string hint() const;  // SHA-256 of the public key in PEM, in hexadecimal
-  const std::vector<std::string>& certificates() const;  // DER
+  const std::vector<std::string>& certificates() const { return certificates_; }  // DER
 
  private:
   struct State;
   std::shared_ptr<const State> state_;
+  std::vector<std::string> certificates_;
 };
 
 // Who vouches for a signature: a bundle's verification material.
@@ -55,6 +57,7 @@ struct Voucher {
 class Trust {
  public:
   // PEM: "BEGIN PUBLIC KEY", or one or more "BEGIN CERTIFICATE".
+  static Result<Trust> parse(std::string_view pem);
   static Result<Trust> load(const std::filesystem::path& path);
   // Gives who signed: the certificate's subject, or "public key <hint>". kPermissionDenied when no
   // trusted key did. A certificate is judged at the time its validity began, since a bundle without

@@ -1,30 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/api/routes.h"
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <iterator>
 
-#include "base/digest.h"
 #include "worker/api/error_body.h"
 #include "worker/api/relay/relay_routes.h"
+#include "worker/keys.h"
 
 namespace serin::worker::api {
 namespace {
 
 constexpr std::string_view kBearer = "Bearer ";
-
-// Compares hashes in constant time, all of them, so that time tells nothing of which came close.
-bool known_key(std::string_view key, const std::vector<std::string>& hashes) {
-  const std::string hash = sha256_hex(key);
-  bool known = false;
-  for (const std::string& candidate : hashes) {
-    known |= candidate.size() == hash.size() &&
-             CRYPTO_memcmp(candidate.data(), hash.data(), hash.size()) == 0;
-  }
-  return known;
-}
 
 Error no_such_route(const net::RequestHead& head) {
   return {Code::kNotFound,
