@@ -57,6 +57,7 @@ Result<worker::WorkerOptions> options_of(const ServeLine& line,
   if (!line.key_file.empty()) {
     SERIN_TRY_ASSIGN(options.key_hashes, worker::read_key_hashes(line.key_file));
   }
+  options.pinned = !line.source.digest.empty();
   options.sandbox = line.sandbox == "on";
   options.server.limits.body_bytes = line.body_megabytes << 20;
   options.server.limits.bodies_bytes =

@@ -111,6 +111,13 @@ Result<Package> open_package(const std::filesystem::path& root, Verify how) {
   return package;
 }
 
+Status check_digests(const Package& package) {
+  SERIN_TRY_ASSIGN(const Folder folder, Folder::open(package.root));
+  Status same = check_digests(folder, package.manifest.files);
+  if (!same) return fail(in_package(std::move(same).error(), package.root));
+  return same;
+}
+
 Status check_unchanged(const Package& package) {
   const auto changed = [&](const std::string& path) {
     return fail(Error{Code::kDataLoss,

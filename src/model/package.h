@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A package on disk, opened and checked. What it holds is untrusted until open_package() has
-// returned. A value; the files stay where they are, and whoever may write to the folder may change
-// them later: check_unchanged() says whether somebody did.
+// returned, and its bytes until check_digests() has. A value; the files stay where they are, and
+// whoever may write to the folder may change them later: check_unchanged() says whether somebody
+// did.
 #pragma once
 
 #include <filesystem>
@@ -33,7 +34,11 @@ enum class Verify {
 // in it or in the folder; kDataLoss for a file that is missing or not the listed bytes.
 Result<Package> open_package(const std::filesystem::path& root, Verify how);
 
-// Whether what was read by path since the package was opened is what was checked then: kDataLoss,
+// Every listed file against its SHA-256, for a package that was opened with kStructure: kDataLoss,
+// naming the first that differs. Blocks while it reads; any thread.
+Status check_digests(const Package& package);
+
+// Whether what was read by path since the package was opened is what lay there then: kDataLoss,
 // naming what was written, replaced, renamed, added or removed meanwhile.
 Status check_unchanged(const Package& package);
 

@@ -137,6 +137,17 @@ TEST_F(PackageTest, RefusesAByteThatChanged) {
   EXPECT_EQ(open_package(root_, Verify::kDigests).error().code, Code::kDataLoss);
 }
 
+TEST_F(PackageTest, IsOpenedFirstAndComparedWithItsDigestsLater) {
+  seal();
+  const Package package = open_package(root_, Verify::kStructure).value();
+  EXPECT_TRUE(check_digests(package).has_value());
+  write("model.pt", "weightz");
+  const Status listed = check_digests(package);
+  EXPECT_EQ(listed.error().code, Code::kDataLoss);
+  EXPECT_TRUE(listed.error().message.starts_with(root_.string() + ": model.pt: its SHA-256 is "))
+      << listed.error().message;
+}
+
 TEST_F(PackageTest, RefusesAMissingFile) {
   seal();
   fs::remove(root_ / "model.pt");

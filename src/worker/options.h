@@ -33,6 +33,7 @@ struct WorkerOptions {
 
   std::vector<std::string> key_hashes;  // SHA-256 in hex of each accepted bearer key; empty: open
   std::filesystem::path trust;  // a public key or authority that must have signed the package
+  bool pinned = false;          // whoever starts the worker has said the package's digest
   bool sandbox = true;
 
   std::chrono::milliseconds ready_within{60'000};  // a generation must have advanced within this

@@ -2,10 +2,12 @@
 #include "worker/worker.h"
 
 #include <atomic>
+#include <future>
 #include <optional>
 #include <variant>
 
 #include "base/log.h"
+#include "engine/loaded_package.h"
 #include "model/attestation.h"
 #include "model/sign.h"
 #include "net/http/client.h"
@@ -33,6 +35,14 @@ Result<std::shared_ptr<const model::ChatTemplate>> load_chat_template(
   const auto* text = prompt ? std::get_if<model::TextInput>(&prompt->kind) : nullptr;
   if (text == nullptr || text->chat_template.empty()) return nullptr;
   return model::ChatTemplate::load(package.file(text->chat_template));
+}
+
+// Whether every byte must be known to be the listed one before anything is made of the package.
+// Otherwise its files are read once, digests beside the model (docs/decisions/0070).
+bool digests_come_first(const WorkerOptions& options, const model::Manifest& manifest) {
+  const bool vouched_for = options.pinned || !options.trust.empty();
+  const bool runs_code = manifest.remote || engine::needs_preparation(manifest);
+  return vouched_for || runs_code || !options.sandbox;
 }
 
 net::Response while_loading(const std::string& path, Phase phase) {
@@ -87,20 +97,11 @@ class WorkerImpl final : public Worker {
   Status load() override {
     SERIN_TRY(await_preparation());
     const Instant began = clock_.now();
-    SERIN_TRY_ASSIGN(auto parser, engine::RequestParser::create(package_, options_.requests));
-    parser_ = std::make_unique<engine::RequestParser>(std::move(parser));
-    SERIN_TRY_ASSIGN(auto chat_template, load_chat_template(package_));
-    SERIN_TRY(begin_upstream());
-    if (!package_.manifest.relayed()) {
-      SERIN_TRY_ASSIGN(engine_,
-                       engine::Engine::create(package_, options_.engine, clock_, &metrics_));
-    }
-    // Everything was read by path since the digests were checked.
-    SERIN_TRY(model::check_unchanged(package_));
+    SERIN_TRY(load_checked());
     SERIN_TRY(start_videos());
     context_ = std::make_unique<api::Context>(
         api::Context{options_, package_, *parser_, engine_.get(), metrics_, *tracer_, clock_,
-                     *pool_, std::move(chat_template), draining_, videos_.get(),
+                     *pool_, std::move(chat_template_), draining_, videos_.get(),
                      video_runner_.get(), attested(), upstream_.get(), relay_.get()});
     routes_ = std::make_unique<api::Routes>(*context_);
     measure_state();
@@ -150,6 +151,30 @@ class WorkerImpl final : public Worker {
     const auto took = std::chrono::duration_cast<milliseconds>(clock_.now() - began);
     log::info("prepared", {{"prepare_ms", took.count()}});
     phase_.store(Phase::kLoading, std::memory_order_release);
+    return {};
+  }
+
+  // Loads everything that is in the package, and says yes only to the bytes that model.yaml lists.
+  Status load_checked() {
+    auto digests = std::async(std::launch::async, [this] {
+      return digests_come_first(options_, package_.manifest) ? Status{}
+                                                             : model::check_digests(package_);
+    });
+    const Status loaded = load_files();
+    const Status listed = digests.get();
+    // Both have read by path. The first of these that fails explains the others.
+    SERIN_TRY(model::check_unchanged(package_));
+    SERIN_TRY(listed);
+    return loaded;
+  }
+
+  Status load_files() {
+    SERIN_TRY_ASSIGN(auto parser, engine::RequestParser::create(package_, options_.requests));
+    parser_ = std::make_unique<engine::RequestParser>(std::move(parser));
+    SERIN_TRY_ASSIGN(chat_template_, load_chat_template(package_));
+    SERIN_TRY(begin_upstream());
+    if (package_.manifest.relayed()) return {};
+    SERIN_TRY_ASSIGN(engine_, engine::Engine::create(package_, options_.engine, clock_, &metrics_));
     return {};
   }
 
@@ -263,6 +288,7 @@ class WorkerImpl final : public Worker {
   Metrics metrics_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<engine::RequestParser> parser_;
+  std::shared_ptr<const model::ChatTemplate> chat_template_;  // until the context has it
   std::unique_ptr<VideoStore> videos_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<VideoRunner> video_runner_;
@@ -274,7 +300,8 @@ class WorkerImpl final : public Worker {
 }  // namespace
 
 Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
-  SERIN_TRY_ASSIGN(auto package, model::open_package(options.package, model::Verify::kDigests));
+  SERIN_TRY_ASSIGN(auto package, model::open_package(options.package, model::Verify::kStructure));
+  if (digests_come_first(options, package.manifest)) SERIN_TRY(model::check_digests(package));
   std::optional<model::Trust> trust;
   if (!options.trust.empty()) {
     SERIN_TRY_ASSIGN(trust, model::Trust::load(options.trust));

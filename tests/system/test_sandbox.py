@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A worker is shut in, and a package that is not what it says is refused before anybody listens."""
+"""A worker is shut in, and a package that is not what it says is refused: before anybody listens, or where only the bytes of a
+file are others and nobody vouched for them, before it is ready."""
 import os
 import pathlib
 import re
@@ -14,6 +15,16 @@ from worker import SERIN, SLOW
 @pytest.fixture
 def package(tmp_path):
     return pathlib.Path(shutil.copytree(SLOW, tmp_path / "package"))
+
+
+@pytest.fixture
+def keys(tmp_path):
+    """key.pem and its public.pem."""
+    key = tmp_path / "key.pem"
+    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key], check=True)
+    public = subprocess.run(["openssl", "ec", "-in", key, "-pubout"], check=True, capture_output=True).stdout
+    (tmp_path / "public.pem").write_bytes(public)
+    return tmp_path
 
 
 def refused(package, *options):
@@ -53,11 +64,26 @@ def test_without_the_sandbox_it_is_not(start):
     assert re.search(r"^Seccomp:\s+0$", pathlib.Path(f"/proc/{worker.process.pid}/status").read_text(), re.M)
 
 
-def test_an_altered_byte_is_refused(package):
-    weights = bytearray((package / "model.pt").read_bytes())
-    weights[len(weights) // 2] ^= 1
-    (package / "model.pt").write_bytes(weights)
-    assert "model.pt" in refused(package)
+def alter(file):
+    """One bit in the middle."""
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+def test_an_altered_byte_is_refused_before_the_worker_is_ready(package):
+    alter(package / "model.pt")
+    ended = subprocess.run([SERIN, "serve", package, "--port", "0"], capture_output=True, text=True, timeout=60)
+    assert ended.returncode not in (0, -6, -11) and "model.pt: its SHA-256 is" in ended.stderr, ended.stderr
+    assert "ready" not in ended.stderr
+
+
+def test_an_altered_byte_is_refused_before_anything_is_loaded_where_somebody_vouches_or_nothing_shuts_it_in(package, keys):
+    subprocess.run([SERIN, "package", "sign", package, "--key", keys / "key.pem"], check=True)
+    digest = subprocess.run([SERIN, "package", "verify", package], check=True, capture_output=True, text=True).stdout.split()[0]
+    alter(package / "model.pt")
+    for options in (["--trust", keys / "public.pem"], ["--digest", digest], ["--sandbox", "off"]):
+        assert "model.pt: its SHA-256 is" in refused(package, *options)
 
 
 def test_a_longer_file_is_refused(package):
@@ -99,9 +125,14 @@ def test_a_package_that_is_not_there_is_refused(tmp_path):
     assert "nothing" in refused(tmp_path / "nothing")
 
 
-def test_an_unsigned_package_is_refused_where_signatures_are_wanted(package, tmp_path):
-    key = tmp_path / "key.pem"
-    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key], check=True)
-    public = subprocess.run(["openssl", "ec", "-in", key, "-pubout"], check=True, capture_output=True).stdout
-    (tmp_path / "public.pem").write_bytes(public)
-    assert "model.sig" in refused(package, "--trust", tmp_path / "public.pem")
+def test_an_altered_program_is_refused_before_it_is_compiled(package):
+    (package / "model.pt").rename(package / "model.pt2")
+    manifest = package / "model.yaml"
+    manifest.write_text(manifest.read_text().replace("model.pt", "model.pt2"))
+    subprocess.run([SERIN, "package", "seal", package], check=True, capture_output=True)
+    alter(package / "model.pt2")
+    assert "model.pt2: its SHA-256 is" in refused(package)
+
+
+def test_an_unsigned_package_is_refused_where_signatures_are_wanted(package, keys):
+    assert "model.sig" in refused(package, "--trust", keys / "public.pem")

@@ -308,7 +308,7 @@ def loading(package, start):
 
 
 def ends_with(worker, *said):
-    """By itself, never ready, for one of the reasons: the change may come before the engine opens the file, or after."""
+    """By itself, never ready, for one of the reasons."""
     assert worker.process.wait(timeout=110) in (1, 2)
     worker.reader.join(timeout=10)
     log = "".join(worker.log)
@@ -326,11 +326,11 @@ CHANGED = "changed while the package was loaded"
 
 
 @pytest.mark.parametrize("change,said", [
-    (lambda p: open(p / "model.pt", "ab").write(b"x"), [CHANGED, "a broken zip archive"]),
+    (lambda p: open(p / "model.pt", "ab").write(b"x"), [CHANGED]),
     (swap_and_put_back, [CHANGED]),
-    (lambda p: (os.remove(p / "model.pt"), os.symlink("/etc/passwd", p / "model.pt")), ["model.pt: is a symbolic link", "Permission denied"]),
+    (lambda p: (os.remove(p / "model.pt"), os.symlink("/etc/passwd", p / "model.pt")), ["model.pt: is a symbolic link"]),
     # The sandbox was opened to the folder that was checked, whatever its name now leads to.
-    (lambda p: (os.rename(p, p.parent / "good"), shutil.copytree(p.parent / "good", p)), [CHANGED, "Permission denied"]),
+    (lambda p: (os.rename(p, p.parent / "good"), shutil.copytree(p.parent / "good", p)), ["Permission denied"]),
 ], ids=["written", "swapped and put back", "became a link", "another folder"])
 def test_a_package_that_changes_while_it_is_loaded(change, said, loading):
     package, begin = loading
