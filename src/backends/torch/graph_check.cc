@@ -87,11 +87,7 @@ Status check_operations(const torch::jit::Module& module) {
 }
 
 Status check_weights(const torch::jit::Module& module) {
-  for (const auto& parameter : module.named_parameters())
-    SERIN_TRY(check_tensor(parameter.value, parameter.name));
-  for (const auto& buffer : module.named_buffers())
-    SERIN_TRY(check_tensor(buffer.value, buffer.name));
-  for (const auto& attribute : module.named_attributes()) {
+  for (const auto& attribute : module.named_attributes()) {  // parameters and buffers among them
     if (attribute.value.isTensor())
       SERIN_TRY(check_tensor(attribute.value.toTensor(), attribute.name));
   }

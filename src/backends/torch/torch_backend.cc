@@ -27,6 +27,8 @@ class TorchBackend final : public engine::Backend {
   }
 
   Result<std::unique_ptr<engine::Model>> load(const engine::LoadOptions& options) override {
+    // Freezing computes too: what it folds must not depend on how many cores the machine has.
+    at::set_num_threads(options.threads);
     SERIN_TRY(prepare_device(options.device, options.memory_limit_bytes));
     if (is_exported_program(options.model)) {
       SERIN_TRY_ASSIGN(auto compiled, compiled_program(options));
