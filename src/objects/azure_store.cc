@@ -7,7 +7,7 @@
 #include <array>
 
 #include "base/base64.h"
-#include "objects/remote.h"
+#include "objects/remote_store.h"
 #include "objects/text.h"
 #include "objects/xml.h"
 
@@ -80,108 +80,39 @@ Result<std::string> md5_base64(const Body& body) {
   return to_base64({reinterpret_cast<const char*>(digest.data()), size});
 }
 
-class AzureStore final : public ObjectStore {
+class AzureStore final : public RemoteStore {
  public:
-  AzureStore(AzureContainer container, AzureSettings settings, std::unique_ptr<HttpClient> http,
-             const RetryPolicy& retry)
-      : at_(std::move(container)),
+  AzureStore(const AzureContainer& container, AzureSettings settings,
+             std::unique_ptr<HttpClient> http, const RetryPolicy& retry)
+      : RemoteStore({kDigest, kMark, "BlobNotFound", kLargestObject,
+                     "an object of Azure Blob has at most 4 TiB"},
+                    container.prefix, retry),
+        account_(container.account),
         settings_(std::move(settings)),
-        http_(std::move(http)),
-        retry_(retry),
-        send_([this](HttpRequest request, const CancelToken& cancel) {
-          return send(std::move(request), cancel);
-        }) {}
-
-  Result<ObjectInfo> get(std::string_view key, const GetOptions& options, const Sink& sink,
-                         const CancelToken& cancel) override {
-    SERIN_TRY(check_key(key));
-    return get_remote(send_, remote(key, "GET"), options, sink, retry_, cancel);
-  }
-
-  Result<ObjectInfo> head(std::string_view key, const CancelToken& cancel) override {
-    SERIN_TRY(check_key(key));
-    return head_remote(send_, remote(key, "HEAD"), retry_, cancel);
-  }
-
-  Result<ObjectInfo> put(std::string_view key, const Body& body, const Condition& condition,
-                         const CancelToken& cancel) override {
-    SERIN_TRY(check_key(key));
-    if (body.size() > kLargestObject)
-      return fail(Code::kResourceExhausted, "an object of Azure Blob has at most 4 TiB");
-    SERIN_TRY_ASSIGN(const std::string digest, body.sha256());
-    const Put put{key, body, condition, digest, random_id()};
-    // A list of blocks, and not Put Blob, where nothing may be: blocks that a dead writer left
-    // count as a blob for the latter (seen with Azurite).
-    const bool whole = body.size() <= settings_.block_bytes && !condition.is_absent();
-    auto answer = whole ? put_whole(put, cancel) : put_in_blocks(put, cancel);
-    if (!answer) {
-      const bool lost = answer.error().code == Code::kAborted ||
-                        (condition.is_matches() && answer.error().code == Code::kNotFound);
-      return fail(lost ? condition_lost(key, answer.error().message) : std::move(answer).error());
-    }
-    return ObjectInfo{std::string(key), body.size(), std::string(answer->header("etag")),
-                      parse_http_date(answer->header("last-modified"))
-                          .value_or(std::chrono::system_clock::now())};
-  }
-
-  Result<Page> list(std::string_view prefix, std::string_view from,
-                    const CancelToken& cancel) override {
-    HttpRequest request;
-    request.url = base() + "?restype=container&comp=list&maxresults=" + std::to_string(kPageLimit) +
-                  "&prefix=" + percent_encode(at_.prefix + std::string(prefix), false);
-    if (!from.empty()) request.url += "&marker=" + percent_encode(from, false);
-    SERIN_TRY_ASSIGN(const HttpAnswer answer, send_with_retries(send_, request, retry_, cancel));
-    SERIN_TRY_ASSIGN(Page page, parse_azure_listing(answer.body));
-    std::erase_if(page.objects, [&](const ObjectInfo& object) {
-      return !object.key.starts_with(at_.prefix) || object.key.size() == at_.prefix.size();
-    });
-    for (ObjectInfo& object : page.objects) object.key.erase(0, at_.prefix.size());
-    return page;
-  }
-
-  Status remove(std::string_view key, const CancelToken& cancel) override {
-    SERIN_TRY(check_key(key));
-    HttpRequest request;
-    request.method = "DELETE";
-    request.url = url(key);
-    const auto answer = send_with_retries(send_, request, retry_, cancel);
-    if (!answer && answer.error().code != Code::kNotFound) return fail(answer.error());
-    return {};
-  }
+        base_((settings_.endpoint.empty() ? "https://" + account_ + ".blob.core.windows.net"
+                                          : settings_.endpoint) +
+              "/" + container.container),
+        http_(std::move(http)) {}
 
  private:
-  struct Put {
-    std::string_view key;
-    const Body& body;
-    const Condition& condition;
-    std::string digest, mark;
-  };
+  std::string base() const override { return base_; }
 
-  // Of the container.
-  std::string base() const {
-    const std::string endpoint = settings_.endpoint.empty()
-                                     ? "https://" + at_.account + ".blob.core.windows.net"
-                                     : settings_.endpoint;
-    return endpoint + "/" + at_.container;
+  std::string listing_url(std::string_view prefix, std::string_view from) const override {
+    const std::string marker = from.empty() ? "" : "&marker=" + percent_encode(from, false);
+    return base_ + "?restype=container&comp=list&maxresults=" + std::to_string(kPageLimit) +
+           "&prefix=" + percent_encode(prefix, false) + marker;
   }
-  std::string url(std::string_view key) const {
-    return base() + "/" + percent_encode(at_.prefix + std::string(key), true);
+  Result<Page> parse_listing(std::string_view body) const override {
+    return parse_azure_listing(body);
   }
 
-  RemoteObject remote(std::string_view key, const char* method) const {
-    RemoteObject object{std::string(key), {}, std::string(kDigest)};
-    object.request.method = method;
-    object.request.url = url(key);
-    return object;
-  }
-
-  Result<HttpAnswer> send(HttpRequest request, const CancelToken& cancel) {
+  Result<HttpAnswer> send(HttpRequest request, const CancelToken& cancel) override {
     const std::string what = request.method + " " + request.url.substr(0, request.url.find('?'));
     request.headers.emplace_back("x-ms-version", kVersion);
     request.headers.emplace_back("x-ms-date", http_date(std::chrono::system_clock::now()));
     if (!settings_.key.empty()) {
       SERIN_TRY_ASSIGN(std::string authorization,
-                       azure_authorization(request, at_.account, settings_.key));
+                       azure_authorization(request, account_, settings_.key));
       request.headers.emplace_back("Authorization", std::move(authorization));
     } else if (!settings_.sas.empty()) {
       request.url += (request.url.find('?') == std::string::npos ? "?" : "&") + settings_.sas;
@@ -191,20 +122,11 @@ class AzureStore final : public ObjectStore {
     return fail(error_of_azure(answer, what));
   }
 
-  static void make_visible(HttpRequest& request, const Put& put) {
-    request.headers.emplace_back(kDigest, put.digest);
-    request.headers.emplace_back(kMark, put.mark);
-    if (put.condition.is_absent()) request.headers.emplace_back("If-None-Match", "*");
-    if (put.condition.is_matches()) request.headers.emplace_back("If-Match", put.condition.etag());
-  }
-
-  // Whether the object that is there was put by this call; its head.
-  Result<HttpAnswer> find_mark(const Put& put, const CancelToken& cancel) {
-    SERIN_TRY_ASSIGN(HttpAnswer answer,
-                     send_with_retries(send_, remote(put.key, "HEAD").request, retry_, cancel));
-    if (answer.header(kMark) != put.mark)
-      return fail(condition_lost(put.key, "another put was quicker"));
-    return answer;
+  Result<HttpAnswer> put_object(const Put& put, const CancelToken& cancel) override {
+    // A list of blocks, and not Put Blob, where nothing may be: blocks that a dead writer left
+    // count as a blob for the latter (seen with Azurite).
+    const bool whole = put.body.size() <= settings_.block_bytes && !put.condition.is_absent();
+    return whole ? put_whole(put, cancel) : put_in_blocks(put, cancel);
   }
 
   Result<HttpAnswer> put_whole(const Put& put, const CancelToken& cancel) {
@@ -216,8 +138,8 @@ class AzureStore final : public ObjectStore {
     SERIN_TRY_ASSIGN(std::string md5, md5_base64(put.body));
     request.headers.emplace_back("Content-MD5", std::move(md5));
     request.headers.emplace_back("Content-Type", "application/octet-stream");
-    make_visible(request, put);
-    return send_conditional(send_, request, [&] { return find_mark(put, cancel); }, retry_, cancel);
+    add_marks(request, put);
+    return make_visible(put, std::move(request), cancel);
   }
 
   Result<HttpAnswer> put_in_blocks(const Put& put, const CancelToken& cancel) {
@@ -241,8 +163,8 @@ class AzureStore final : public ObjectStore {
                                "</BlockList>");
     request.headers.emplace_back("Content-Type", "application/xml");
     request.headers.emplace_back("x-ms-blob-content-type", "application/octet-stream");
-    make_visible(request, put);
-    return send_conditional(send_, request, [&] { return find_mark(put, cancel); }, retry_, cancel);
+    add_marks(request, put);
+    return make_visible(put, std::move(request), cancel);
   }
 
   Status put_block(const Put& put, const Body& piece, const std::string& id,
@@ -254,20 +176,19 @@ class AzureStore final : public ObjectStore {
     SERIN_TRY_ASSIGN(std::string md5, md5_base64(piece));
     request.headers.emplace_back("Content-MD5", std::move(md5));
     request.headers.emplace_back("Content-Type", "application/octet-stream");
-    SERIN_TRY(send_with_retries(send_, request, retry_, cancel));
+    SERIN_TRY(send_with_retries(request, cancel));
     return {};
   }
 
-  AzureContainer at_;
-  AzureSettings settings_;
-  std::unique_ptr<HttpClient> http_;
-  RetryPolicy retry_;
-  Send send_;
+  const std::string account_;
+  const AzureSettings settings_;
+  const std::string base_;
+  const std::unique_ptr<HttpClient> http_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<ObjectStore>> create_azure_store(AzureContainer container,
+Result<std::unique_ptr<ObjectStore>> create_azure_store(const AzureContainer& container,
                                                         AzureSettings settings,
                                                         const HttpOptions& http,
                                                         const RetryPolicy& retry) {
@@ -279,7 +200,7 @@ Result<std::unique_ptr<ObjectStore>> create_azure_store(AzureContainer container
   while (settings.endpoint.ends_with('/')) settings.endpoint.pop_back();
   SERIN_TRY_ASSIGN(auto client, HttpClient::create(http));
   return std::unique_ptr<ObjectStore>(
-      new AzureStore(std::move(container), std::move(settings), std::move(client), retry));
+      new AzureStore(container, std::move(settings), std::move(client), retry));
 }
 
 }  // namespace serin::objects

@@ -20,7 +20,7 @@ struct AzureContainer {
 };
 
 // Asks nothing of the network yet.
-Result<std::unique_ptr<ObjectStore>> create_azure_store(AzureContainer container,
+Result<std::unique_ptr<ObjectStore>> create_azure_store(const AzureContainer& container,
                                                         AzureSettings settings,
                                                         const HttpOptions& http,
                                                         const RetryPolicy& retry);

@@ -70,8 +70,8 @@ Result<std::unique_ptr<ObjectStore>> open_azure(const Parts& parts,
   SERIN_TRY_ASSIGN(container.prefix,
                    prefix_of(parts.path.substr(std::min(slash + 1, parts.path.size()))));
   SERIN_TRY_ASSIGN(AzureSettings settings, azure_settings_from(environment, container.account));
-  return create_azure_store(std::move(container), std::move(settings),
-                            http_options_from(environment), RetryPolicy());
+  return create_azure_store(container, std::move(settings), http_options_from(environment),
+                            RetryPolicy());
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/digest.h"
-#include "objects/remote.h"
+#include "objects/remote_store.h"
 #include "objects/s3_identity.h"
 #include "objects/text.h"
 #include "objects/xml.h"
@@ -67,90 +67,22 @@ Error error_of_s3(const HttpAnswer& answer, const std::string& what) {
   return error;
 }
 
-class S3Store final : public ObjectStore {
+class S3Store final : public RemoteStore {
  public:
   S3Store(std::string bucket, std::string prefix, S3Settings settings,
           std::unique_ptr<HttpClient> http, const RetryPolicy& retry)
-      : bucket_(std::move(bucket)),
-        prefix_(std::move(prefix)),
+      : RemoteStore(
+            {kDigest, kMark, "NoSuchKey", kLargestObject, "an object of S3 has at most 5 TiB"},
+            std::move(prefix), retry),
+        bucket_(std::move(bucket)),
         settings_(std::move(settings)),
         http_(std::move(http)),
-        identity_(settings_, *http_),
-        retry_(retry),
-        send_([this](HttpRequest request, const CancelToken& cancel) {
-          return send(std::move(request), cancel);
-        }) {}
-
-  Result<ObjectInfo> get(std::string_view key, const GetOptions& options, const Sink& sink,
-                         const CancelToken& cancel) override {
-    SERIN_TRY(check_key(key));
-    return get_remote(send_, remote(key, "GET"), options, sink, retry_, cancel);
-  }
-
-  Result<ObjectInfo> head(std::string_view key, const CancelToken& cancel) override {
-    SERIN_TRY(check_key(key));
-    return head_remote(send_, remote(key, "HEAD"), retry_, cancel);
-  }
-
-  Result<ObjectInfo> put(std::string_view key, const Body& body, const Condition& condition,
-                         const CancelToken& cancel) override {
-    SERIN_TRY(check_key(key));
-    if (body.size() > kLargestObject)
-      return fail(Code::kResourceExhausted, "an object of S3 has at most 5 TiB");
-    SERIN_TRY_ASSIGN(const std::string digest, body.sha256());
-    const Put put{key, body, condition, digest, random_id()};
-    auto answer =
-        body.size() <= settings_.part_bytes ? put_whole(put, cancel) : put_in_parts(put, cancel);
-    if (!answer) {
-      // If-Match on a key without an object is answered with NoSuchKey.
-      const bool lost = answer.error().code == Code::kAborted ||
-                        (condition.is_matches() && answer.error().code == Code::kNotFound &&
-                         answer.error().message.find("NoSuchKey") != std::string::npos);
-      return fail(lost ? condition_lost(key, answer.error().message) : std::move(answer).error());
-    }
-    // The answer to the end of an upload in parts names the etag in its body: ask for it.
-    if (answer->header("etag").empty()) return head(key, cancel);
-    return ObjectInfo{
-        std::string(key), body.size(), std::string(answer->header("etag")),
-        parse_http_date(answer->header("date")).value_or(std::chrono::system_clock::now())};
-  }
-
-  Result<Page> list(std::string_view prefix, std::string_view from,
-                    const CancelToken& cancel) override {
-    // In the order that the signature wants.
-    std::string query =
-        from.empty() ? "" : "continuation-token=" + percent_encode(from, false) + "&";
-    query += "encoding-type=url&list-type=2&max-keys=" + std::to_string(kPageLimit) +
-             "&prefix=" + percent_encode(prefix_ + std::string(prefix), false);
-    HttpRequest request;
-    request.url = base() + (path_style() ? "" : "/") + "?" + query;
-    SERIN_TRY_ASSIGN(const HttpAnswer answer, send_with_retries(send_, request, retry_, cancel));
-    SERIN_TRY_ASSIGN(Page page, parse_s3_listing(answer.body));
-    return without_prefix(std::move(page));
-  }
-
-  Status remove(std::string_view key, const CancelToken& cancel) override {
-    SERIN_TRY(check_key(key));
-    HttpRequest request;
-    request.method = "DELETE";
-    request.url = url(key);
-    const auto answer = send_with_retries(send_, request, retry_, cancel);
-    if (!answer && answer.error().code != Code::kNotFound) return fail(answer.error());
-    return {};
-  }
+        identity_(settings_, *http_) {}
 
  private:
-  struct Put {
-    std::string_view key;
-    const Body& body;
-    const Condition& condition;
-    std::string digest, mark;
-  };
-
   bool path_style() const { return settings_.path_style || bucket_.find('.') != std::string::npos; }
 
-  // Of the bucket.
-  std::string base() const {
+  std::string base() const override {
     const std::string endpoint = settings_.endpoint.empty()
                                      ? "https://s3." + settings_.region + ".amazonaws.com"
                                      : settings_.endpoint;
@@ -158,18 +90,20 @@ class S3Store final : public ObjectStore {
     const std::size_t host = endpoint.find("://") + 3;
     return endpoint.substr(0, host) + bucket_ + "." + endpoint.substr(host);
   }
-  std::string url(std::string_view key) const {
-    return base() + "/" + percent_encode(prefix_ + std::string(key), true);
+
+  std::string listing_url(std::string_view prefix, std::string_view from) const override {
+    // In the order that the signature wants.
+    const std::string token =
+        from.empty() ? "" : "continuation-token=" + percent_encode(from, false) + "&";
+    return base() + (path_style() ? "?" : "/?") + token +
+           "encoding-type=url&list-type=2&max-keys=" + std::to_string(kPageLimit) +
+           "&prefix=" + percent_encode(prefix, false);
+  }
+  Result<Page> parse_listing(std::string_view body) const override {
+    return parse_s3_listing(body);
   }
 
-  RemoteObject remote(std::string_view key, const char* method) const {
-    RemoteObject object{std::string(key), {}, std::string(kDigest)};
-    object.request.method = method;
-    object.request.url = url(key);
-    return object;
-  }
-
-  Result<HttpAnswer> send(HttpRequest request, const CancelToken& cancel) {
+  Result<HttpAnswer> send(HttpRequest request, const CancelToken& cancel) override {
     SERIN_TRY_ASSIGN(const auto credentials, identity_.credentials(cancel));
     const bool hashed = std::ranges::any_of(
         request.headers, [](const auto& header) { return header.first == "x-amz-content-sha256"; });
@@ -181,28 +115,18 @@ class S3Store final : public ObjectStore {
           AwsSignature{settings_.region, credentials->access_key, credentials->secret_key};
     }
     SERIN_TRY_ASSIGN(HttpAnswer answer, http_->send(request, cancel));
-    if (answer.ok()) return answer;
+    // The end of an upload in parts may fail with status 200, because it can take long.
+    const bool failed_late =
+        answer.ok() && request.method == "POST" && !parse_store_error(answer.body).code.empty();
+    if (answer.ok() && !failed_late) return answer;
+    if (failed_late) answer.status = 500;
     return fail(
         error_of_s3(answer, request.method + " " + request.url.substr(0, request.url.find('?'))));
   }
 
-  static void add_condition(HttpRequest& request, const Condition& condition) {
-    if (condition.is_absent()) request.headers.emplace_back("If-None-Match", "*");
-    if (condition.is_matches()) request.headers.emplace_back("If-Match", condition.etag());
-  }
-
-  static void add_metadata(HttpRequest& request, const Put& put) {
-    request.headers.emplace_back(kDigest, put.digest);
-    request.headers.emplace_back(kMark, put.mark);
-  }
-
-  // Whether the object that is there was put by this call; its head.
-  Result<HttpAnswer> find_mark(const Put& put, const CancelToken& cancel) {
-    SERIN_TRY_ASSIGN(HttpAnswer answer,
-                     send_with_retries(send_, remote(put.key, "HEAD").request, retry_, cancel));
-    if (answer.header(kMark) != put.mark)
-      return fail(condition_lost(put.key, "another put was quicker"));
-    return answer;
+  Result<HttpAnswer> put_object(const Put& put, const CancelToken& cancel) override {
+    const bool whole = put.body.size() <= settings_.part_bytes;
+    return whole ? put_whole(put, cancel) : put_in_parts(put, cancel);
   }
 
   Result<HttpAnswer> put_whole(const Put& put, const CancelToken& cancel) {
@@ -211,9 +135,8 @@ class S3Store final : public ObjectStore {
     request.url = url(put.key);
     request.body = put.body;
     request.headers.emplace_back("x-amz-content-sha256", put.digest);
-    add_metadata(request, put);
-    add_condition(request, put.condition);
-    return send_conditional(send_, request, [&] { return find_mark(put, cancel); }, retry_, cancel);
+    add_marks(request, put);
+    return make_visible(put, std::move(request), cancel);
   }
 
   Result<HttpAnswer> put_in_parts(const Put& put, const CancelToken& cancel) {
@@ -221,8 +144,8 @@ class S3Store final : public ObjectStore {
     begin.method = "POST";
     begin.url = url(put.key) + "?uploads=";
     begin.body = Body::bytes({});
-    add_metadata(begin, put);
-    SERIN_TRY_ASSIGN(const HttpAnswer begun, send_with_retries(send_, begin, retry_, cancel));
+    add_marks(begin, put);
+    SERIN_TRY_ASSIGN(const HttpAnswer begun, send_with_retries(begin, cancel));
     SERIN_TRY_ASSIGN(const std::string id, parse_upload_id(begun.body));
     const std::string upload = "uploadId=" + percent_encode(id, false);
     auto answer = put_parts(put, upload, cancel);
@@ -254,7 +177,7 @@ class S3Store final : public ObjectStore {
     request.body = piece;
     SERIN_TRY_ASSIGN(std::string digest, piece.sha256());
     request.headers.emplace_back("x-amz-content-sha256", std::move(digest));
-    SERIN_TRY_ASSIGN(const HttpAnswer answer, send_with_retries(send_, request, retry_, cancel));
+    SERIN_TRY_ASSIGN(const HttpAnswer answer, send_with_retries(request, cancel));
     if (answer.header("etag").empty())
       return fail(Code::kDataLoss, "the store took a part and named no etag");
     return std::string(answer.header("etag"));
@@ -269,17 +192,7 @@ class S3Store final : public ObjectStore {
     request.headers.emplace_back("x-amz-content-sha256", sha256_hex(xml));
     request.headers.emplace_back("Content-Type", "application/xml");
     request.body = Body::bytes(xml);
-    add_condition(request, put.condition);
-    // This request alone may fail with status 200, because it can take long.
-    const Send send_and_look = [&](HttpRequest one,
-                                   const CancelToken& token) -> Result<HttpAnswer> {
-      SERIN_TRY_ASSIGN(HttpAnswer answer, send(std::move(one), token));
-      if (parse_store_error(answer.body).code.empty()) return answer;
-      answer.status = 500;
-      return fail(error_of_s3(answer, "completing the upload of '" + std::string(put.key) + "'"));
-    };
-    return send_conditional(
-        send_and_look, request, [&] { return find_mark(put, cancel); }, retry_, cancel);
+    return make_visible(put, std::move(request), cancel);
   }
 
   // Also when the put was cancelled. What fails here only leaves parts that nobody sees.
@@ -290,20 +203,10 @@ class S3Store final : public ObjectStore {
     (void)send(std::move(request), CancelToken());
   }
 
-  Page without_prefix(Page page) const {
-    std::erase_if(page.objects, [&](const ObjectInfo& object) {
-      return !object.key.starts_with(prefix_) || object.key.size() == prefix_.size();
-    });
-    for (ObjectInfo& object : page.objects) object.key.erase(0, prefix_.size());
-    return page;
-  }
-
-  std::string bucket_, prefix_;
-  S3Settings settings_;
-  std::unique_ptr<HttpClient> http_;
+  const std::string bucket_;
+  const S3Settings settings_;
+  const std::unique_ptr<HttpClient> http_;
   S3Identity identity_;
-  RetryPolicy retry_;
-  Send send_;
 };
 
 }  // namespace
