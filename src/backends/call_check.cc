@@ -60,27 +60,13 @@ bool any_nan(std::span<const std::byte> bytes, Word exponent, Word fraction) {
 
 }  // namespace
 
-std::string declared_shape(const Shape& shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (i > 0) text += ", ";
-    if (shape[i] == model::kBatchDimension)
-      text += "N";
-    else if (shape[i] == model::kLoopDimension)
-      text += "T";
-    else
-      text += std::to_string(shape[i]);
-  }
-  return text + "]";
-}
-
 Result<Shape> concrete_shape(const Shape& declared, const Dimensions& dimensions) {
   Shape shape = declared;
   for (std::int64_t& dimension : shape) {
     if (dimension >= 0) continue;
     const auto& bound = dimension == model::kBatchDimension ? dimensions.batch : dimensions.loop;
     if (!bound)
-      return invalid("the shape " + declared_shape(declared) +
+      return invalid("the shape " + model::declared_shape(declared) +
                      " has a dimension that is not known here");
     dimension = *bound;
   }
@@ -107,7 +93,7 @@ Result<Dimensions> check_arguments(const model::Call& call, std::span<const Tens
     const Dimensions before = known;
     if (given.dtype() != declared.dtype || !shape_agrees(declared.shape, given.shape(), known)) {
       return invalid("argument " + declared.name + " must be " +
-                         described(declared.dtype, declared_shape(declared.shape)) +
+                         described(declared.dtype, model::declared_shape(declared.shape)) +
                          bound_text(before) + ", not " +
                          described(given.dtype(), to_string(given.shape())),
                      declared.name);
@@ -120,10 +106,11 @@ Status check_result(const model::ResultSpec& declared, DType dtype, const Shape&
                     const Dimensions& dimensions) {
   Dimensions known = dimensions;
   if (dtype == declared.dtype && shape_agrees(declared.shape, shape, known)) return {};
-  return fail(Code::kInternal, "the package declares result " + declared.name + " as " +
-                                   described(declared.dtype, declared_shape(declared.shape)) +
-                                   bound_text(dimensions) + ", its model gave " +
-                                   described(dtype, to_string(shape)));
+  return fail(Code::kInternal,
+              "the package declares result " + declared.name + " as " +
+                  described(declared.dtype, model::declared_shape(declared.shape)) +
+                  bound_text(dimensions) + ", its model gave " +
+                  described(dtype, to_string(shape)));
 }
 
 Error out_of_memory(std::string_view what) {
@@ -146,9 +133,9 @@ Status check_carry(const model::Call& call, std::span<const engine::Model::Carry
     }
     if (argument.dtype != result.dtype || argument.shape != result.shape) {
       return invalid("cache argument " + argument.name + " is " +
-                         described(argument.dtype, declared_shape(argument.shape)) +
+                         described(argument.dtype, model::declared_shape(argument.shape)) +
                          ", its result " + result.name + " is " +
-                         described(result.dtype, declared_shape(result.shape)) +
+                         described(result.dtype, model::declared_shape(result.shape)) +
                          "; they must be the same",
                      argument.name);
     }

@@ -23,8 +23,6 @@ struct Dimensions {
   std::optional<std::int64_t> loop = {};
 };
 
-std::string declared_shape(const Shape& shape);  // "[N, T, 32]"
-
 // The declared shape with N and T filled in. kInvalidArgument when one of them is not known.
 Result<Shape> concrete_shape(const Shape& declared, const Dimensions& dimensions);
 

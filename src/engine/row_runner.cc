@@ -78,7 +78,7 @@ Status check_results(const model::Call& call, const std::vector<Tensor>& results
                   "the model's result " + spec.name + " is " +
                       std::string(name_of(results[i].dtype())) + " " + serin::to_string(shape) +
                       ", not what model.yaml declares: " + std::string(name_of(spec.dtype)) + " " +
-                      serin::to_string(spec.shape));
+                      model::declared_shape(spec.shape));
     }
   }
   return {};

@@ -224,6 +224,15 @@ std::string_view name_of(Layout layout) {
 const Input* Manifest::find_input(std::string_view wanted) const {
   return find_named(inputs, wanted);
 }
+std::string declared_shape(const Shape& shape) {
+  std::string text = "[";
+  for (const std::int64_t size : shape) {
+    if (text.size() > 1) text += ", ";
+    text += size == kBatchDimension ? "N" : size == kLoopDimension ? "T" : std::to_string(size);
+  }
+  return text + "]";
+}
+
 const Argument* Manifest::find_argument(std::string_view wanted) const {
   return find_named(call.arguments, wanted);
 }

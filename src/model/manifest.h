@@ -90,6 +90,7 @@ struct Input {
 // Dimensions that are not numbers in a declared shape.
 inline constexpr std::int64_t kBatchDimension = -1;  // "N"
 inline constexpr std::int64_t kLoopDimension = -2;   // "T"
+std::string declared_shape(const Shape& shape);      // as model.yaml writes it: "[N, T, 32]"
 
 struct Argument {
   std::string name;

@@ -14,16 +14,6 @@ bool is_float(DType dtype) {
 }
 bool is_index(DType dtype) { return dtype == DType::kInt32 || dtype == DType::kInt64; }
 
-// As model.yaml writes it: [N, 1, 32, 32].
-std::string written(const Shape& shape) {
-  std::string text = "[";
-  for (const std::int64_t size : shape) {
-    if (text.size() > 1) text += ", ";
-    text += size == kBatchDimension ? "N" : size == kLoopDimension ? "T" : std::to_string(size);
-  }
-  return text + "]";
-}
-
 Shape batched(const Shape& item) {
   Shape shape{kBatchDimension};
   shape.insert(shape.end(), item.begin(), item.end());
@@ -170,8 +160,8 @@ class Checker {
                                 std::string(name_of(argument.dtype)));
     }
     if (argument.shape != wanted.shape) {
-      wrong(path / "shape", "must be " + written(wanted.shape) + " for the input " +
-                                shown(input->name) + ", not " + written(argument.shape));
+      wrong(path / "shape", "must be " + declared_shape(wanted.shape) + " for the input " +
+                                shown(input->name) + ", not " + declared_shape(argument.shape));
     }
   }
 
@@ -199,7 +189,7 @@ class Checker {
                const Shape& wanted) {
     if (shape != wanted)
       wrong(path, std::string(what) + " " + shown(name) + " must have the shape " +
-                      written(wanted) + ", not " + written(shape));
+                      declared_shape(wanted) + ", not " + declared_shape(shape));
   }
 
   void check_diffusion(const DiffusionLoop& loop) {
@@ -293,7 +283,7 @@ class Checker {
             "the result " + shown(loop.logits) + " must have the shape " +
                 (cached ? "[N, vocabulary]"
                         : "[N, " + std::to_string(loop.context) + ", vocabulary]") +
-                ", not " + written(shape));
+                ", not " + declared_shape(shape));
       return;
     }
     const auto inside = [&](const Path& place, std::int64_t id) {
@@ -314,12 +304,13 @@ class Checker {
     if (argument == nullptr || result == nullptr) return;
     if (std::ranges::find(argument->shape, kLoopDimension) != argument->shape.end()) {
       wrong(path / "argument", "the argument " + shown(pair.argument) +
-                                   " must have a fixed shape, not " + written(argument->shape));
+                                   " must have a fixed shape, not " +
+                                   declared_shape(argument->shape));
     }
     if (argument->dtype != result->dtype || argument->shape != result->shape) {
       wrong(path / "result",
             "the result " + shown(pair.result) + " must have its argument's dtype and shape, " +
-                std::string(name_of(argument->dtype)) + " " + written(argument->shape));
+                std::string(name_of(argument->dtype)) + " " + declared_shape(argument->shape));
     }
   }
 
@@ -396,14 +387,14 @@ class Checker {
       if (shape.size() != letters.size() + 1) {
         wrong(path / "layout", std::string(letters) + " needs a result of " +
                                    std::to_string(letters.size() + 1) + " dimensions with N; " +
-                                   shown(output.result) + " is " + written(shape));
+                                   shown(output.result) + " is " + declared_shape(shape));
         return;
       }
       const std::size_t c = letters.find('C');
       if (c != std::string_view::npos &&
           std::ranges::find(channels, shape[c + 1]) == channels.end()) {
         wrong(path / "layout", std::string(letters) + " makes " + std::to_string(shape[c + 1]) +
-                                   " channels of " + written(shape) + "; must be " +
+                                   " channels of " + declared_shape(shape) + "; must be " +
                                    (channels.size() == 3           ? "1, 3 or 4"
                                     : *(channels.begin() + 1) == 3 ? "1 or 3"
                                                                    : "1 or 2"));

@@ -20,15 +20,6 @@ std::string written(const Range& range) {
   return "[" + written(range.low) + ", " + written(range.high) + "]";
 }
 
-std::string written(const Shape& shape) {
-  std::string text = "[";
-  for (const std::int64_t size : shape) {
-    if (text.size() > 1) text += ", ";
-    text += size == kBatchDimension ? "N" : size == kLoopDimension ? "T" : std::to_string(size);
-  }
-  return text + "]";
-}
-
 // One mapping in braces.
 class Flow {
  public:
@@ -53,7 +44,7 @@ struct WriteInput {
     flow.add("kind", "noise");
     flow.add("distribution",
              input.distribution == NoiseInput::Distribution::kNormal ? "normal" : "uniform");
-    flow.add("shape", written(input.shape));
+    flow.add("shape", declared_shape(input.shape));
   }
   void operator()(const LabelInput& input) const {
     std::string labels = "[";
@@ -91,7 +82,7 @@ struct WriteInput {
   void operator()(const TensorInput& input) const {
     flow.add("kind", "tensor")
         .add("dtype", name_of(input.dtype))
-        .add("shape", written(input.shape));
+        .add("shape", declared_shape(input.shape));
     if (input.fill) flow.add("default", written(*input.fill));
   }
 };
@@ -238,7 +229,7 @@ class Writer {
       const Argument& argument = m_.call.arguments[i];
       Flow flow;
       flow.add("name", yaml_scalar(argument.name)).add_text("input", argument.input);
-      flow.add("dtype", name_of(argument.dtype)).add("shape", written(argument.shape));
+      flow.add("dtype", name_of(argument.dtype)).add("shape", declared_shape(argument.shape));
       item("call.arguments[" + std::to_string(i) + "]", "  ", flow);
     }
     line("  results:");
@@ -247,7 +238,7 @@ class Writer {
       Flow flow;
       flow.add("name", yaml_scalar(result.name))
           .add("dtype", name_of(result.dtype))
-          .add("shape", written(result.shape));
+          .add("shape", declared_shape(result.shape));
       item("call.results[" + std::to_string(i) + "]", "  ", flow);
     }
   }

@@ -209,9 +209,9 @@ Status check_side(const std::vector<Declared>& declared,
     if (!found->shape_known) continue;
     if (found->dtype != ours.dtype || !shapes_fit(ours.shape, found->shape)) {
       return invalid("call declares " + std::string(what) + " " + ours.name + " as " +
-                         std::string(name_of(ours.dtype)) + " " + declared_shape(ours.shape) +
-                         "; the upstream's model has " + std::string(name_of(found->dtype)) + " " +
-                         to_string(found->shape),
+                         std::string(name_of(ours.dtype)) + " " +
+                         model::declared_shape(ours.shape) + "; the upstream's model has " +
+                         std::string(name_of(found->dtype)) + " " + to_string(found->shape),
                      ours.name);
     }
   }

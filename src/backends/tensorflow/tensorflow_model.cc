@@ -55,7 +55,7 @@ Status check_declared(const std::string& name, DType dtype, const Shape& shape,
   const auto theirs = dtype_of_tensorflow(info.type);
   if (theirs && *theirs == dtype && fits(shape, info)) return {};
   return invalid("the package declares " + name + " as " + std::string(name_of(dtype)) + " " +
-                     declared_shape(shape) + ", the SavedModel's signature as " +
+                     model::declared_shape(shape) + ", the SavedModel's signature as " +
                      (theirs ? std::string(name_of(*theirs)) : "a type that packages do not know") +
                      " " + (info.rank_known ? to_string(info.shape) : "of any shape"),
                  name);

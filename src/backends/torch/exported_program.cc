@@ -344,7 +344,7 @@ Status check_value(const ProgramValue& value, std::string_view verb, const std::
   if (fits(value, dtype, declared)) return {};
   return invalid("the program " + std::string(verb) + " " + value.name + " as " + described(value) +
                      ", the package declares " + name + " as " + std::string(name_of(dtype)) + " " +
-                     declared_shape(declared),
+                     model::declared_shape(declared),
                  "call");
 }
 
