@@ -114,35 +114,34 @@ Result<TF_Output> TensorflowModel::output_named(const std::string& name) const {
   return TF_Output{operation, index};
 }
 
-Status TensorflowModel::bind(const SignatureDef& signature) {
-  for (const model::Argument& argument : call_.arguments) {
-    const auto found = signature.inputs.find(argument.name);
-    if (found == signature.inputs.end()) {
-      return invalid("the signature " + call_.method + " takes no \"" + argument.name +
-                         "\"; it takes " + names_of(signature.inputs),
-                     argument.name);
+template <class Declared>
+Result<std::vector<TF_Output>> TensorflowModel::places_of(
+    const std::vector<Declared>& declared, const std::map<std::string, TensorInfo>& tensors,
+    const std::string& verb) const {
+  std::vector<TF_Output> places;
+  for (const Declared& one : declared) {
+    const auto found = tensors.find(one.name);
+    if (found == tensors.end()) {
+      return invalid("the signature " + call_.method + " " + verb + " no \"" + one.name +
+                         "\"; it " + verb + " " + names_of(tensors),
+                     one.name);
     }
-    SERIN_TRY(check_declared(argument.name, argument.dtype, argument.shape, found->second));
-    SERIN_TRY_ASSIGN(const TF_Output input, output_named(found->second.name));
-    inputs_.push_back(input);
+    SERIN_TRY(check_declared(one.name, one.dtype, one.shape, found->second));
+    SERIN_TRY_ASSIGN(const TF_Output place, output_named(found->second.name));
+    places.push_back(place);
   }
+  return places;
+}
+
+Status TensorflowModel::bind(const SignatureDef& signature) {
+  SERIN_TRY_ASSIGN(inputs_, places_of(call_.arguments, signature.inputs, "takes"));
   if (call_.arguments.size() != signature.inputs.size()) {
     return invalid("the signature " + call_.method + " takes " + names_of(signature.inputs) +
                        "; the package feeds only " + std::to_string(call_.arguments.size()) +
                        " of them",
                    "call.arguments");
   }
-  for (const model::ResultSpec& result : call_.results) {
-    const auto found = signature.outputs.find(result.name);
-    if (found == signature.outputs.end()) {
-      return invalid("the signature " + call_.method + " gives no \"" + result.name +
-                         "\"; it gives " + names_of(signature.outputs),
-                     result.name);
-    }
-    SERIN_TRY(check_declared(result.name, result.dtype, result.shape, found->second));
-    SERIN_TRY_ASSIGN(const TF_Output output, output_named(found->second.name));
-    outputs_.push_back(output);
-  }
+  SERIN_TRY_ASSIGN(outputs_, places_of(call_.results, signature.outputs, "gives"));
   return {};
 }
 

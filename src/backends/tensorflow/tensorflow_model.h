@@ -31,6 +31,11 @@ class TensorflowModel final : public engine::Model {
   explicit TensorflowModel(model::Call call) : call_(std::move(call)) {}
   Status open(const engine::LoadOptions& options);
   Status bind(const SignatureDef& signature);
+  // Where `declared` stand in the graph; the signature `verb` them.
+  template <class Declared>
+  Result<std::vector<TF_Output>> places_of(const std::vector<Declared>& declared,
+                                           const std::map<std::string, TensorInfo>& tensors,
+                                           const std::string& verb) const;
   Status check_weights(const SavedModel& saved);
   Result<TF_Output> output_named(const std::string& name) const;
   Result<std::vector<TensorHandle>> session_run(const std::vector<TF_Output>& inputs,
