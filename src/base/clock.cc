@@ -28,4 +28,8 @@ std::chrono::system_clock::time_point ManualClock::wall() const {
                                                                       offset_.load()));
 }
 
+std::int64_t unix_seconds(const Clock& clock) {
+  return std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
+}
+
 }  // namespace serin

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 
 namespace serin {
 
@@ -19,6 +20,8 @@ class Clock {
 
   static const Clock& real();
 };
+
+std::int64_t unix_seconds(const Clock& clock);
 
 // Stands still until a test moves it. Safe to call from any thread.
 class ManualClock final : public Clock {

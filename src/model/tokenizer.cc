@@ -125,8 +125,7 @@ class RustChatTemplate final : public ChatTemplate {
     json::object context = variables;
     context["messages"] = messages;
     context["add_generation_prompt"] = add_generation_prompt;
-    context["now"] =
-        std::chrono::duration_cast<std::chrono::seconds>(clock_.wall().time_since_epoch()).count();
+    context["now"] = unix_seconds(clock_);
     Made made;
     if (!serin_template_render(template_.get(), view(json::serialize(context)), kMaxRenderedBytes,
                                made.out()))

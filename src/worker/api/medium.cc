@@ -5,6 +5,7 @@
 #include <charconv>
 #include <variant>
 
+#include "base/overload.h"
 #include "media/convert.h"
 #include "media/media.h"
 
@@ -13,11 +14,6 @@ namespace {
 
 constexpr std::string_view kNpy = "application/x-npy";
 constexpr std::int64_t kQuickElements = 64 * 1024;
-
-template <class... F>
-struct Overload : F... {
-  using F::operator()...;
-};
 
 template <class Format>
 std::optional<Format> format_named(std::string_view type, std::initializer_list<Format> formats) {

@@ -3,15 +3,11 @@
 #include <algorithm>
 #include <variant>
 
+#include "base/overload.h"
 #include "worker/api/openapi.h"
 
 namespace serin::worker::api {
 namespace {
-
-template <class... F>
-struct Overload : F... {
-  using F::operator()...;
-};
 
 // Whole numbers are written as such: 20, not 2E1.
 json::value number(double value, bool integer) {

@@ -44,7 +44,6 @@ class Routes {
  private:
   bool admitted(const net::RequestHead& head) const;
 
-  struct Entry;
   const Context& context_;
   net::Router router_;
   std::vector<std::unique_ptr<RouteMetrics>> metrics_;

@@ -91,10 +91,6 @@ fs::path VideoStore::clip_file(const std::string& id) const {
   return folder_ / (id + std::string(kClipSuffix));
 }
 
-std::int64_t VideoStore::now() const {
-  return std::chrono::duration_cast<std::chrono::seconds>(clock_.wall().time_since_epoch()).count();
-}
-
 // A job that is over needs no request any more.
 Status VideoStore::write_over(VideoJob& job) const {
   const std::string text = json::serialize(to_json(job, nullptr));
@@ -154,7 +150,8 @@ std::optional<Error> VideoStore::refusal(const VideoJob& job) const {
               "this worker keeps " + std::to_string(limits_.jobs) + " videos and " +
                   std::to_string(limits_.bytes) + " bytes of them; delete some or wait",
               "too_many_videos"};
-  const std::int64_t wait = next_expiry ? std::max<std::int64_t>(1, *next_expiry - now()) : 1;
+  const std::int64_t wait =
+      next_expiry ? std::max<std::int64_t>(1, *next_expiry - unix_seconds(clock_)) : 1;
   error.retry_after = std::chrono::seconds(wait);
   return error;
 }
@@ -232,8 +229,8 @@ Status VideoStore::complete(const std::string& id, std::string_view clip) {
   VideoJob over = *job;
   over.status = VideoStatus::kCompleted;
   over.progress = 100;
-  over.finished = now();
-  over.expires = now() + limits_.keep.count();
+  over.finished = unix_seconds(clock_);
+  over.expires = unix_seconds(clock_) + limits_.keep.count();
   over.bytes = clip.size();
   SERIN_TRY(write_over(over));
   *job = std::move(over);
@@ -245,8 +242,8 @@ Status VideoStore::fail(const std::string& id, const Error& error) {
   VideoJob* job = find_locked(id);
   if (job == nullptr) return {};
   job->status = VideoStatus::kFailed;
-  job->finished = now();
-  job->expires = now() + limits_.keep.count();
+  job->finished = unix_seconds(clock_);
+  job->expires = unix_seconds(clock_) + limits_.keep.count();
   job->bytes = 0;
   job->error = error;
   return write_over(*job);
@@ -285,7 +282,7 @@ void VideoStore::expire() {
 void VideoStore::expire_locked() {
   std::vector<std::uint64_t> expired;
   for (const auto& [number, job] : jobs_) {
-    if (job.expires && *job.expires <= now()) expired.push_back(number);
+    if (job.expires && *job.expires <= unix_seconds(clock_)) expired.push_back(number);
   }
   for (const std::uint64_t number : expired) forget(number);
 }

@@ -109,7 +109,6 @@ class VideoStore {
   VideoJob* find_locked(const std::string& id);
   std::filesystem::path job_file(const std::string& id) const;
   std::filesystem::path clip_file(const std::string& id) const;
-  std::int64_t now() const;
 
   const std::filesystem::path folder_;
   const Limits limits_;

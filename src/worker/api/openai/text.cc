@@ -4,7 +4,6 @@
 #include <sys/random.h>
 
 #include <array>
-#include <chrono>
 
 namespace serin::worker::api {
 
@@ -105,10 +104,6 @@ std::string new_id(std::string_view prefix) {
     id += kDigits[byte & 15];
   }
   return id;
-}
-
-std::int64_t unix_seconds(const Clock& clock) {
-  return std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
 }
 
 std::string_view finish_reason(engine::FinishReason reason) {

@@ -46,7 +46,6 @@ std::string token_text(const Context& context, std::int64_t id);
 
 // "cmpl-…": the prefix and 24 random hex digits.
 std::string new_id(std::string_view prefix);
-std::int64_t unix_seconds(const Clock& clock);
 std::string_view finish_reason(engine::FinishReason reason);  // "stop", "length"
 json::object usage(std::int64_t prompt_tokens, std::int64_t completion_tokens);
 json::object usage_of(const std::vector<Answer>& answers, std::int64_t n);
