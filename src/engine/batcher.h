@@ -6,14 +6,13 @@
 // The policy therefore
 //   1. drops what was cancelled or has missed its deadline, unrun;
 //   2. runs requests of one shape class together, the class whose first request came first, in
-//   order of arrival: a busy
-//      class cannot starve a quiet one, because the quiet one's head grows old;
+//      order of arrival: a busy class cannot starve a quiet one, because the quiet one's head grows
+//      old;
 //   3. runs at once what fills the capacity;
 //   4. otherwise waits, at most max_wait from the head's arrival, and only while company is likely:
-//   Arrivals says how
-//      often a request met another one in time lately, and how far apart such arrivals were. One
-//      client that sends its next request when it has the answer never meets anybody and never
-//      waits.
+//      Arrivals says how often a request met another one in time lately, and how far apart such
+//      arrivals were. One client that sends its next request when it has the answer never meets
+//      anybody and never waits.
 #pragma once
 
 #include <cstdint>

@@ -8,11 +8,9 @@
 //  1. Atomic. An object is there whole or not there; a put that failed, was cancelled or died with
 //     its process leaves what was there before. A reader never sees a mixture of two puts.
 //  2. Read after write. Once put() or remove() has returned, get(), head() and list() of any
-//  process
-//     say so.
+//     process say so.
 //  3. Conditions. Of any number of concurrent put()s with Condition::absent() to one key exactly
-//  one
-//     succeeds; of those with Condition::matches(etag) at most one per etag. The others get
+//     one succeeds; of those with Condition::matches(etag) at most one per etag. The others get
 //     kAborted with reason "condition_lost", and nothing of theirs is visible. Put of an absent key
 //     with matches() is lost too. When the answer of a conditional put is lost on its way, the put
 //     is settled by a mark that it left on the object, so that a retry does not mistake its own
@@ -26,8 +24,8 @@
 //  7. list() gives each object that was there all the time exactly once, in ascending byte order
 //     where keys are ASCII. What is put or removed meanwhile may or may not be among them.
 //  8. Keys (check_key): 1 to 1,000 bytes of UTF-8 without control characters or '\', segments
-//  between
-//     single '/', none of them "", "." or "..", each at most 255 bytes, the first not ".serin".
+//     between single '/', none of them "", "." or "..", each at most 255 bytes, the first not
+//     ".serin".
 //  9. Limits: 5 TiB an object at S3, 4 TiB at Azure, what the disk holds in a folder; past it
 //     kResourceExhausted. Pages of a listing hold at most kPageLimit objects.
 // 10. Time: a connection has 10 s to come about, and a transfer that moves nothing for 30 s is cut
