@@ -224,6 +224,16 @@ std::string_view name_of(Layout layout) {
 const Input* Manifest::find_input(std::string_view wanted) const {
   return find_named(inputs, wanted);
 }
+const Argument* Manifest::find_argument(std::string_view wanted) const {
+  return find_named(call.arguments, wanted);
+}
+const Output* Manifest::find_output(std::string_view wanted) const {
+  return find_named(outputs, wanted);
+}
+const ResultSpec* Manifest::find_result(std::string_view wanted) const {
+  return find_named(call.results, wanted);
+}
+
 std::string declared_shape(const Shape& shape) {
   std::string text = "[";
   for (const std::int64_t size : shape) {
@@ -233,14 +243,16 @@ std::string declared_shape(const Shape& shape) {
   return text + "]";
 }
 
-const Argument* Manifest::find_argument(std::string_view wanted) const {
-  return find_named(call.arguments, wanted);
+std::size_t Call::place_of_argument(std::string_view name) const {
+  const Argument* found = find_named(arguments, name);
+  SERIN_CHECK(found != nullptr);
+  return static_cast<std::size_t>(found - arguments.data());
 }
-const Output* Manifest::find_output(std::string_view wanted) const {
-  return find_named(outputs, wanted);
-}
-const ResultSpec* Manifest::find_result(std::string_view wanted) const {
-  return find_named(call.results, wanted);
+
+std::size_t Call::place_of_result(std::string_view name) const {
+  const ResultSpec* found = find_named(results, name);
+  SERIN_CHECK(found != nullptr);
+  return static_cast<std::size_t>(found - results.data());
 }
 
 Result<Manifest> parse_manifest(std::string_view yaml, std::string_view file_name) {

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -107,6 +109,10 @@ struct Call {
   std::string method;
   std::vector<Argument> arguments;
   std::vector<ResultSpec> results;
+
+  // Of a name that is there: a manifest's own names are checked when it is read.
+  std::size_t place_of_argument(std::string_view name) const;
+  std::size_t place_of_result(std::string_view name) const;
 };
 
 struct OnceLoop {};

@@ -31,17 +31,15 @@ class DiffusionLoop final : public Loop {
       : manifest_(&manifest),
         loop_(std::get<model::DiffusionLoop>(manifest.loop)),
         runner_(manifest, caller),
-        clock_(&caller.clock()) {
+        clock_(&caller.clock()),
+        state_(manifest.call.place_of_argument(loop_.state)),
+        timestep_(manifest.call.place_of_argument(loop_.timestep)),
+        prediction_(manifest.call.place_of_result(loop_.prediction)) {
+    if (!loop_.guidance) return;
     for (std::size_t i = 0; i < manifest.call.arguments.size(); ++i) {
-      const auto& argument = manifest.call.arguments[i];
-      if (argument.name == loop_.state) state_ = i;
-      if (argument.name == loop_.timestep) timestep_ = i;
-      if (loop_.guidance && argument.input == loop_.guidance->input) guided_.push_back(i);
+      if (manifest.call.arguments[i].input == loop_.guidance->input) guided_.push_back(i);
     }
-    for (std::size_t i = 0; i < manifest.call.results.size(); ++i) {
-      if (manifest.call.results[i].name == loop_.prediction) prediction_ = i;
-    }
-    if (loop_.guidance) unconditional_ = unconditional_label();
+    unconditional_ = unconditional_label();
   }
 
   std::size_t places() const override {
@@ -140,10 +138,9 @@ class DiffusionLoop final : public Loop {
   Status finish(Generation& one, const Row& last) {
     Finished finished;
     for (const auto& output : manifest_->outputs) {
-      Tensor value = one.state;
-      for (std::size_t i = 0; i < last.size() && output.result != "state"; ++i) {
-        if (manifest_->call.results[i].name == output.result) value = last[i];
-      }
+      const Tensor& value = output.result == "state"
+                                ? one.state
+                                : last[manifest_->call.place_of_result(output.result)];
       SERIN_TRY(check_finite(output.name, value));
       finished.outputs[output.name] = value;
     }
@@ -155,7 +152,7 @@ class DiffusionLoop final : public Loop {
   const model::DiffusionLoop& loop_;
   RowRunner runner_;
   const Clock* clock_;
-  std::size_t state_ = 0, timestep_ = 0, prediction_ = 0;
+  std::size_t state_, timestep_, prediction_;
   std::vector<std::size_t> guided_;
   Tensor unconditional_;
   std::vector<Generation> running_;

@@ -13,11 +13,9 @@ Result<Finished> result_of(const model::Manifest& manifest, const Result<Row>& r
   if (!row) return fail(row.error());
   Finished finished;
   for (const auto& output : manifest.outputs) {
-    for (std::size_t i = 0; i < manifest.call.results.size(); ++i) {
-      if (manifest.call.results[i].name != output.result) continue;
-      SERIN_TRY(check_finite(output.name, (*row)[i]));
-      finished.outputs[output.name] = (*row)[i];
-    }
+    const Tensor& value = (*row)[manifest.call.place_of_result(output.result)];
+    SERIN_TRY(check_finite(output.name, value));
+    finished.outputs[output.name] = value;
   }
   return finished;
 }

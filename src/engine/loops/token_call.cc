@@ -10,15 +10,6 @@
 namespace serin::engine {
 namespace {
 
-std::size_t place_of_argument(const model::Manifest& manifest, const std::string& name) {
-  const auto found = std::ranges::find(manifest.call.arguments, name, &model::Argument::name);
-  return static_cast<std::size_t>(found - manifest.call.arguments.begin());
-}
-std::size_t place_of_result(const model::Manifest& manifest, const std::string& name) {
-  const auto found = std::ranges::find(manifest.call.results, name, &model::ResultSpec::name);
-  return static_cast<std::size_t>(found - manifest.call.results.begin());
-}
-
 // An argument that an input feeds: the slots' own values, zeros in the others.
 Tensor input_batch(const model::Argument& argument, TokenCaller::Slots slots,
                    std::span<const std::size_t> rows) {
@@ -33,11 +24,12 @@ Tensor input_batch(const model::Argument& argument, TokenCaller::Slots slots,
 
 Result<TokenCaller> TokenCaller::create(const model::Manifest& manifest, ModelCaller& caller) {
   TokenCaller made(manifest, caller);
-  made.logits_ = place_of_result(manifest, made.loop_->logits);
+  const model::Call& call = manifest.call;
+  made.logits_ = call.place_of_result(made.loop_->logits);
   if (!made.cached()) return made;
   std::vector<Model::Carry> pairs;
   for (const auto& [argument, result] : made.loop_->cache) {
-    pairs.push_back({place_of_argument(manifest, argument), place_of_result(manifest, result)});
+    pairs.push_back({call.place_of_argument(argument), call.place_of_result(result)});
   }
   SERIN_TRY_ASSIGN(made.state_, caller.model().make_state(pairs, made.loop_->slots));
   return made;
@@ -65,7 +57,7 @@ void TokenCaller::fill_loop_arguments(std::vector<Tensor>& arguments, Slots slot
   const auto count = static_cast<std::int64_t>(slots.size());
   const std::int64_t columns = cached() ? width : loop_->context;
   const auto add = [&](const std::string& name, Shape shape) -> Tensor& {
-    const std::size_t place = place_of_argument(*manifest_, name);
+    const std::size_t place = manifest_->call.place_of_argument(name);
     return arguments[place] = Tensor(manifest_->call.arguments[place].dtype, std::move(shape));
   };
   Tensor& tokens = add(loop_->tokens, {count, columns});
