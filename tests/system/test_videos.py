@@ -52,6 +52,13 @@ def test_a_video_is_made_fetched_listed_and_deleted(worker):
     assert list(client(worker).videos.list()) == []
 
 
+def test_a_prompt_may_be_left_out_as_the_description_says(worker):
+    schema = json.loads(worker.get("/openapi.json")[2])["components"]["schemas"]["OpenAIRequest"]
+    assert "required" not in schema
+    status, _, body = worker.post("/v1/videos", {})
+    assert status == 200 and poll(worker, json.loads(body)["id"]).status == "completed"
+
+
 def test_the_same_seed_gives_the_same_clip_in_every_format(worker):
     one, two = make(worker), make(worker)
     fetch = client(worker).videos.download_content
