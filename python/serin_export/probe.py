@@ -19,6 +19,15 @@ def check_dtype(name, where):
     return name
 
 
+def given_inputs(job, names):
+    """What --input says, by argument."""
+    given = {one["name"]: one for one in job["inputs"]}
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise Refused(f"there is no argument {', '.join(unknown)}; the arguments are {', '.join(names)}")
+    return given
+
+
 def example(dtype, shape, batch, seed):
     """Noise for floats; zeros for integers, which may be indices."""
     shape = [batch if size == -1 else size for size in shape]

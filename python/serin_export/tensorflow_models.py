@@ -8,7 +8,7 @@ import shutil
 
 import tensorflow as tf
 
-from serin_export.probe import Refused, check_dtype, describe, example, largest_difference
+from serin_export.probe import Refused, check_dtype, describe, example, given_inputs, largest_difference
 
 BATCHES = (2, 3)
 SIGNATURE = "serving_default"
@@ -27,7 +27,9 @@ def convert(job):
     loaded = tf.saved_model.load(str(output))
     method = choose(loaded.signatures)
     signature = loaded.signatures[method]
-    arguments = [describe_argument(name, spec) for name, spec in ordered(signature)]
+    specs = dict(ordered(signature))
+    given = given_inputs(job, specs)
+    arguments = [describe_argument(name, spec, given.get(name)) for name, spec in specs.items()]
     runs = [run(signature, arguments, batch) for batch in BATCHES]
     results = describe(list(runs[0]), *[[tensor.numpy() for tensor in one.values()] for one in runs], BATCHES)
     for result, tensor in zip(results, runs[0].values(), strict=True):
@@ -115,13 +117,21 @@ def ordered(signature):
     return sorted(signature.structured_input_signature[1].items())
 
 
-def describe_argument(name, spec):
-    if spec.shape.rank is None or spec.shape.rank == 0:
+def describe_argument(name, spec, given):
+    """As the file says, with the sizes of --input where it leaves them open."""
+    dtype, shape = check_dtype(spec.dtype.name, name), spec.shape
+    if shape.rank == 0:
         raise Refused(f"the argument {name} must have the batch as its first dimension")
-    rest = spec.shape.as_list()[1:]
-    if any(size is None for size in rest):
-        raise Refused(f"the argument {name} has dimensions besides the batch that vary: {spec.shape}; export it with fixed ones")
-    return {"name": name, "dtype": check_dtype(spec.dtype.name, name), "shape": [-1, *rest]}
+    if given is not None:
+        if given["dtype"] != dtype or not shape.is_compatible_with([None, *given["shape"][1:]]):
+            raise Refused(f"the argument {name} is {dtype} of the shape {shape}, and --input says otherwise")
+        return given
+    if shape.rank is None or None in shape.as_list()[1:]:
+        sizes = ["…"] if shape.rank is None else ["…" if size is None else str(size) for size in shape.as_list()[1:]]
+        raise Refused(
+            f"the file leaves sizes of {name} open besides the batch, {shape}: give them with --input '{name}={dtype}[N,{','.join(sizes)}]'"
+        )
+    return {"name": name, "dtype": dtype, "shape": [-1, *shape.as_list()[1:]]}
 
 
 def run(signature, arguments, batch):

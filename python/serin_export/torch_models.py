@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from serin_export.probe import Refused, check_dtype, describe, example, largest_difference
+from serin_export.probe import Refused, check_dtype, describe, example, given_inputs, largest_difference
 
 BATCHES = (2, 3)
 
@@ -90,16 +90,9 @@ def parameter_names(model):
 
 def declared(job, names):
     """The arguments with the dtypes and shapes of --input: TorchScript knows neither."""
-    given = {one["name"]: one for one in job["inputs"]}
-    arguments = []
-    for name in names:
-        if name not in given:
-            continue
-        shape = given.pop(name)
-        arguments.append({"name": name, "dtype": check_dtype(shape["dtype"], name), "shape": shape["shape"]})
-    missing = [name for name in names if name not in {argument["name"] for argument in arguments}]
-    if given:
-        raise Refused(f"there is no argument {', '.join(given)}; the arguments are {', '.join(names)}")
+    given = given_inputs(job, names)
+    arguments = [given[name] for name in names if name in given]
+    missing = [name for name in names if name not in given]
     if not arguments or (missing and names[: len(arguments)] != [a["name"] for a in arguments]):
         options = " ".join(f"--input '{name}=float32[N,…]'" for name in missing)
         raise Refused(f"the file does not say the dtype and shape of {', '.join(missing)}: give them with {options}")

@@ -128,6 +128,36 @@ def test_keras_models_of_named_inputs_are_fed_by_name(driver, tensorflow, tmp_pa
         tensorflow(ASK, tmp_path)
 
 
+TEXT = """
+import keras
+tokens = keras.Input((None,), dtype='int32', name='tokens')
+keras.Model(tokens, keras.layers.Dense(7)(keras.layers.Embedding(7, 3)(tokens))).save('text.h5')
+picture = keras.Input((None, None, 3), name='picture')
+keras.Model(picture, keras.layers.Conv2D(1, 3, padding='same', name='edges')(picture)).export('saved', verbose=False)
+"""
+
+
+def test_sizes_that_a_file_leaves_open_are_given(driver, tensorflow, tmp_path):
+    tensorflow(TEXT, tmp_path)
+    said = driver("import", tmp_path / "text.h5", tmp_path / "text", EXPORTER, "-", fails=True)
+    assert "--input 'tokens=int32[N,…]'" in said and not (tmp_path / "text").exists()
+    for wrong in ("tokens=int64[N,5]", "tokens=int32[N]", "tokens=int32[N,5,1]"):
+        assert "the argument tokens is int32 of the shape (None, None)" in driver(
+            "import", tmp_path / "text.h5", tmp_path / "text", EXPORTER, "-", wrong, fails=True)
+    assert "there is no argument words; the arguments are tokens" in driver(
+        "import", tmp_path / "text.h5", tmp_path / "text", EXPORTER, "-", "words=int32[N,5]", fails=True)
+    said = driver("import", tmp_path / "text.h5", tmp_path / "text", EXPORTER, "-", "tokens=int32[N,5]")
+    text = yaml(tmp_path / "text")
+    assert "{name: tokens, input: tokens, dtype: int32, shape: [N, 5]}" in text and "shape: [N, 5, 7]" in text
+    assert float(said.split("verified ")[1]) < 1e-6
+
+    said = driver("import", tmp_path / "saved", tmp_path / "edges", EXPORTER, "-", fails=True)
+    name = said.split("--input '")[1].split("=")[0]
+    assert f"{name}=float32[N,…,…,3]" in said
+    driver("import", tmp_path / "saved", tmp_path / "edges", EXPORTER, "-", f"{name}=float32[N,8,16,3]")
+    assert "shape: [N, 8, 16, 3]" in yaml(tmp_path / "edges") and "shape: [N, 8, 16, 1]" in yaml(tmp_path / "edges")
+
+
 def test_exported_programs_come_without_what_could_harm(driver, torch, tmp_path):
     torch(SAVE, tmp_path)
     import zipfile

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A model that was imported and edited as docs/importing.md says answers as the example that was packaged by hand."""
+import re
+import shutil
+import subprocess
+
+from worker import ROOT, SERIN
+
+EXAMPLE = ROOT / "examples/blurbs"
+ASK = {"prompt": "games:", "temperature": 0, "max_tokens": 16}
+
+
+def good(*words):
+    done = subprocess.run([SERIN, *map(str, words)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def documented():
+    """The lines of model.yaml that the page changes, by their first words."""
+    page = (ROOT / "docs/importing.md").read_text()
+    block = re.search(r"### Text\n.*?```yaml\n(.*?)```", page, re.S)[1]
+    return {part.split(":")[0]: part for part in re.split(r"^(?=\w)", block, flags=re.M) if part}
+
+
+def test_a_keras_model_of_text_of_any_length(start, blurbs, tmp_path):
+    folder = tmp_path / "mine"
+    good("package", "import", EXAMPLE / "blurbs.h5", "-o", folder, "--input", "tokens=int32[N,64]")
+    shutil.copy(EXAMPLE / "package/tokenizer.json", folder)
+    edits = {"batching": "", **documented()}
+    drafted = re.split(r"^(?=\w)", (folder / "model.yaml").read_text(), flags=re.M)
+    (folder / "model.yaml").write_text("".join(edits.get(part.split(":")[0], part) for part in drafted))
+    good("package", "seal", folder)
+    imported = start(folder).wait_ready()
+    status, _, text = imported.post("/generate", ASK)
+    assert (status, text) == (200, blurbs.post("/generate", ASK)[2])
