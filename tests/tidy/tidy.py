@@ -20,6 +20,7 @@ ALLOWED = {
     "engine": {"base", "media", "model"},
     "backends": {"base", "engine", "model", "net"},
     "worker": {"base", "telemetry", "net", "media", "model", "engine"},
+    "rollout": {"base"},
 }
 # Libraries that one folder alone may see.
 CONFINED = {

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a rollout knows of one request: to which arm it was first assigned, and how it ended. The
+// gateway says so once the end is known (at the latest at the request's deadline), for the version
+// first assigned, however often it was retried and whoever answered in the end.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace serin::rollout {
+
+enum class Arm : std::uint8_t { kStable, kCandidate };
+
+enum class Outcome : std::uint8_t {
+  kAnswered,
+  kFailed,    // 5xx, deadline passed, a broken or empty stream, a worker's 429
+  kCensored,  // the client's doing: 4xx, it went away. Counted, and evidence of nothing
+};
+
+struct Request {
+  Arm arm = Arm::kStable;
+  double weight = 0;      // the candidate's part of the keys when it was assigned, 0 to 1
+  std::uint64_t key = 0;  // hash of the assignment key; kOwnKey for a request that has none
+  std::uint32_t worker = 0;
+  Outcome outcome = Outcome::kAnswered;
+  // In seconds; never finished is infinite, unset when there is no such thing.
+  std::optional<double> latency;
+  std::optional<double> time_to_first_token;
+  std::optional<double> time_per_output_token;
+  std::vector<std::optional<double>> scores;  // in the order of the analysis's score metrics, 0 to 1
+
+  static constexpr std::uint64_t kOwnKey = 0;
+};
+
+}  // namespace serin::rollout

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// A documented model of traffic and of two versions, for rehearsing a rollout in virtual time.
+// docs/simulating-rollouts.md says what each field means.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <queue>
+#include <random>
+#include <vector>
+
+#include "rollout/request.h"
+
+namespace serin::rollout {
+
+// How one version behaves.
+struct VersionModel {
+  double error_rate = 0.001;  // of requests, in the long run
+  double burst = 1;           // failures in a row on one worker that one trouble brings, on average
+  double hang_rate = 0;       // of requests: no answer until the deadline
+  double latency = 0.2;       // seconds, median
+  double latency_sigma = 0.6; // of the logarithm
+  double quality = 0.95;      // probability of a score of 1; else it is uniform in [0, 1]
+  std::uint32_t workers = 1;
+  std::uint64_t cold_requests = 0;  // of each worker: so many first ones
+  double cold_factor = 5;           // take so many times as long
+};
+
+struct World {
+  double rate = 20;            // requests a second, on average over a day
+  double daily_swing = 0;      // 0 to 1: the rate swings by so much, over a day
+  double deadline = 60;        // seconds
+  VersionModel stable;
+  VersionModel candidate;
+  std::uint64_t history = 2000;  // requests that the stable version answered before
+
+  // Users. 0: every request is a key of its own.
+  std::uint64_t users = 0;
+  double zipf = 0;               // exponent of how much they ask; 0: all alike
+  double bad_users = 0;          // a part of them, whose requests fail
+  double bad_user_factor = 20;   // times as often
+
+  // Incidents that both versions have: the error rate is incident_rate meanwhile.
+  double incident_every = 0;     // seconds between beginnings, on average; 0: none
+  double incident_length = 300;  // seconds
+  double incident_rate = 0.03;
+
+  // Both versions' error rates grow steadily, to so many times as much in an hour.
+  double drift = 1;
+};
+
+// Draws requests second by second. The same seed gives the same requests.
+class Traffic {
+ public:
+  Traffic(const World& world, std::uint64_t seed);
+
+  std::vector<Request> history();
+  // The requests that are resolved in the next second, in the order in which they are. `weight` is
+  // the candidate's, 0 to 1.
+  std::vector<Request> next_second(double weight);
+
+ private:
+  struct Worker {
+    double failing = 0;  // how many further requests fail
+    std::uint64_t requests = 0;
+  };
+  struct Resolved {
+    double at;
+    std::uint64_t order;
+    Request request;
+    bool operator>(const Resolved& other) const {
+      return at != other.at ? at > other.at : order > other.order;
+    }
+  };
+
+  Request draw(double weight);
+  std::uint64_t draw_user();
+  double uniform() { return std::generate_canonical<double, 53>(dice_); }
+  double error_rate_now(const VersionModel& version) const;
+  double exponential(double mean) { return -mean * std::log1p(-uniform()); }
+
+  World world_;
+  std::mt19937_64 dice_;
+  std::normal_distribution<double> normal_;
+  std::uint64_t salt_;
+  std::vector<double> user_share_;  // cumulated
+  double now_ = 0;
+  double incident_ends_ = 0;
+  double incident_begins_ = 0;
+  std::array<std::vector<Worker>, 2> workers_;  // by arm
+  std::priority_queue<Resolved, std::vector<Resolved>, std::greater<>> pending_;
+  std::uint64_t drawn_ = 0;
+};
+
+}  // namespace serin::rollout
