@@ -98,7 +98,8 @@ std::vector<Cell> cells() {
 double quantile(std::vector<double> values, double q) {
   if (values.empty()) return -1;
   std::ranges::sort(values);
-  return values[std::min(values.size() - 1, static_cast<std::size_t>(q * static_cast<double>(values.size())))];
+  return values[std::min(values.size() - 1,
+                         static_cast<std::size_t>(q * static_cast<double>(values.size())))];
 }
 
 void run(const Cell& cell, const std::string& rule, int runs, std::uint64_t seed) {
@@ -125,9 +126,12 @@ void run(const Cell& cell, const std::string& rule, int runs, std::uint64_t seed
       promoted_after.push_back(done.seconds);
     }
   }
-  std::printf("%-20s %-8s rolled back %6.2f %% (median %5.0f s, p95 %5.0f s, bad %5.0f)  promoted %6.2f %% (median %5.0f s)  withdrawn %.2f %%\n",
-              cell.name.c_str(), rule.c_str(), 100.0 * back / runs, quantile(back_after, 0.5), quantile(back_after, 0.95),
-              quantile(bad, 0.5), 100.0 * promoted / runs, quantile(promoted_after, 0.5), 100.0 * withdrawn / runs);
+  std::printf(
+      "%-20s %-8s rolled back %6.2f %% (median %5.0f s, p95 %5.0f s, bad %5.0f)  promoted %6.2f %% "
+      "(median %5.0f s)  withdrawn %.2f %%\n",
+      cell.name.c_str(), rule.c_str(), 100.0 * back / runs, quantile(back_after, 0.5),
+      quantile(back_after, 0.95), quantile(bad, 0.5), 100.0 * promoted / runs,
+      quantile(promoted_after, 0.5), 100.0 * withdrawn / runs);
   std::fflush(stdout);
 }
 
@@ -139,7 +143,9 @@ int main(int argc, char** argv) {
   const int runs = argc > 1 ? std::atoi(argv[1]) : 1000;
   const auto seed = static_cast<std::uint64_t>(argc > 2 ? std::atoll(argv[2]) : 1);
   for (const Cell& cell : cells()) {
-    if (argc > 3 && std::none_of(argv + 3, argv + argc, [&](const char* name) { return cell.name.starts_with(name); })) continue;
+    if (argc > 3 && std::none_of(argv + 3, argv + argc,
+                                 [&](const char* name) { return cell.name.starts_with(name); }))
+      continue;
     for (const char* rule : {"serin", "flagger", "argo"}) {
       if (std::getenv("ONLY") != nullptr && std::strcmp(std::getenv("ONLY"), rule) != 0) continue;
       run(cell, rule, runs, seed);

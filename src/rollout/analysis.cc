@@ -143,8 +143,7 @@ void Analysis::set_threshold(Metric& metric) {
 MetricReport Analysis::report_of(const Metric& metric) const {
   MetricReport report;
   report.name = metric.spec.name;
-  report.harm_threshold =
-      std::log(static_cast<double>(metrics_.size()) / spec_.false_rollback);
+  report.harm_threshold = std::log(static_cast<double>(metrics_.size()) / spec_.false_rollback);
   report.safe_threshold = std::log(1 / spec_.false_promotion);
   if (const auto* events = std::get_if<EventEvidence>(&metric.evidence)) {
     report.evidence = events->evidence();
@@ -161,7 +160,8 @@ MetricReport Analysis::report_of(const Metric& metric) const {
     report.verdict = Verdict::kSafe;
   }
   const auto value = [&](Arm arm) {
-    if (is_time(metric.spec.kind)) return metric.sketches[index(arm)].quantile(metric.spec.quantile);
+    if (is_time(metric.spec.kind))
+      return metric.sketches[index(arm)].quantile(metric.spec.quantile);
     const Totals& totals = metric.totals[index(arm)];
     if (metric.spec.kind == MetricKind::kCrashes) return totals.sum;
     return totals.count == 0 ? 0 : totals.sum / static_cast<double>(totals.count);
@@ -179,8 +179,7 @@ AnalysisReport Analysis::report() const {
   report.verdict = Verdict::kSafe;
   for (const Metric& metric : metrics_) {
     MetricReport one = report_of(metric);
-    const double dispersion =
-        std::max(one.evidence.harm_dispersion, one.evidence.safe_dispersion);
+    const double dispersion = std::max(one.evidence.harm_dispersion, one.evidence.safe_dispersion);
     if (dispersion > kMostDispersion) {
       report.withdrawn = one.name + ": events of the stable version come in such bursts (" +
                          std::to_string(dispersion) + " times the variance of independent ones)";

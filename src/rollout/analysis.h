@@ -2,12 +2,12 @@
 // The verdict on a candidate, from the requests of both arms. Pure: no clock, no lock, one thread.
 //
 // For each metric a harm test and a safe test run from the first request to the end of the rollout.
-// A metric is harmful when its harm test reaches number_of_metrics / falseRollback, and safe when its
-// safe test stands at 1 / falsePromotion or more; the rollout is harmful when one metric is, and safe
-// when all are. Over all looks, metrics and steps together a candidate that is not harmful is found
-// harmful with a probability of at most falseRollback (the sum of the metrics' shares), and one that
-// is worse than a margin is found safe with at most falsePromotion (all metrics must be safe, so the
-// one that is worse must).
+// A metric is harmful when its harm test reaches number_of_metrics / falseRollback, and safe when
+// its safe test stands at 1 / falsePromotion or more; the rollout is harmful when one metric is,
+// and safe when all are. Over all looks, metrics and steps together a candidate that is not harmful
+// is found harmful with a probability of at most falseRollback (the sum of the metrics' shares),
+// and one that is worse than a margin is found safe with at most falsePromotion (all metrics must
+// be safe, so the one that is worse must).
 #pragma once
 
 #include <cstdint>
@@ -36,9 +36,9 @@ enum class MetricKind : std::uint8_t {
 struct MetricSpec {
   std::string name;
   MetricKind kind = MetricKind::kErrorRate;
-  double quantile = 0.95;   // of times
-  double margin = 0;        // rates and scores: absolute; times: a part of the stable quantile
-  double harm_margin = 0;   // at most `margin`
+  double quantile = 0.95;  // of times
+  double margin = 0;       // rates and scores: absolute; times: a part of the stable quantile
+  double harm_margin = 0;  // at most `margin`
 };
 
 struct AnalysisSpec {
@@ -57,7 +57,7 @@ struct MetricReport {
   Evidence evidence;
   double harm_threshold = 0;  // logarithms; what the evidence has to reach
   double safe_threshold = 0;
-  double stable = 0;     // a rate, a quantile in seconds, a mean score, a count
+  double stable = 0;  // a rate, a quantile in seconds, a mean score, a count
   double candidate = 0;
   std::uint64_t stable_count = 0;  // requests behind it
   std::uint64_t candidate_count = 0;

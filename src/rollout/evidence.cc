@@ -12,6 +12,8 @@ constexpr double kByRate = 0.75;
 
 // A run counts again when it is so many times as long as one of the stable arm's.
 constexpr double kExcused = 10;
+// A block in which one arm has no trial yet goes on for so many calls of close_block().
+constexpr int kLongestBlock = 60;
 
 std::size_t index(Arm arm) { return static_cast<std::size_t>(arm); }
 
@@ -30,9 +32,9 @@ void EventEvidence::add(const Unit& unit, bool harm_event, bool safe_event) {
   Run& run = runs_[unit.worker];
   const bool is_trial =
       run.length == 0 || static_cast<double>(run.uncounted) >= kExcused * stable_runs_.typical();
-  if (is_trial && unit.first) block_.harm[index(unit.arm)] += {1, harm_event ? 1U : 0U};
+  if (is_trial && unit.first) harm_block_.trials[index(unit.arm)] += {1, harm_event ? 1U : 0U};
   if (is_trial && harm_event && !unit.had_event) share_.add(!stable, unit.weight);
-  if (unit.first) block_.safe[index(unit.arm)] += {1, safe_event ? 1U : 0U};
+  if (unit.first) safe_block_.trials[index(unit.arm)] += {1, safe_event ? 1U : 0U};
 
   if (harm_event) {
     ++run.length;
@@ -47,11 +49,16 @@ void EventEvidence::add(const Unit& unit, bool harm_event, bool safe_event) {
 }
 
 void EventEvidence::close_block() {
-  onsets_.add_block(block_.harm[index(Arm::kStable)]);
-  events_.add_block(block_.safe[index(Arm::kStable)]);
-  harm_.add_block(block_.harm[index(Arm::kStable)], block_.harm[index(Arm::kCandidate)]);
-  safe_.add_block(block_.safe[index(Arm::kStable)], block_.safe[index(Arm::kCandidate)]);
-  block_ = {};
+  const auto close = [](PairBlock& block, RateTest& test, TimeDispersion& dispersion) {
+    const auto& [stable, candidate] = block.trials;
+    const bool both = stable.trials > 0 && candidate.trials > 0;
+    if (!both && ++block.seconds < kLongestBlock) return;
+    dispersion.add_block(stable);
+    test.add_block(stable, candidate);
+    block = {};
+  };
+  close(harm_block_, harm_, onsets_);
+  close(safe_block_, safe_, events_);
 }
 
 Evidence EventEvidence::evidence() const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which assignment keys a rollout has seen. Keys are what was assigned at random, so keys, and not
-// requests, are what the tests may count as independent: a user who always fails, or asks a thousand
-// times, must not count a thousand times.
+// requests, are what the tests may count as independent: a user who always fails, or asks a
+// thousand times, must not count a thousand times.
 //
 // Bounded: when the table is full, the half of the keys with the greater hash is forgotten and
 // never counted again. The hash knows nothing of arms or outcomes, so that costs evidence, not

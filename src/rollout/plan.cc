@@ -20,8 +20,9 @@ Action wait(std::string reason, std::string message) {
 }
 
 Action at_hold_limit(HoldPolicy policy, const AnalysisReport& report) {
-  const std::string message = "undecided for as long as holdLimit allows: " +
-                              names_of(report, Verdict::kUndecided) + " need more requests";
+  const std::string message =
+      "undecided for as long as holdLimit allows: " + names_of(report, Verdict::kUndecided) +
+      " need more requests";
   if (policy == HoldPolicy::kPromote)
     return {.kind = ActionKind::kPromote, .reason = "HoldLimitReached", .message = message};
   if (policy == HoldPolicy::kRollBack)
@@ -33,7 +34,8 @@ Action at_hold_limit(HoldPolicy policy, const AnalysisReport& report) {
 
 Action plan(const CanarySpec& spec, const CanaryStatus& status, const AnalysisReport& report) {
   if (report.verdict == Verdict::kHarmful) {
-    const std::string message = "worse than the stable version: " + names_of(report, Verdict::kHarmful);
+    const std::string message =
+        "worse than the stable version: " + names_of(report, Verdict::kHarmful);
     if (spec.dry_run) return wait("WouldRollBack", message);
     return {.kind = ActionKind::kRollBack, .reason = "Harmful", .message = message};
   }

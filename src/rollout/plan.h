@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The next step of a rollout: a pure function of what was asked, where the rollout stands, what the
-// analysis says and the time. Idempotent: asked again after the action was carried out and recorded,
-// it says kWait.
+// analysis says and the time. Idempotent: asked again after the action was carried out and
+// recorded, it says kWait.
 //
 // | where it stands                               | action                                      |
 // | paused by a person                            | wait                                        |
@@ -45,7 +45,7 @@ enum class ActionKind : std::uint8_t { kWait, kSetWeight, kPause, kPromote, kRol
 
 struct Action {
   ActionKind kind = ActionKind::kWait;
-  int weight = 0;  // of kSetWeight, percent
+  int weight = 0;       // of kSetWeight, percent
   std::string reason;   // stable, for programs: "StepDone"
   std::string message;  // for people
 };

@@ -31,7 +31,8 @@ struct Request {
   std::optional<double> latency;
   std::optional<double> time_to_first_token;
   std::optional<double> time_per_output_token;
-  std::vector<std::optional<double>> scores;  // in the order of the analysis's score metrics, 0 to 1
+  std::vector<std::optional<double>>
+      scores;  // in the order of the analysis's score metrics, 0 to 1
 
   static constexpr std::uint64_t kOwnKey = 0;
 };

@@ -38,8 +38,8 @@ struct FlaggerSpec {
 std::unique_ptr<Rule> flagger_rule(const FlaggerSpec& spec);
 
 // Argo Rollouts (features/analysis): 5, 20 and 50 %, ten minutes each, with a measurement a minute:
-// a success rate below `least` fails, and more than `failure_limit` failures abort. A minute without
-// a request measures nothing.
+// a success rate below `least` fails, and more than `failure_limit` failures abort. A minute
+// without a request measures nothing.
 struct ArgoSpec {
   double least = 0.99;
   int failure_limit = 3;
@@ -48,8 +48,8 @@ std::unique_ptr<Rule> argo_rule(const ArgoSpec& spec);
 
 struct Run {
   Ending ending = Ending::kUndecided;
-  double seconds = 0;         // until the decision
-  std::uint64_t bad = 0;      // failed answers that the candidate gave until then
+  double seconds = 0;     // until the decision
+  std::uint64_t bad = 0;  // failed answers that the candidate gave until then
   bool withdrawn = false;
 };
 

@@ -75,9 +75,9 @@ Request Traffic::draw(double weight) {
   const bool begins = uniform() < error_rate_now(version) * factor / version.burst;
   if (worker.failing < 1 && begins) {
     // Geometric, of mean `burst`.
-    worker.failing = 1 + (version.burst > 1 ? std::floor(std::log1p(-uniform()) /
-                                                         std::log1p(-1 / version.burst))
-                                            : 0);
+    worker.failing =
+        1 + (version.burst > 1 ? std::floor(std::log1p(-uniform()) / std::log1p(-1 / version.burst))
+                               : 0);
   }
   if (worker.failing >= 1) {
     worker.failing -= 1;
@@ -101,7 +101,8 @@ std::vector<Request> Traffic::history() {
 
 std::vector<Request> Traffic::next_second(double weight) {
   if (now_ >= incident_ends_ && now_ >= incident_begins_) {
-    if (incident_ends_ > incident_begins_) incident_begins_ = now_ + exponential(world_.incident_every);
+    if (incident_ends_ > incident_begins_)
+      incident_begins_ = now_ + exponential(world_.incident_every);
     incident_ends_ = now_ >= incident_begins_ ? now_ + world_.incident_length : incident_ends_;
   }
   const double swing = 1 + world_.daily_swing * std::sin(2 * std::numbers::pi * now_ / kDay);

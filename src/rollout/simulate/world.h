@@ -19,26 +19,26 @@ struct VersionModel {
   double burst = 1;           // failures in a row on one worker that one trouble brings, on average
   double hang_rate = 0;       // of requests: no answer until the deadline
   double latency = 0.2;       // seconds, median
-  double latency_sigma = 0.6; // of the logarithm
-  double quality = 0.95;      // probability of a score of 1; else it is uniform in [0, 1]
+  double latency_sigma = 0.6;  // of the logarithm
+  double quality = 0.95;       // probability of a score of 1; else it is uniform in [0, 1]
   std::uint32_t workers = 1;
   std::uint64_t cold_requests = 0;  // of each worker: so many first ones
   double cold_factor = 5;           // take so many times as long
 };
 
 struct World {
-  double rate = 20;            // requests a second, on average over a day
-  double daily_swing = 0;      // 0 to 1: the rate swings by so much, over a day
-  double deadline = 60;        // seconds
+  double rate = 20;        // requests a second, on average over a day
+  double daily_swing = 0;  // 0 to 1: the rate swings by so much, over a day
+  double deadline = 60;    // seconds
   VersionModel stable;
   VersionModel candidate;
   std::uint64_t history = 2000;  // requests that the stable version answered before
 
   // Users. 0: every request is a key of its own.
   std::uint64_t users = 0;
-  double zipf = 0;               // exponent of how much they ask; 0: all alike
-  double bad_users = 0;          // a part of them, whose requests fail
-  double bad_user_factor = 20;   // times as often
+  double zipf = 0;              // exponent of how much they ask; 0: all alike
+  double bad_users = 0;         // a part of them, whose requests fail
+  double bad_user_factor = 20;  // times as often
 
   // Incidents that both versions have: the error rate is incident_rate meanwhile.
   double incident_every = 0;     // seconds between beginnings, on average; 0: none

@@ -20,8 +20,7 @@ double log_mixture(std::span<const double> values, std::span<const double> weigh
   for (const double value : values) largest = std::max(largest, value);
   if (!std::isfinite(largest)) return largest;
   double sum = 0;
-  for (std::size_t i = 0; i < values.size(); ++i)
-    sum += weights[i] * std::exp(values[i] - largest);
+  for (std::size_t i = 0; i < values.size(); ++i) sum += weights[i] * std::exp(values[i] - largest);
   return largest + std::log(sum);
 }
 

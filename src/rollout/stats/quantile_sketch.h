@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantiles of a stream of positive numbers in bounded memory: buckets whose borders grow by 2 %,
-// so that a quantile is off by at most 1 % (the idea of Masson, Rim and Lee, "DDSketch", VLDB 2019).
+// so that a quantile is off by at most 1 % (the idea of Masson, Rim and Lee, "DDSketch", VLDB
+// 2019).
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@ class QuantileSketch {
  public:
   // Seconds, say. What is below kLeast or above kMost counts as that; not a number counts as kMost.
   void add(double value);
-  // The smallest bucket's middle below or in which a part `q`, of (0, 1), of the values lies. 0 when
-  // there are none.
+  // The smallest bucket's middle below or in which a part `q`, of (0, 1), of the values lies. 0
+  // when there are none.
   double quantile(double q) const;
   std::uint64_t count() const { return count_; }
 

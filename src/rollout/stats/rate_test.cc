@@ -53,9 +53,9 @@ void RateTest::add_block(Trials stable, Trials candidate) {
   if (stable.trials > 0 && candidate.trials > 0) {
     const auto n0 = static_cast<double>(stable.trials);
     const auto n1 = static_cast<double>(candidate.trials);
-    const double s = std::min((static_cast<double>(past_.events) + 0.5) /
-                                  (static_cast<double>(past_.trials) + 1.0),
-                              kHighestGuess - margin_);
+    const double s = std::min(
+        (static_cast<double>(past_.events) + 0.5) / (static_cast<double>(past_.trials) + 1.0),
+        kHighestGuess - margin_);
     for (std::size_t i = 0; i < ratios_.size(); ++i) {
       const double c = std::clamp((s + margin_) * ratios_[i], kLowest, (1 + kHighestGuess) / 2);
       const double at = project(s, n0, c, n1, margin_);
