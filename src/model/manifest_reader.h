@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/nearest.h"
 #include "base/tensor.h"
 #include "model/path.h"
 
@@ -39,8 +40,6 @@ class Problems {
 template <class E>
 using Names = std::initializer_list<std::pair<std::string_view, E>>;
 
-// The name among `known` that a person most likely meant; empty when none is near.
-std::string_view nearest(std::string_view name, std::span<const std::string_view> known);
 // "a, b or c", for messages.
 std::string listed(std::span<const std::string_view> names, std::string_view last);
 inline std::string either(std::span<const std::string_view> names) { return listed(names, "or"); }

@@ -56,7 +56,9 @@ Analysis::Analysis(AnalysisSpec spec, std::span<const Request> history) : spec_(
   }
 }
 
-void Analysis::add(const Request& request) {
+void Analysis::add(Request request) { waiting_.push_back(std::move(request)); }
+
+void Analysis::count(const Request& request) {
   const bool own_key = request.key == Request::kOwnKey;
   const KeyTable::Key known = own_key ? KeyTable::Key{} : keys_.see(request.key);
   if (!own_key && !known.counted) return;
@@ -121,7 +123,12 @@ void Analysis::add_crash(Arm arm, double share) {
   }
 }
 
-void Analysis::close_block() {
+void Analysis::close_block(double now) {
+  const auto settled = std::ranges::partition(
+      waiting_, [&](const Request& request) { return request.assigned > now - kSettled; });
+  std::ranges::sort(settled, {}, &Request::assigned);
+  for (const Request& request : settled) count(request);
+  waiting_.erase(settled.begin(), settled.end());
   for (Metric& metric : metrics_) {
     if (auto* events = std::get_if<EventEvidence>(&metric.evidence)) events->close_block();
     if (auto* scores = std::get_if<ScoreEvidence>(&metric.evidence)) scores->close_block();

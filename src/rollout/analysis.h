@@ -77,11 +77,15 @@ class Analysis {
   // sooner the tests see. At most 32 metrics.
   Analysis(AnalysisSpec spec, std::span<const Request> history);
 
-  void add(const Request& request);
+  // In the order in which their ends became known.
+  void add(Request request);
   // A crash or restart of a worker, when the candidate had `share` of what could crash.
   void add_crash(Arm arm, double share);
-  // Ends a block of requests: to be called about once a second, whatever happened in it.
-  void close_block();
+  // Counts what was assigned until kSettled ago, in the order of assignment, for that is the order
+  // in which trouble begins and ends; what ends later is counted when it does. To be called a few
+  // times a second, whatever happened meanwhile. `now` on the scale of Request::assigned.
+  void close_block(double now);
+  static constexpr double kSettled = 0.5;  // seconds
 
   AnalysisReport report() const;
 
@@ -98,6 +102,7 @@ class Analysis {
     double threshold = 0;                    // of times: the stable quantile as the block began
   };
 
+  void count(const Request& request);
   // Whether it was an event; `score` is the place of the metric's score in the request.
   bool add_to(Metric& metric, const Request& request, const Unit& unit, std::size_t score);
   static void set_threshold(Metric& metric);
@@ -108,6 +113,7 @@ class Analysis {
   KeyTable keys_;
   ShareTest split_{ShareTest::Null::kEqual};
   std::unordered_map<std::uint32_t, std::uint64_t> requests_of_worker_;
+  std::vector<Request> waiting_;  // not counted yet
   std::uint64_t censored_ = 0;
 };
 

@@ -49,7 +49,7 @@ TEST(Analysis, FindsACandidateThatFailsEveryOtherRequest) {
   for (int i = 0; i < 20 && analysis.report().verdict != Verdict::kHarmful; ++i) {
     analysis.add(answer(Arm::kStable));
     analysis.add(i % 2 == 0 ? failure(Arm::kCandidate) : answer(Arm::kCandidate));
-    analysis.close_block();
+    analysis.close_block(1);
   }
   const AnalysisReport report = analysis.report();
   EXPECT_EQ(report.verdict, Verdict::kHarmful);
@@ -63,7 +63,7 @@ TEST(Analysis, FindsACandidateOfWhichEveryRequestFails) {
   for (; asked < 200 && analysis.report().verdict != Verdict::kHarmful; ++asked) {
     analysis.add(answer(Arm::kStable));
     analysis.add(failure(Arm::kCandidate));
-    analysis.close_block();
+    analysis.close_block(1);
   }
   EXPECT_LT(asked, 200);
 }
@@ -77,7 +77,7 @@ TEST(Analysis, AUserWhoAlwaysFailsCountsOnce) {
     bad.key = 3;
     analysis.add(stable);
     analysis.add(bad);
-    analysis.close_block();
+    analysis.close_block(1);
   }
   EXPECT_EQ(analysis.report().verdict, Verdict::kUndecided);
   EXPECT_NEAR(analysis.report().metrics[0].candidate, 0.5, 1e-9)
@@ -91,7 +91,7 @@ TEST(Analysis, WhatTheClientDidIsCountedAndProvesNothing) {
     gone.outcome = Outcome::kCensored;
     analysis.add(gone);
     analysis.add(answer(Arm::kStable));
-    analysis.close_block();
+    analysis.close_block(1);
   }
   EXPECT_EQ(analysis.report().censored, 1000u);
   EXPECT_EQ(analysis.report().metrics[0].candidate_count, 0u);
@@ -108,7 +108,7 @@ TEST(Analysis, IsSafeOnlyWhenEveryMetricIs) {
       candidate.latency = candidate_latency * *stable.latency;
       analysis.add(stable);
       analysis.add(candidate);
-      analysis.close_block();
+      analysis.close_block(1);
       if (analysis.report().verdict != Verdict::kUndecided) break;
     }
     return analysis.report().verdict;
@@ -124,7 +124,7 @@ TEST(Analysis, AHangIsSlowAndFailed) {
     Request hung = failure(Arm::kCandidate);
     hung.latency = i % 2 == 0 ? std::numeric_limits<double>::infinity() : 0.1;
     analysis.add(hung);
-    analysis.close_block();
+    analysis.close_block(1);
   }
   EXPECT_EQ(analysis.report().verdict, Verdict::kHarmful);
 }
@@ -136,7 +136,7 @@ TEST(Analysis, TheFirstRequestsOfAWorkerSayNothingOfTimes) {
     cold.latency = 10;
     analysis.add(cold);
     analysis.add(answer(Arm::kStable));
-    analysis.close_block();
+    analysis.close_block(1);
   }
   EXPECT_DOUBLE_EQ(analysis.report().metrics[0].evidence.harm, 0);
 }
@@ -145,7 +145,7 @@ TEST(Analysis, ASplitThatIsNotTheOneAskedForWithdrawsThePromise) {
   Analysis analysis({.metrics = {kErrors}}, history(2000));
   for (int i = 0; i < 20'000; ++i) {
     analysis.add(answer(i % 4 == 0 ? Arm::kCandidate : Arm::kStable, 0.5));
-    if (i % 10 == 0) analysis.close_block();
+    if (i % 10 == 0) analysis.close_block(1);
   }
   EXPECT_THAT(analysis.report().withdrawn, testing::HasSubstr("split"));
   EXPECT_NE(analysis.report().verdict, Verdict::kSafe);
@@ -169,7 +169,7 @@ TEST(Analysis, WorseScoresAreHarmful) {
       request.scores = {arm == Arm::kStable ? 0.95 : 0.8};
       analysis.add(request);
     }
-    analysis.close_block();
+    analysis.close_block(1);
   }
   EXPECT_EQ(analysis.report().verdict, Verdict::kHarmful);
 }

@@ -13,7 +13,7 @@ constexpr double kByRate = 0.75;
 // A run counts again when it is so many times as long as one of the stable arm's.
 constexpr double kExcused = 10;
 // A block in which one arm has no trial yet goes on for so many calls of close_block().
-constexpr int kLongestBlock = 60;
+constexpr int kLongestBlock = 240;
 
 std::size_t index(Arm arm) { return static_cast<std::size_t>(arm); }
 
@@ -52,7 +52,7 @@ void EventEvidence::close_block() {
   const auto close = [](PairBlock& block, RateTest& test, TimeDispersion& dispersion) {
     const auto& [stable, candidate] = block.trials;
     const bool both = stable.trials > 0 && candidate.trials > 0;
-    if (!both && ++block.seconds < kLongestBlock) return;
+    if (!both && ++block.calls < kLongestBlock) return;
     dispersion.add_block(stable);
     test.add_block(stable, candidate);
     block = {};

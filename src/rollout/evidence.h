@@ -70,7 +70,7 @@ class EventEvidence {
   };
   struct PairBlock {
     std::array<Trials, 2> trials{};  // by arm
-    int seconds = 0;
+    int calls = 0;                   // of close_block(), so far
   };
 
   bool by_share_;

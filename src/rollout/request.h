@@ -22,6 +22,7 @@ enum class Outcome : std::uint8_t {
 };
 
 struct Request {
+  double assigned = 0;  // when, in seconds from any beginning
   Arm arm = Arm::kStable;
   double weight = 0;      // the candidate's part of the keys when it was assigned, 0 to 1
   std::uint64_t key = 0;  // hash of the assignment key; kOwnKey for a request that has none

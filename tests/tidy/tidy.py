@@ -21,6 +21,7 @@ ALLOWED = {
     "backends": {"base", "engine", "model", "net"},
     "worker": {"base", "telemetry", "net", "media", "model", "engine"},
     "rollout": {"base"},
+    "control": {"base", "rollout"},
 }
 # Libraries that one folder alone may see.
 CONFINED = {

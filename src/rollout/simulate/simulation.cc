@@ -14,10 +14,10 @@ class SerinRule final : public Rule {
     status_.weight = spec.initial_weight;
   }
 
-  Ending second(std::span<const Request> resolved) override {
-    for (const Request& request : resolved) analysis_.add(request);
-    analysis_.close_block();
-    status_.at_weight += Seconds(1);
+  Ending next(std::span<const Request> ended, double now) override {
+    for (const Request& request : ended) analysis_.add(request);
+    analysis_.close_block(now);
+    status_.at_weight += Seconds(Traffic::kTick);
     const AnalysisReport report = analysis_.report();
     withdrawn_ = report.withdrawn;
     const Action action = plan(spec_, status_, report);
@@ -44,18 +44,20 @@ class SerinRule final : public Rule {
 class Minute {
  public:
   // True when a minute is over: then take() has it.
-  bool add(std::span<const Request> resolved) {
-    for (const Request& request : resolved) {
+  bool add(std::span<const Request> ended, double now) {
+    for (const Request& request : ended) {
       if (request.arm != Arm::kCandidate || request.outcome == Outcome::kCensored) continue;
       candidate_ += {1, request.outcome == Outcome::kFailed ? 1U : 0U};
     }
-    return ++seconds_ % 60 == 0;
+    if (now < next_) return false;
+    next_ += 60;
+    return true;
   }
   Trials take() { return std::exchange(candidate_, {}); }
-  int count() const { return seconds_ / 60; }
+  int count() const { return static_cast<int>(next_ / 60) - 1; }
 
  private:
-  int seconds_ = 0;
+  double next_ = 60;
   Trials candidate_;
 };
 
@@ -68,8 +70,8 @@ class FlaggerRule final : public Rule {
  public:
   explicit FlaggerRule(const FlaggerSpec& spec) : spec_(spec) {}
 
-  Ending second(std::span<const Request> resolved) override {
-    if (!minute_.add(resolved)) return Ending::kUndecided;
+  Ending next(std::span<const Request> ended, double now) override {
+    if (!minute_.add(ended, now)) return Ending::kUndecided;
     if (failed_ >= spec_.threshold) return Ending::kRolledBack;  // on the tick after
     const Trials seen = minute_.take();
     if (seen.trials == 0 || !succeeds(seen, spec_.least)) {
@@ -94,8 +96,8 @@ class ArgoRule final : public Rule {
  public:
   explicit ArgoRule(const ArgoSpec& spec) : spec_(spec) {}
 
-  Ending second(std::span<const Request> resolved) override {
-    if (!minute_.add(resolved)) return Ending::kUndecided;
+  Ending next(std::span<const Request> ended, double now) override {
+    if (!minute_.add(ended, now)) return Ending::kUndecided;
     const Trials seen = minute_.take();
     if (seen.trials > 0 && !succeeds(seen, spec_.least)) ++failed_;
     if (failed_ > spec_.failure_limit) return Ending::kRolledBack;
@@ -125,12 +127,12 @@ std::unique_ptr<Rule> argo_rule(const ArgoSpec& spec) { return std::make_unique<
 Run simulate(Rule& rule, Traffic& traffic, double horizon) {
   Run run;
   while (run.ending == Ending::kUndecided && run.seconds < horizon) {
-    const auto resolved = traffic.next_second(rule.weight());
-    for (const Request& request : resolved) {
+    const auto ended = traffic.next(rule.weight());
+    for (const Request& request : ended) {
       if (request.arm == Arm::kCandidate && request.outcome == Outcome::kFailed) ++run.bad;
     }
-    run.ending = rule.second(resolved);
-    run.seconds += 1;
+    run.ending = rule.next(ended, traffic.now());
+    run.seconds += Traffic::kTick;
   }
   run.withdrawn = !rule.withdrawn().empty();
   return run;

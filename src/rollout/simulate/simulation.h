@@ -14,12 +14,13 @@ namespace serin::rollout {
 
 enum class Ending : std::uint8_t { kUndecided, kPromoted, kRolledBack };
 
-// Decides on one candidate, second by second.
+// Decides on one candidate, tick by tick.
 class Rule {
  public:
   virtual ~Rule() = default;
-  // The requests that were resolved in the last second. kUndecided: go on with weight().
-  virtual Ending second(std::span<const Request> resolved) = 0;
+  // The requests that ended in the last Traffic::kTick, until `now`. kUndecided: go on with
+  // weight().
+  virtual Ending next(std::span<const Request> ended, double now) = 0;
   virtual double weight() const = 0;  // the candidate's, 0 to 1
   // Why the stated error rates were not promised in the end; empty where they were.
   virtual std::string withdrawn() const { return {}; }

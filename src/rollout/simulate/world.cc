@@ -99,20 +99,22 @@ std::vector<Request> Traffic::history() {
   return all;
 }
 
-std::vector<Request> Traffic::next_second(double weight) {
+std::vector<Request> Traffic::next(double weight) {
   if (now_ >= incident_ends_ && now_ >= incident_begins_) {
     if (incident_ends_ > incident_begins_)
       incident_begins_ = now_ + exponential(world_.incident_every);
     incident_ends_ = now_ >= incident_begins_ ? now_ + world_.incident_length : incident_ends_;
   }
   const double swing = 1 + world_.daily_swing * std::sin(2 * std::numbers::pi * now_ / kDay);
-  const auto count = std::poisson_distribution<std::uint64_t>(world_.rate * swing)(dice_);
+  const auto count = std::poisson_distribution<std::uint64_t>(world_.rate * swing * kTick)(dice_);
   for (std::uint64_t i = 0; i < count; ++i) {
     Request request = draw(weight);
-    const double at = now_ + uniform() + std::min(*request.latency, world_.deadline);
+    // Evenly within the tick, in the order in which they were drawn.
+    request.assigned = now_ + kTick * static_cast<double>(i) / static_cast<double>(count);
+    const double at = request.assigned + std::min(*request.latency, world_.deadline);
     pending_.push({at, drawn_++, std::move(request)});
   }
-  now_ += 1;
+  now_ += kTick;
   std::vector<Request> resolved;
   while (!pending_.empty() && pending_.top().at <= now_) {
     resolved.push_back(pending_.top().request);

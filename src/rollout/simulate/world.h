@@ -49,15 +49,18 @@ struct World {
   double drift = 1;
 };
 
-// Draws requests second by second. The same seed gives the same requests.
+// Draws requests tick by tick. The same seed gives the same requests.
 class Traffic {
  public:
   Traffic(const World& world, std::uint64_t seed);
 
   std::vector<Request> history();
-  // The requests that are resolved in the next second, in the order in which they are. `weight` is
-  // the candidate's, 0 to 1.
-  std::vector<Request> next_second(double weight);
+  // The requests that end in the next kTick, in the order in which they do. `weight` is the
+  // candidate's, 0 to 1.
+  std::vector<Request> next(double weight);
+  double now() const { return now_; }
+
+  static constexpr double kTick = 0.25;  // seconds
 
  private:
   struct Worker {

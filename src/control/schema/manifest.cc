@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/schema/manifest.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+#include "control/schema/generative_service_json.h"
+
+namespace serin::control {
+namespace {
+
+using rollout::MetricKind;
+
+constexpr std::pair<std::string_view, MetricKind> kMetrics[] = {
+    {"errorRate", MetricKind::kErrorRate},
+    {"latency", MetricKind::kLatency},
+    {"timeToFirstToken", MetricKind::kTimeToFirstToken},
+    {"timePerOutputToken", MetricKind::kTimePerOutputToken},
+    {"quality", MetricKind::kScore},
+    {"crashes", MetricKind::kCrashes}};
+constexpr std::pair<std::string_view, Strategy> kStrategies[] = {
+    {"canary", Strategy::kCanary},
+    {"blueGreen", Strategy::kBlueGreen},
+    {"shadow", Strategy::kShadow},
+    {"recreate", Strategy::kRecreate}};
+constexpr std::pair<std::string_view, rollout::HoldPolicy> kHoldPolicies[] = {
+    {"pause", rollout::HoldPolicy::kPause},
+    {"rollBack", rollout::HoldPolicy::kRollBack},
+    {"promote", rollout::HoldPolicy::kPromote}};
+
+// The schema has checked that the name is one of them.
+template <class E, std::size_t N>
+E named(const std::pair<std::string_view, E> (&names)[N], const json::value& value) {
+  const std::string_view name = value.as_string();
+  const auto* found = std::ranges::find(names, name, [](const auto& pair) { return pair.first; });
+  SERIN_CHECK(found != std::end(names));
+  return found->second;
+}
+
+rollout::Seconds duration(const json::value& value) {
+  return rollout::Seconds(*parse_duration(value.as_string()));
+}
+
+rollout::MetricSpec metric_of(const json::value& metric) {
+  rollout::MetricSpec spec;
+  spec.name = std::string(metric.at("name").as_string());
+  spec.kind = named(kMetrics, metric.at("name"));
+  spec.quantile = metric.at("quantile").to_number<double>();
+  if (const auto* margin = metric.as_object().if_contains("margin"))
+    spec.margin = *parse_share(*margin);
+  const bool none = spec.kind == MetricKind::kErrorRate || spec.kind == MetricKind::kCrashes;
+  spec.harm_margin = none ? 0 : spec.margin / 2;
+  if (const auto* harm = metric.as_object().if_contains("harmMargin"))
+    spec.harm_margin = *parse_share(*harm);
+  return spec;
+}
+
+RolloutSpec rollout_of(const json::value& document) {
+  RolloutSpec spec;
+  spec.strategy = named(kStrategies, document.at("strategy"));
+  spec.canary.initial_weight = static_cast<int>(document.at("initialWeight").as_int64());
+  spec.canary.step_weight = static_cast<int>(document.at("stepWeight").as_int64());
+  spec.canary.interval = duration(document.at("interval"));
+  spec.canary.hold_limit = duration(document.at("holdLimit"));
+  spec.canary.on_hold_limit = named(kHoldPolicies, document.at("onHoldLimit"));
+  spec.canary.dry_run = document.at("dryRun").as_bool();
+  spec.progress_deadline = duration(document.at("progressDeadline"));
+  spec.sticky_by =
+      document.at("stickyBy").as_string() == "user" ? StickyBy::kUser : StickyBy::kRequest;
+  if (const auto* header = document.as_object().if_contains("userHeader"))
+    spec.user_header = std::string(header->as_string());
+  const json::value& analysis = document.at("analysis");
+  spec.analysis.false_rollback = analysis.at("falseRollback").to_number<double>();
+  spec.analysis.false_promotion = analysis.at("falsePromotion").to_number<double>();
+  spec.analysis.warmup_requests =
+      static_cast<std::uint64_t>(analysis.at("warmupRequests").as_int64());
+  for (const json::value& metric : analysis.at("metrics").as_array()) {
+    spec.analysis.metrics.push_back(metric_of(metric));
+    if (spec.analysis.metrics.back().kind == MetricKind::kScore)
+      spec.scorers.emplace_back(metric.at("scorer").as_string());
+  }
+  return spec;
+}
+
+// The node at a path of keys; null where there is none.
+const YamlNode* at(const YamlNode& document, std::initializer_list<std::string_view> keys) {
+  const YamlNode* node = &document;
+  for (const std::string_view key : keys) {
+    if (node != nullptr) node = node->find(key);
+  }
+  return node;
+}
+
+// What each metric says must go together; the schema cannot say it.
+void check_metrics(const YamlNode& metrics, std::vector<Finding>& findings) {
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < metrics.items.size(); ++i) {
+    const YamlNode& node = metrics.items[i];
+    const std::string path = "spec.rollout.analysis.metrics[" + std::to_string(i) + "]";
+    const std::string& name = node.find("name")->scalar;
+    const YamlNode* scorer = node.find("scorer");
+    const YamlNode* margin = node.find("margin");
+    const YamlNode* harm = node.find("harmMargin");
+    if (!seen.insert(scorer == nullptr ? name : name + " " + scorer->scalar).second)
+      findings.push_back({node.mark, path, name + " is there twice"});
+    if (name == "crashes") {
+      if (margin != nullptr)
+        findings.push_back({margin->mark, path + ".margin",
+                            "crashes have none: nobody promises how seldom workers crash"});
+    } else if (margin == nullptr) {
+      findings.push_back({node.mark, path, "margin is missing"});
+    } else if (harm != nullptr &&
+               *parse_share(*harm->to_json()) > *parse_share(*margin->to_json())) {
+      findings.push_back({harm->mark, path + ".harmMargin",
+                          "must be at most margin: what is worse than margin is harm"});
+    }
+    if (scorer != nullptr && name != "quality")
+      findings.push_back({scorer->mark, path + ".scorer", "only quality has a scorer"});
+  }
+}
+
+std::vector<Finding> contradictions(const YamlNode& document) {
+  std::vector<Finding> findings;
+  const YamlNode* least = at(document, {"spec", "replicas", "min"});
+  const YamlNode* most = at(document, {"spec", "replicas", "max"});
+  if (least != nullptr && most != nullptr &&
+      least->to_json()->to_number<double>() > most->to_json()->to_number<double>()) {
+    findings.push_back(
+        {most->mark, "spec.replicas.max", "must be at least spec.replicas.min, " + least->scalar});
+  }
+  if (const YamlNode* header = at(document, {"spec", "rollout", "userHeader"})) {
+    const YamlNode* sticky = at(document, {"spec", "rollout", "stickyBy"});
+    if (sticky == nullptr || sticky->scalar != "user")
+      findings.push_back(
+          {header->mark, "spec.rollout.userHeader", "means something only with stickyBy: user"});
+  }
+  const YamlNode* name = at(document, {"metadata", "name"});
+  for (const std::string_view other : {"fallback", "mirror"}) {
+    const YamlNode* service = at(document, {"spec", "resilience", other, "service"});
+    if (service != nullptr && service->scalar == name->scalar)
+      findings.push_back({service->mark, "spec.resilience." + std::string(other) + ".service",
+                          "is this service itself"});
+  }
+  if (const YamlNode* metrics = at(document, {"spec", "rollout", "analysis", "metrics"}))
+    check_metrics(*metrics, findings);
+  return findings;
+}
+
+}  // namespace
+
+const Schema& manifest_schema() {
+  static const Schema kSchema = [] {
+    auto schema = Schema::create(*parse_json(kGenerativeServiceJson));
+    SERIN_CHECK(schema.has_value());
+    return std::move(*schema);
+  }();
+  return kSchema;
+}
+
+std::vector<Finding> check_manifest(const YamlNode& document) {
+  auto findings = manifest_schema().validate(document);
+  return findings.empty() ? contradictions(document) : findings;
+}
+
+Result<Manifest> read_manifest(std::string_view text, std::string_view file) {
+  const auto yaml = parse_yaml(text);
+  if (!yaml) return invalid(std::string(file) + ":" + yaml.error().message);
+  if (const auto findings = check_manifest(*yaml); !findings.empty()) {
+    std::string message;
+    for (const Finding& finding : findings) {
+      if (!message.empty()) message += "\n";
+      message += std::string(file) + ":" + to_string(finding.mark) + ": ";
+      if (!finding.path.empty()) message += finding.path + ": ";
+      message += finding.message;
+    }
+    return invalid(std::move(message), findings.front().path);
+  }
+  Manifest manifest;
+  SERIN_TRY_ASSIGN(const json::value written, yaml->to_json());
+  manifest.document = manifest_schema().with_defaults(written);
+  const json::value& spec = manifest.document.at("spec");
+  manifest.name = std::string(manifest.document.at("metadata").at("name").as_string());
+  manifest.name_space = std::string(manifest.document.at("metadata").at("namespace").as_string());
+  manifest.model = std::string(spec.at("model").as_string());
+  const json::value& replicas = spec.at("replicas");
+  manifest.min_replicas = replicas.at("min").as_int64();
+  const auto* most = replicas.as_object().if_contains("max");
+  manifest.max_replicas =
+      most == nullptr ? std::max<std::int64_t>(1, manifest.min_replicas) : most->as_int64();
+  manifest.rollout = rollout_of(spec.at("rollout"));
+  return manifest;
+}
+
+}  // namespace serin::control

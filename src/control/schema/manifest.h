@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// A GenerativeService as people write it (docs/manifest.md; the schema is
+// docs/schema/generative-service.json), read from YAML into types.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "control/schema/schema.h"
+#include "rollout/analysis.h"
+#include "rollout/plan.h"
+
+namespace serin::control {
+
+enum class Strategy : std::uint8_t { kCanary, kBlueGreen, kShadow, kRecreate };
+enum class StickyBy : std::uint8_t { kUser, kRequest };
+
+struct RolloutSpec {
+  Strategy strategy = Strategy::kCanary;
+  rollout::CanarySpec canary;
+  rollout::Seconds progress_deadline{600};
+  StickyBy sticky_by = StickyBy::kRequest;
+  std::string user_header;  // empty: none
+  rollout::AnalysisSpec analysis;
+  std::vector<std::string> scorers;  // of the analysis's score metrics, in their order
+};
+
+struct Manifest {
+  std::string name;
+  std::string name_space;
+  std::string model;
+  std::int64_t min_replicas = 1;
+  std::int64_t max_replicas = 1;
+  RolloutSpec rollout;
+  json::value document;  // the whole of it, with defaults
+};
+
+// The schema of a GenerativeService; made once.
+const Schema& manifest_schema();
+
+// Everything that is wrong with a manifest: what the schema says, and contradictions between
+// fields.
+std::vector<Finding> check_manifest(const YamlNode& document);
+
+// kInvalidArgument with every finding, a line each: "FILE:LINE:COLUMN: PATH: what". `file` is for
+// messages.
+Result<Manifest> read_manifest(std::string_view text, std::string_view file);
+
+}  // namespace serin::control

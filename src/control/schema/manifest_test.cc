@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/schema/manifest.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace serin::control {
+namespace {
+
+constexpr std::string_view kHead = R"(apiVersion: serin.dev/v1alpha1
+kind: GenerativeService
+metadata: {name: storyteller}
+spec:
+  model: storyteller:v2
+)";
+
+std::string error_of(const std::string& text) {
+  const auto manifest = read_manifest(text, "m.yaml");
+  return manifest ? "no error" : manifest.error().message;
+}
+
+TEST(Manifest, HasADefaultForEverythingButTheModel) {
+  const auto manifest = read_manifest(kHead, "m.yaml");
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  EXPECT_EQ(manifest->name, "storyteller");
+  EXPECT_EQ(manifest->name_space, "default");
+  EXPECT_EQ(manifest->model, "storyteller:v2");
+  EXPECT_EQ(manifest->min_replicas, 1);
+  EXPECT_EQ(manifest->max_replicas, 1);
+  EXPECT_EQ(manifest->rollout.strategy, Strategy::kCanary);
+  EXPECT_EQ(manifest->rollout.canary.initial_weight, 10);
+  EXPECT_EQ(manifest->rollout.canary.interval, rollout::Seconds(3600));
+  EXPECT_DOUBLE_EQ(manifest->rollout.analysis.false_rollback, 0.01);
+  ASSERT_EQ(manifest->rollout.analysis.metrics.size(), 6u);
+  EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[0].harm_margin, 0);
+  EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[1].margin, 0.2);
+  EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[1].harm_margin, 0.1);
+  EXPECT_EQ(manifest->rollout.scorers, std::vector<std::string>{"wellFormed"});
+  EXPECT_EQ(manifest->document.at("spec").at("resilience").at("retries").at("attempts").as_int64(),
+            2);
+}
+
+TEST(Manifest, ReadsWhatIsWritten) {
+  const auto manifest = read_manifest(std::string(kHead) + R"(  replicas: {min: 1, max: 4}
+  rollout:
+    strategy: canary
+    initialWeight: 5
+    interval: 90s
+    stickyBy: user
+    userHeader: X-User
+    onHoldLimit: rollBack
+    analysis:
+      falsePromotion: 0.1
+      metrics:
+      - {name: errorRate, margin: 0.002, harmMargin: 0.1%}
+      - {name: timeToFirstToken, quantile: 0.99, margin: 30%}
+  resilience: {fallback: {service: storyteller-small}}
+)",
+                                      "m.yaml");
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  EXPECT_EQ(manifest->max_replicas, 4);
+  EXPECT_EQ(manifest->rollout.canary.interval, rollout::Seconds(90));
+  EXPECT_EQ(manifest->rollout.sticky_by, StickyBy::kUser);
+  EXPECT_EQ(manifest->rollout.canary.on_hold_limit, rollout::HoldPolicy::kRollBack);
+  ASSERT_EQ(manifest->rollout.analysis.metrics.size(), 2u);
+  EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[0].harm_margin, 0.001);
+  EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[1].quantile, 0.99);
+}
+
+TEST(Manifest, SaysWhereAndWhatIsWrong) {
+  const struct {
+    const char* text;
+    const char* error;
+  } kRows[] = {
+      {"  rolout: {}\n", "m.yaml:6:3: spec.rolout: is not a field; did you mean rollout?"},
+      {"  replicas: 3\n", "m.yaml:6:13: spec.replicas: must be a mapping, not 3"},
+      {"  replicas: {min: one}\n",
+       "m.yaml:6:19: spec.replicas.min: must be a whole number, not \"one\""},
+      {"  replicas: {min: -1}\n", "m.yaml:6:19: spec.replicas.min: must be at least 0, not -1"},
+      {"  replicas: {min: 3, max: 2}\n",
+       "m.yaml:6:27: spec.replicas.max: must be at least spec.replicas.min, 3"},
+      {"  replicas: {min: 1.5}\n",
+       "m.yaml:6:19: spec.replicas.min: must be a whole number, not 1.5E0"},
+      {"  resources: {cpu: 2}\n", "m.yaml:6:20: spec.resources.cpu: must be a string, not 2"},
+      {"  resources: {memory: 4GB}\n",
+       "m.yaml:6:23: spec.resources.memory: \"4GB\" does not have the form "
+       "^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"},
+      {"  rollout: {strategy: cannary}\n",
+       "m.yaml:6:23: spec.rollout.strategy: \"cannary\" is not known; did you mean canary? It must "
+       "be canary, blueGreen, shadow or recreate"},
+      {"  rollout: {interval: 10}\n",
+       "m.yaml:6:23: spec.rollout.interval: must be a string, not 10"},
+      {"  rollout: {interval: 10 min}\n",
+       "m.yaml:6:23: spec.rollout.interval: \"10 min\" is not a duration; write 250ms, 60s, 10m, "
+       "1h or 7d"},
+      {"  rollout: {initialWeight: 0}\n",
+       "m.yaml:6:28: spec.rollout.initialWeight: must be at least 1, not 0"},
+      {"  rollout: {dryRun: 1}\n",
+       "m.yaml:6:21: spec.rollout.dryRun: must be true or false, not 1"},
+      {"  rollout: {userHeader: X-User}\n",
+       "m.yaml:6:25: spec.rollout.userHeader: means something only with stickyBy: user"},
+      {"  rollout: {analysis: {falseRollback: 0}}\n",
+       "m.yaml:6:39: spec.rollout.analysis.falseRollback: must be more than 0, not 0"},
+      {"  rollout: {analysis: {metrics: []}}\n",
+       "m.yaml:6:33: spec.rollout.analysis.metrics: must have at least 1 items"},
+      {"  rollout: {analysis: {metrics: [{margin: 1%}]}}\n",
+       "m.yaml:6:34: spec.rollout.analysis.metrics[0]: name is missing"},
+      {"  rollout: {analysis: {metrics: [{name: latency}]}}\n",
+       "m.yaml:6:34: spec.rollout.analysis.metrics[0]: margin is missing"},
+      {"  rollout: {analysis: {metrics: [{name: latency, margin: 200%}]}}\n",
+       "m.yaml:6:58: spec.rollout.analysis.metrics[0].margin: \"200%\" is not a share; write 0.02 "
+       "or 2%, from 0 to 1"},
+      {"  rollout: {analysis: {metrics: [{name: latency, margin: 2%, harmMargin: 3%}]}}\n",
+       "m.yaml:6:74: spec.rollout.analysis.metrics[0].harmMargin: must be at most margin: what is "
+       "worse than margin is harm"},
+      {"  rollout: {analysis: {metrics: [{name: crashes, margin: 2%}]}}\n",
+       "m.yaml:6:58: spec.rollout.analysis.metrics[0].margin: crashes have none: nobody promises "
+       "how seldom workers crash"},
+      {"  rollout: {analysis: {metrics: [{name: latency, margin: 2%}, {name: latency, margin: "
+       "3%}]}}\n",
+       "m.yaml:6:63: spec.rollout.analysis.metrics[1]: latency is there twice"},
+      {"  rollout: {analysis: {metrics: [{name: latency, margin: 2%, scorer: x}]}}\n",
+       "m.yaml:6:70: spec.rollout.analysis.metrics[0].scorer: only quality has a scorer"},
+      {"  resilience: {mirror: {percent: 10}}\n",
+       "m.yaml:6:24: spec.resilience.mirror: service is missing"},
+      {"  resilience: {fallback: {service: storyteller}}\n",
+       "m.yaml:6:36: spec.resilience.fallback.service: is this service itself"},
+      {"  resilience: {circuitBreaker: {consecutiveErrors: 5}}\n",
+       "m.yaml:6:33: spec.resilience.circuitBreaker.consecutiveErrors: is not a field; did you "
+       "mean consecutive5xxErrors?"},
+      {"  backup: {}\n", "m.yaml:6:3: spec.backup: is not a field"},
+      {"  rollout: [\n", "m.yaml:7:1: "},
+  };
+  for (const auto& row : kRows)
+    EXPECT_THAT(error_of(std::string(kHead) + row.text), testing::StartsWith(row.error))
+        << row.text;
+}
+
+TEST(Manifest, SaysEverythingThatIsWrongAtOnce) {
+  const std::string error = error_of("apiVersion: v1\nkind: Service\nmetadata: {name: A_b}\n");
+  EXPECT_THAT(error,
+              testing::HasSubstr(
+                  "m.yaml:1:13: apiVersion: \"v1\" is not known; must be serin.dev/v1alpha1"));
+  EXPECT_THAT(error, testing::HasSubstr("\nm.yaml:2:7: kind: \"Service\" is not known"));
+  EXPECT_THAT(error,
+              testing::HasSubstr("\nm.yaml:3:18: metadata.name: \"A_b\" does not have the form"));
+  EXPECT_THAT(error, testing::HasSubstr("\nm.yaml:1:1: spec is missing"));
+}
+
+}  // namespace
+}  // namespace serin::control
