@@ -170,15 +170,24 @@ WHOLE = [("glyphs", {"seed": 41}), ("spoken_digits", {"seed": 41}), ("prose", {"
          ("blurbs", {"seed": 41, "max_tokens": 16}), ("motion", {"seed": 41})]
 
 
+def same(one, other, bitwise):
+    """The same bytes; sound in company may differ a little where nobody attested that it does not."""
+    if bitwise or not one.startswith(b"RIFF"):
+        return one == other
+    samples = [soundfile.read(io.BytesIO(wave))[0] for wave in (one, other)]
+    return numpy.abs(samples[0] - samples[1]).max() < 1e-3
+
+
 @pytest.mark.parametrize("name,fields", WHOLE)
 def test_the_same_seed_gives_the_same_bytes_also_in_company(name, fields, request):
     worker = request.getfixturevalue(name)
-    alone = generate(worker, fields)[1]
+    headers, alone = generate(worker, fields)
+    bitwise = headers["Serin-Reproducible"] == "bitwise"
     assert generate(worker, fields)[1] == alone
     with concurrent.futures.ThreadPoolExecutor(17) as pool:
         others = [pool.submit(generate, worker, {**fields, "seed": seed}) for seed in range(1000, 1016)]
         again = pool.submit(generate, worker, fields)
-        assert again.result()[1] == alone
+        assert same(again.result()[1], alone, bitwise)
         assert len({other.result()[1] for other in others} | {alone}) > 8, "other seeds give other results"
 
 
