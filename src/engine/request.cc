@@ -151,7 +151,7 @@ Status RequestParser::refuse_unknown(const json::object& fields) const {
   }
   for (const auto& [key, value] : fields) {
     if (std::ranges::find(known, std::string_view(key)) != known.end()) continue;
-    const std::string_view meant = model::nearest(key, known);
+    const std::string_view meant = nearest(key, known);
     return refuse("unknown_parameter", std::string_view(key).substr(0, 64),
                   meant.empty()
                       ? "is not a field of this model; there is " + model::either(known)

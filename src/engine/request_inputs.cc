@@ -154,7 +154,7 @@ Result<Tensor> label_from(const model::LabelInput& label, std::string_view name,
   }
   std::vector<std::string_view> known(label.labels.begin(), label.labels.end());
   std::string message = shown(given) + " is not one of the labels";
-  if (const auto meant = model::nearest(given, known); !meant.empty()) {
+  if (const auto meant = nearest(given, known); !meant.empty()) {
     message += "; did you mean " + shown(meant) + "?";
   } else if (known.size() <= 40) {
     message += "; must be " + model::either(known);
