@@ -27,8 +27,6 @@ std::optional<double> time_of(MetricKind kind, const Request& request) {
   return request.time_per_output_token;
 }
 
-std::size_t index(Arm arm) { return static_cast<std::size_t>(arm); }
-
 std::variant<EventEvidence, ScoreEvidence, ShareTest> tests_of(const MetricSpec& spec) {
   if (spec.kind == MetricKind::kCrashes) return ShareTest(ShareTest::Null::kNoMore);
   if (spec.kind == MetricKind::kScore) return ScoreEvidence(spec.harm_margin, spec.margin);
@@ -188,8 +186,8 @@ AnalysisReport Analysis::report() const {
     MetricReport one = report_of(metric);
     const double dispersion = std::max(one.evidence.harm_dispersion, one.evidence.safe_dispersion);
     if (dispersion > kMostDispersion) {
-      report.withdrawn = one.name + ": events of the stable version come in such bursts (" +
-                         std::to_string(dispersion) + " times the variance of independent ones)";
+      report.withdrawn = one.name + ": events vary " + std::to_string(dispersion) +
+                         " times as much as independent ones";
     }
     if (one.verdict == Verdict::kHarmful) {
       report.verdict = Verdict::kHarmful;

@@ -7,7 +7,9 @@
 // and safe when all are. Over all looks, metrics and steps together a candidate that is not harmful
 // is found harmful with a probability of at most falseRollback (the sum of the metrics' shares),
 // and one that is worse than a margin is found safe with at most falsePromotion (all metrics must
-// be safe, so the one that is worse must).
+// be safe, so the one that is worse must). That is proved for units that are independent of each
+// other; what evidence.h does about those that are not is measured, by bench/verdicts, and where it
+// cannot be enough AnalysisReport::withdrawn says so.
 #pragma once
 
 #include <cstdint>

@@ -15,8 +15,6 @@ constexpr double kExcused = 10;
 // A block in which one arm has no trial yet goes on for so many calls of close_block().
 constexpr int kLongestBlock = 240;
 
-std::size_t index(Arm arm) { return static_cast<std::size_t>(arm); }
-
 }  // namespace
 
 EventEvidence::EventEvidence(double harm_margin, double margin)
@@ -62,9 +60,8 @@ void EventEvidence::close_block() {
 }
 
 Evidence EventEvidence::evidence() const {
-  const std::array<double, 2> ways = {harm_.log_e(), share_.log_e()};
-  const std::array<double, 2> weights = {kByRate, 1 - kByRate};
-  const double harm = by_share_ ? log_mixture(ways, weights) : harm_.log_e();
+  const double harm =
+      by_share_ ? log_mixture(harm_.log_e(), share_.log_e(), kByRate) : harm_.log_e();
   const double onsets = onsets_.factor();
   const double events = std::max(all_runs_.factor(), events_.factor());
   return {.harm = harm / onsets,

@@ -4,7 +4,7 @@
 // first assigned, however often it was retried and whoever answered in the end.
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -14,6 +14,8 @@
 namespace serin::rollout {
 
 enum class Arm : std::uint8_t { kStable, kCandidate };
+// Its place in arrays of two.
+inline std::size_t index(Arm arm) { return static_cast<std::size_t>(arm); }
 
 enum class Outcome : std::uint8_t {
   kAnswered,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A GenerativeService as people write it (docs/manifest.md; the schema is
-// docs/schema/generative-service.json), read from YAML into types.
+// A GenerativeService as people write it (docs/schema/generative-service.json), read from YAML into
+// types.
 #pragma once
 
 #include <chrono>

@@ -11,7 +11,7 @@
 namespace serin::control {
 namespace {
 
-constexpr std::array<std::string_view, 25> kKeywords = {"$schema",
+constexpr std::array<std::string_view, 21> kKeywords = {"$schema",
                                                         "$id",
                                                         "title",
                                                         "description",
@@ -31,11 +31,7 @@ constexpr std::array<std::string_view, 25> kKeywords = {"$schema",
                                                         "maxLength",
                                                         "pattern",
                                                         "format",
-                                                        "default",
-                                                        "examples",
-                                                        "uniqueItems",
-                                                        "readOnly",
-                                                        "deprecated"};
+                                                        "default"};
 
 template <class Range, class Value>
 bool contains(const Range& range, const Value& value) {

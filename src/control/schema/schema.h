@@ -5,8 +5,8 @@
 //
 // Keywords: type (also a list of types), enum, properties, required, additionalProperties, items,
 // minItems, maxItems, minimum, maximum, exclusiveMinimum, exclusiveMaximum, minLength, maxLength,
-// pattern, format ("duration", "share"), default, title, description. Another keyword is an error
-// of the schema. Immutable once made; safe to use from any thread.
+// pattern, format ("duration", "share"), default, title, description, $schema, $id. Another keyword
+// is an error of the schema. Immutable once made; safe to use from any thread.
 #pragma once
 
 #include <string>

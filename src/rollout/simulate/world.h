@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A documented model of traffic and of two versions, for rehearsing a rollout in virtual time.
-// docs/simulating-rollouts.md says what each field means.
+// A model of traffic and of two versions, for rehearsing a rollout in virtual time.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <queue>

@@ -6,22 +6,17 @@
 
 namespace serin::rollout {
 
-double log_sum_exp(std::span<const double> values) {
-  if (values.empty()) return -std::numeric_limits<double>::infinity();
+double log_mixture(std::span<const double> values) {
   const double largest = *std::ranges::max_element(values);
-  if (!std::isfinite(largest)) return largest;
   double sum = 0;
   for (const double value : values) sum += std::exp(value - largest);
-  return largest + std::log(sum);
+  return largest + std::log(sum / static_cast<double>(values.size()));
 }
 
-double log_mixture(std::span<const double> values, std::span<const double> weights) {
-  double largest = -std::numeric_limits<double>::infinity();
-  for (const double value : values) largest = std::max(largest, value);
-  if (!std::isfinite(largest)) return largest;
-  double sum = 0;
-  for (std::size_t i = 0; i < values.size(); ++i) sum += weights[i] * std::exp(values[i] - largest);
-  return largest + std::log(sum);
+double log_mixture(double first, double second, double weight) {
+  const double largest = std::max(first, second);
+  return largest +
+         std::log(weight * std::exp(first - largest) + (1 - weight) * std::exp(second - largest));
 }
 
 }  // namespace serin::rollout

@@ -5,9 +5,7 @@
 // are logarithms. Everything in stats/ is a pure calculation: no clock, no lock, one thread.
 #pragma once
 
-#include <array>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 namespace serin::rollout {
@@ -30,11 +28,10 @@ struct Trials {
   }
 };
 
-// log of the sum of exp(values); no overflow. Minus infinity for none.
-double log_sum_exp(std::span<const double> values);
-
-// log of the mean of exp(values) under `weights`, which add up to 1. A mixture of e-processes with
+// log of the mean of exp(values), of at least one; no overflow. A mixture of e-processes with
 // weights fixed beforehand is one, however they depend on each other.
-double log_mixture(std::span<const double> values, std::span<const double> weights);
+double log_mixture(std::span<const double> values);
+// The same of two, of which the first has `weight`, of (0, 1).
+double log_mixture(double first, double second, double weight);
 
 }  // namespace serin::rollout

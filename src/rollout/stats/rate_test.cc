@@ -66,8 +66,6 @@ void RateTest::add_block(Trials stable, Trials candidate) {
   past_ += stable;
 }
 
-double RateTest::log_e() const {
-  return log_sum_exp(log_e_) - std::log(static_cast<double>(log_e_.size()));
-}
+double RateTest::log_e() const { return log_mixture(log_e_); }
 
 }  // namespace serin::rollout

@@ -23,11 +23,8 @@ void ShareTest::add(bool candidate, double share) {
 }
 
 double ShareTest::log_e() const {
-  const double more = log_sum_exp(more_) - std::log(static_cast<double>(kOdds.size()));
-  if (null_ == Null::kNoMore) return more;
-  const double less = log_sum_exp(less_) - std::log(static_cast<double>(kOdds.size()));
-  const std::array<double, 2> both = {more, less};
-  return log_sum_exp(both) - std::log(2.0);
+  const double more = log_mixture(more_);
+  return null_ == Null::kNoMore ? more : log_mixture(more, log_mixture(less_), 0.5);
 }
 
 }  // namespace serin::rollout
