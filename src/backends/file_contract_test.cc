@@ -226,7 +226,7 @@ TEST_F(TorchFiles, ThatAreExportedProgramsNameTheCommandWhereTheyCannotBeCompile
 }
 
 // A shared object has a log of its own.
-TEST(TorchFiles, WritesItsLogAsTheProgramDoes) {
+TEST(TorchLog, IsWrittenAsTheProgramDoes) {
   LoadOptions options;
   options.model = std::filesystem::path(SERIN_TESTDATA) / "torch/in_place.pt";
   options.call = simple(4);
