@@ -19,14 +19,17 @@ ALLOWED = {
     "model": {"base", "net", "objects"},
     "engine": {"base", "media", "model"},
     "backends": {"base", "engine", "model", "net"},
-    "worker": {"base", "telemetry", "net", "media", "model", "engine"},
+    "worker": {"base", "telemetry", "net", "media", "model", "engine", "rollout"},
     "rollout": {"base"},
-    "control": {"base", "rollout"},
+    "gateway": {"base", "telemetry", "net", "model", "rollout"},
+    "platform": {"base", "net", "model", "rollout", "gateway"},
+    "control": {"base", "net", "rollout", "platform"},
 }
 # Libraries that one folder alone may see.
 CONFINED = {
     r"<(boost/asio|boost/beast|nghttp2)": "net",
     r"<(curl/|pugixml)": "objects",
+    r"<sqlite3": "base",
     r"<(torch|ATen|c10)/": "backends",
     r"<tensorflow/": "backends",
     r"<(libav\w+|png|jpeglib|sndfile|webp|turbojpeg)": "media",

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that the gateway is told, as one value. It is read from a JSON file and replaced as a
+// whole: requests that begin after a replacement see all of the new one, requests under way end
+// under the one that they began with. Immutable once shared.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace serin::gateway {
+
+using std::chrono::milliseconds;
+
+// One worker.
+struct Replica {
+  std::string id;   // unique on this machine, for logs and labels
+  std::string url;  // "unix:/path/to.sock:", "http://host:port"
+  bool operator==(const Replica&) const = default;
+};
+
+// What the requests of one version may be given to. Without replicas its requests are answered 503,
+// or wait for `Resilience::pending_timeout` where there are none yet.
+struct Version {
+  std::string label;
+  std::string package;  // "sha256:…"
+  // Its results are the same to the bit on every replica, so that a broken generation may go on at
+  // another one, and a slow one may be hedged.
+  bool bitwise = false;
+  std::vector<Replica> replicas;
+  bool operator==(const Version&) const = default;
+};
+
+enum class StickyBy : std::uint8_t { kRequest, kUser };
+
+// How requests are divided between the stable version and a candidate.
+struct Split {
+  std::string stable;     // label
+  std::string candidate;  // label; empty: there is none
+  double weight = 0;      // the candidate's part of the keys, 0 to 1
+  std::string salt;       // of the rollout: another one deals the keys anew
+  StickyBy sticky_by = StickyBy::kRequest;
+  std::string user_header;  // names the user before anything else does; empty: none
+  bool shadow = false;      // the candidate answers copies, which are compared and never sent
+  bool operator==(const Split&) const = default;
+};
+
+// The manifest's `resilience`, with its names and defaults.
+struct Resilience {
+  milliseconds timeout{60'000};
+  milliseconds first_token_timeout{15'000};
+  bool resume_streams = true;
+
+  int retry_attempts = 2;  // after the first try
+  double retry_budget = 0.2;
+  milliseconds retry_backoff{25};
+
+  std::uint32_t max_connections = 1024;  // to one replica, of one I/O thread
+  std::uint32_t max_pending_requests = 1024;
+  std::uint32_t max_requests_per_connection = 0;  // 0: any number
+
+  int consecutive_5xx_errors = 5;  // 0: never ejected
+  milliseconds ejection_interval{10'000};
+  milliseconds base_ejection_time{30'000};
+  int max_ejection_percent = 50;
+
+  enum class Balancer : std::uint8_t { kLeastRequest, kPrefixAware, kRoundRobin };
+  Balancer balancer = Balancer::kLeastRequest;
+
+  std::string fallback_service;  // empty: none
+  std::string mirror_service;    // empty: none
+  double mirror_percent = 100;
+  bool operator==(const Resilience&) const = default;
+};
+
+struct Service {
+  std::string name;
+  std::vector<Version> versions;
+  Split split;
+  Resilience resilience;
+  bool operator==(const Service&) const = default;
+};
+
+struct Config {
+  std::uint64_t revision = 0;  // grows with every change
+  std::vector<Service> services;
+  bool operator==(const Config&) const = default;
+};
+
+// kInvalidArgument, naming `file` and the path of the field, for anything that is not a whole and
+// consistent configuration: unknown fields, labels that no version has, weights beyond 0 to 1.
+Result<Config> read_config(std::string_view text, std::string_view file);
+std::string write_config(const Config& config);
+
+}  // namespace serin::gateway

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where services run. The control plane knows a platform by this interface alone: `local` runs
+// workers and a gateway as processes of this machine, `kubernetes` has a cluster do so.
+//
+// Every call says what ought to be, is idempotent, and returns once that is recorded: the platform
+// brings it about by itself, goes on doing so when it was restarted, and says in observe() how far
+// it is. Calls from one thread; none waits for a worker to be ready.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "rollout/request.h"
+
+namespace serin::platform {
+
+struct Resources {
+  double cpus = 0;                 // 0: not bounded
+  std::uint64_t memory_bytes = 0;  // resident; 0: not bounded
+  int gpus = 0;
+};
+
+// A package that a name in a manifest was found to stand for.
+struct Model {
+  std::string source;          // as the manifest has it
+  std::string digest;          // "sha256:…"
+  std::filesystem::path root;  // its folder, where the platform keeps one
+};
+
+// A version of a service that ought to run.
+struct VersionSpec {
+  std::string service;
+  std::string label;  // "v2"
+  Model model;
+  int replicas = 1;
+  Resources resources;
+};
+
+enum class ReplicaState : std::uint8_t {
+  kStarting,
+  kReady,
+  kUnready,    // it runs and says that it cannot serve
+  kBackoff,    // it ended and waits for its next start
+  kCrashLoop,  // the same, after ending soon again and again
+  kStopping,
+};
+std::string_view name_of(ReplicaState state);
+
+struct ReplicaStatus {
+  std::string id;
+  ReplicaState state = ReplicaState::kStarting;
+  int pid = 0;                 // 0: no process
+  std::uint64_t restarts = 0;  // since the version was asked for
+  std::string message;         // why it is not ready; the last line that it said when it ended
+};
+
+struct VersionStatus {
+  std::string label;
+  std::string digest;
+  int wanted = 0;
+  std::uint64_t crashes = 0;  // ends that nobody asked for, since the version was asked for
+  std::vector<ReplicaStatus> replicas;
+
+  int ready() const;
+  bool stopped() const { return wanted == 0 && replicas.empty(); }
+};
+
+// How requests of a service reach its versions.
+struct Traffic {
+  std::string service;
+  std::string stable;       // label
+  std::string candidate;    // label; empty: none
+  int weight = 0;           // the candidate's, percent
+  std::string salt;         // of the rollout
+  bool shadow = false;      // the candidate answers copies that nobody gets
+  bool by_user = false;     // keys are users; else each request is its own
+  std::string user_header;  // empty: none
+  json::object resilience;  // spec.resilience of the manifest, with its defaults
+};
+
+// What the gateway tells of requests that ended.
+struct Evidence {
+  std::string version;  // first assigned
+  rollout::Request request;
+};
+struct EvidencePage {
+  std::vector<Evidence> records;
+  std::uint64_t next = 0;  // to be asked for after these
+  std::uint64_t lost = 0;  // that were forgotten before anybody asked
+};
+
+class Platform {
+ public:
+  virtual ~Platform() = default;
+
+  // What `model` in a manifest stands for; fetches it where need be. Blocks. kNotFound when there
+  // is no such package; kFailedPrecondition when it may not run here.
+  virtual Result<Model> resolve(const std::string& model) = 0;
+
+  // The version has so many workers. Those that are too many, or of other resources, are drained
+  // and replaced without a moment in which fewer than before are ready, where there is room.
+  virtual Status ensure(const VersionSpec& spec) = 0;
+  // It has none, and is forgotten once they have ended.
+  virtual Status remove(std::string_view service, std::string_view label) = 0;
+  // Every version of the service that is wanted or not yet gone.
+  virtual Result<std::vector<VersionStatus>> observe(std::string_view service) = 0;
+
+  // From now on, for every request that begins. Returns once the gateway does so, or kUnavailable:
+  // then it will.
+  virtual Status route(const Traffic& traffic) = 0;
+  virtual Status unroute(std::string_view service) = 0;
+  // Of one service, after record `after`, the oldest first; at most `most`.
+  virtual Result<EvidencePage> evidence(std::string_view service, std::uint64_t after,
+                                        std::size_t most) = 0;
+
+  // The last lines of a replica's log, or of every replica of the service (`replica` empty).
+  virtual Result<std::string> logs(std::string_view service, std::string_view replica,
+                                   std::size_t lines) = 0;
+};
+
+}  // namespace serin::platform
