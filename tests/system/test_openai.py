@@ -2,6 +2,7 @@
 """OpenAI's own Python client against real workers."""
 import base64
 import io
+import json
 import re
 
 import openai
@@ -69,6 +70,33 @@ def test_a_broken_answer_goes_on_where_it_was(prose):
         rest = client(prose).completions.create(extra_body={"serin_continue": ids[:place]}, **ask)
         assert "".join(texts).endswith(rest.choices[0].text)
         assert rest.choices[0].text == "".join(texts[place:])
+
+
+def stream_data(worker, path, body, continued=None):
+    """The chunks of a streamed answer without what names it, and the token ids that they brought."""
+    body = body | {"stream": True, "stream_options": {"include_usage": True}}
+    if continued is not None:
+        body["serin_continue"] = continued
+    status, _, bytes_ = worker.post(path, body, {"Serin-Tokens": "include"})
+    assert status == 200
+    chunks = [json.loads(line[6:]) for line in bytes_.decode().splitlines() if line.startswith("data: {")]
+    ids = [id for chunk in chunks for id in chunk.get("serin", {}).get("tokens", [])]
+    return [chunk["choices"] + [chunk.get("usage"), chunk.get("serin")] for chunk in chunks], ids
+
+
+@pytest.mark.parametrize("path, ask", [
+    ("/v1/completions", {"prompt": "The kernel", "echo": True}),
+    ("/v1/chat/completions", {"messages": [{"role": "user", "content": "The kernel"}]}),
+])
+def test_a_continuation_says_nothing_twice(prose, path, ask):
+    ask |= {"max_tokens": 9, "seed": 11, "logit_bias": ENDLESS}
+    whole, ids = stream_data(prose, path, ask)
+    assert len(ids) == 9
+    for place in range(1, 10):
+        rest, more = stream_data(prose, path, ask, ids[:place])
+        assert more == ids[place:]
+        assert rest == whole[-len(rest):]
+        assert len(rest) == len(whole) - place - ("messages" in ask)  # that the assistant speaks was said first
 
 
 def test_logprobs_come_with_each_token(prose):

@@ -10,6 +10,7 @@ namespace {
 struct Chat {
   std::int64_t n = 1;
   bool logprobs = false;
+  bool continued = false;  // it has begun elsewhere
   StreamOptions stream;
   std::string id;
   std::int64_t created = 0;
@@ -58,6 +59,7 @@ Result<std::vector<engine::Request>> read(Call& call, const json::object& body, 
   SERIN_TRY_ASSIGN(auto requests, text_requests(call, std::move(request),
                                                 {json::value(std::move(prompt))}, chat.n));
   if (continued != nullptr) SERIN_TRY(resume_answer(call.context(), *continued, requests));
+  chat.continued = !requests.front().continued.empty();
   return requests;
 }
 
@@ -121,7 +123,7 @@ class ChatStream {
         chat_(std::move(chat)),
         answers_(count),
         bytes_(count),
-        begun_(count) {}
+        begun_(count, chat_->continued) {}
 
   void take(std::size_t index, engine::Event event) {
     if (auto* token = std::get_if<engine::Token>(&event)) {

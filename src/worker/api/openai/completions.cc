@@ -10,6 +10,7 @@ struct Completion {
   std::vector<json::value> prompts;
   std::int64_t n = 1;
   bool echo = false;
+  bool continued = false;  // it has begun elsewhere
   std::optional<std::int64_t> logprobs;
   StreamOptions stream;
   std::string id;
@@ -50,6 +51,7 @@ Result<std::vector<engine::Request>> read(Call& call, const json::object& body, 
   SERIN_TRY(fields.no_others());
   SERIN_TRY_ASSIGN(auto requests, text_requests(call, std::move(request), out.prompts, out.n));
   if (continued != nullptr) SERIN_TRY(resume_answer(call.context(), *continued, requests));
+  out.continued = !requests.front().continued.empty();
   return requests;
 }
 
@@ -85,7 +87,8 @@ json::object envelope(const Context& context, const Completion& completion) {
 
 std::string echoed(const Completion& completion, std::size_t index) {
   const json::value& prompt = completion.prompts[index / static_cast<std::size_t>(completion.n)];
-  return completion.echo && prompt.is_string() ? std::string(prompt.get_string()) : std::string();
+  const bool shown = completion.echo && !completion.continued && prompt.is_string();
+  return shown ? std::string(prompt.get_string()) : std::string();
 }
 
 void answer_whole(const std::shared_ptr<Call>& call, std::vector<engine::Request> requests,
