@@ -113,11 +113,11 @@ TEST(ContinuedStream, SurvivesADeathInEveryContinuation) {
   for (std::size_t step = 1; step < 400; step += 7) {
     ContinuedStream stream = begin();
     std::string out;
-    ASSERT_TRUE(stream.feed(Worker(kFirst, 1000, 5).stream({}).substr(0, 200), out));
+    ASSERT_TRUE(stream.feed(Worker(kFirst, 1000, 5).stream({}).substr(0, 300), out));
     for (int tries = 0; !stream.ended() && tries < 100; ++tries) {
       stream.go_on();
       const std::string more = Worker(kSecond, 2000 + tries, 5).stream(stream.tokens());
-      ASSERT_TRUE(stream.feed(more.substr(0, 200 + step), out));
+      ASSERT_TRUE(stream.feed(more.substr(0, 300 + step), out));
     }
     ASSERT_EQ(out, uncut) << step;
   }
@@ -129,7 +129,7 @@ TEST(ContinuedStream, GivesAClientThatComesBackTheIdenticalRest) {
   for (std::size_t at = uncut.find("\n\n"); at != std::string::npos; at = uncut.find("\n\n", at)) {
     at += 2;
     ++events;
-    const std::size_t line = uncut.rfind("id: ", at) + 4;
+    const std::size_t line = uncut.rfind("id: ", at - 1) + 4;
     const auto position = read_event_id(uncut.substr(line, uncut.find('\n', line) - line));
     ASSERT_TRUE(position);
     ASSERT_EQ(position->events, events);
