@@ -117,7 +117,7 @@ TEST(ContinuedStream, SurvivesADeathInEveryContinuation) {
     for (int tries = 0; !stream.ended() && tries < 100; ++tries) {
       stream.go_on();
       const std::string more = Worker(kSecond, 2000 + tries, 5).stream(stream.tokens());
-      ASSERT_TRUE(stream.feed(more.substr(0, 400 + step), out));
+      ASSERT_TRUE(stream.feed(more.substr(0, 600 + step), out));
     }
     ASSERT_EQ(out, uncut) << step;
   }
