@@ -35,12 +35,14 @@ struct Model {
 
 // A version of a service that ought to run.
 struct VersionSpec {
-  std::string service;
-  std::string label;  // "v2"
+  std::string service;  // both: 1 to 63 of a-z, 0-9 and '-', beginning and ending with no '-'
+  std::string label;    // "v2"
   Model model;
   int replicas = 1;
   Resources resources;
 };
+// kInvalidArgument, naming the field, for what no platform can run.
+Status check(const VersionSpec& spec);
 
 enum class ReplicaState : std::uint8_t {
   kStarting,
@@ -48,6 +50,7 @@ enum class ReplicaState : std::uint8_t {
   kUnready,    // it runs and says that it cannot serve
   kBackoff,    // it ended and waits for its next start
   kCrashLoop,  // the same, after ending soon again and again
+  kNoRoom,     // it waits for memory or devices that others have
   kStopping,
 };
 std::string_view name_of(ReplicaState state);
@@ -83,6 +86,8 @@ struct Traffic {
   std::string user_header;  // empty: none
   json::object resilience;  // spec.resilience of the manifest, with its defaults
 };
+// kInvalidArgument for a weight beyond 0 to 100 or without a candidate.
+Status check(const Traffic& traffic);
 
 // What the gateway tells of requests that ended.
 struct Evidence {
@@ -106,20 +111,22 @@ class Platform {
   // The version has so many workers. Those that are too many, or of other resources, are drained
   // and replaced without a moment in which fewer than before are ready, where there is room.
   virtual Status ensure(const VersionSpec& spec) = 0;
-  // It has none, and is forgotten once they have ended.
+  // It has none, and is forgotten once they have ended. kFailedPrecondition while route() names it.
   virtual Status remove(std::string_view service, std::string_view label) = 0;
-  // Every version of the service that is wanted or not yet gone.
+  // Every version of the service that is wanted or not yet gone, by label.
   virtual Result<std::vector<VersionStatus>> observe(std::string_view service) = 0;
 
   // From now on, for every request that begins. Returns once the gateway does so, or kUnavailable:
-  // then it will.
+  // then it will. kFailedPrecondition for a label that was not ensured.
   virtual Status route(const Traffic& traffic) = 0;
+  // The gateway does not know the service any more; success when it never did.
   virtual Status unroute(std::string_view service) = 0;
   // Of one service, after record `after`, the oldest first; at most `most`.
   virtual Result<EvidencePage> evidence(std::string_view service, std::uint64_t after,
                                         std::size_t most) = 0;
 
   // The last lines of a replica's log, or of every replica of the service (`replica` empty).
+  // kNotFound for one that never was, or whose log is gone.
   virtual Result<std::string> logs(std::string_view service, std::string_view replica,
                                    std::size_t lines) = 0;
 };
