@@ -158,15 +158,26 @@ TemporaryDirectory::~TemporaryDirectory() {
   if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
 }
 
+namespace {
+
+std::filesystem::path variable(const char* name) {
+  const char* value = std::getenv(name);
+  return std::filesystem::path(value == nullptr ? "" : value);
+}
+
+}  // namespace
+
 std::filesystem::path cache_directory() {
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::filesystem::path(value == nullptr ? "" : value);
-  };
   if (const auto own = variable("SERIN_CACHE"); !own.empty()) return own;
   if (const auto xdg = variable("XDG_CACHE_HOME"); !xdg.empty()) return xdg / "serin";
   if (const auto home = variable("HOME"); !home.empty()) return home / ".cache" / "serin";
   return std::filesystem::path("/tmp") / "serin-cache";
+}
+
+std::filesystem::path state_directory() {
+  if (const auto xdg = variable("XDG_STATE_HOME"); !xdg.empty()) return xdg / "serin";
+  if (const auto home = variable("HOME"); !home.empty()) return home / ".local/state/serin";
+  return std::filesystem::path("/var/lib/serin");
 }
 
 }  // namespace serin

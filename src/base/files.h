@@ -38,5 +38,7 @@ class TemporaryDirectory {
 // Where things that can be made again are kept: $SERIN_CACHE, else $XDG_CACHE_HOME/serin, else
 // ~/.cache/serin.
 std::filesystem::path cache_directory();
+// Where what must not be lost is kept: $XDG_STATE_HOME/serin, else ~/.local/state/serin.
+std::filesystem::path state_directory();
 
 }  // namespace serin

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/quantity.h"
 #include "control/schema/generative_service_json.h"
 
 namespace serin::control {

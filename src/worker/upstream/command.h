@@ -18,8 +18,8 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/restarts.h"
 #include "worker/lifecycle/sandbox.h"
-#include "worker/upstream/restarts.h"
 
 namespace serin::worker {
 

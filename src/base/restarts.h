@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-namespace serin::worker {
+namespace serin {
 
 struct RestartPolicy {
   std::chrono::milliseconds first{250};
@@ -16,15 +16,18 @@ struct RestartPolicy {
 
 class Restarts {
  public:
-  explicit Restarts(RestartPolicy policy = {}) : policy_(policy) {}
+  // `short_runs`: in a row, that an earlier one has seen.
+  explicit Restarts(RestartPolicy policy = {}, int short_runs = 0)
+      : policy_(policy), short_runs_(short_runs) {}
 
   // A run of the command ended; how long to wait before the next.
   std::chrono::milliseconds ended_after(Duration run);
   bool crash_loop() const { return short_runs_ >= policy_.crash_loop; }
+  int short_runs() const { return short_runs_; }
 
  private:
   RestartPolicy policy_;
-  int short_runs_ = 0;
+  int short_runs_;
 };
 
-}  // namespace serin::worker
+}  // namespace serin

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/upstream/restarts.h"
+#include "base/restarts.h"
 
 #include <gtest/gtest.h>
 
-namespace serin::worker {
+namespace serin {
 namespace {
 
 using std::chrono::milliseconds;
@@ -36,5 +36,13 @@ TEST(Restarts, AreForgivenByALongRun) {
   EXPECT_FALSE(restarts.crash_loop());
 }
 
+TEST(Restarts, GoOnFromWhatAnEarlierOneHasSeen) {
+  Restarts first;
+  for (int i = 0; i < 3; ++i) first.ended_after(seconds(1));
+  Restarts second({}, first.short_runs());
+  EXPECT_TRUE(second.crash_loop());
+  EXPECT_EQ(second.ended_after(seconds(1)), milliseconds(2000));
+}
+
 }  // namespace
-}  // namespace serin::worker
+}  // namespace serin

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/upstream/restarts.h"
+#include "base/restarts.h"
 
 #include <algorithm>
 
-namespace serin::worker {
+namespace serin {
 
 std::chrono::milliseconds Restarts::ended_after(Duration run) {
   if (run >= policy_.good_run) short_runs_ = 0;
@@ -13,4 +13,4 @@ std::chrono::milliseconds Restarts::ended_after(Duration run) {
   return std::min(wait, policy_.longest);
 }
 
-}  // namespace serin::worker
+}  // namespace serin
