@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/descriptor.h"
 
+#include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -20,6 +21,12 @@ Descriptor::~Descriptor() {
 Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
   std::swap(number_, other.number_);
   return *this;
+}
+
+Result<Descriptor> open_lock(const std::filesystem::path& path) {
+  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  if (!file.open()) return fail(error_of_errno(errno, "cannot open " + path.string()));
+  return file;
 }
 
 Status lock_file(const Descriptor& file, std::string_view name, const CancelToken& cancel) {

@@ -2,6 +2,7 @@
 // A file descriptor with an owner, and a lock that processes share through one.
 #pragma once
 
+#include <filesystem>
 #include <string_view>
 #include <utility>
 
@@ -23,6 +24,9 @@ class Descriptor {
  private:
   int number_;
 };
+
+// A file to lock, made when it is missing.
+Result<Descriptor> open_lock(const std::filesystem::path& path);
 
 // Blocks until the file's lock (flock) is ours alone; it ends with the last copy of the descriptor.
 // Other processes that do the same wait. kCancelled within milliseconds of `cancel`.

@@ -21,6 +21,8 @@ using Action = std::function<Status()>;
 // Each adds one command below `app`, and stores what to do in `chosen` when it is the one called.
 void add_serve(CLI::App& app, Action& chosen);
 void add_package(CLI::App& app, Action& chosen);
+// The commands below `package` about packages by name; called by add_package().
+void add_registry(CLI::App& package, Action& chosen);
 void add_key(CLI::App& app, Action& chosen);
 void add_help(CLI::App& app, Action& chosen);
 void add_completion(CLI::App& app, Action& chosen);

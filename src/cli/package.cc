@@ -20,6 +20,7 @@
 #include "model/folder.h"
 #include "model/import.h"
 #include "model/package.h"
+#include "model/registry.h"
 #include "model/sign.h"
 #include "model/skeleton.h"
 #include "model/source.h"
@@ -255,8 +256,10 @@ Status unpack(const PackageLine& line) {
 }
 
 Status push(const PackageLine& line) {
-  SERIN_TRY_ASSIGN(const auto pushed, model::push_package(line.package, line.destination,
-                                                          line.replace, source_options(line.from)));
+  const auto options = source_options(line.from);
+  SERIN_TRY_ASSIGN(const auto held, model::fetch_package(line.package.string(), options));
+  SERIN_TRY_ASSIGN(const auto pushed,
+                   model::push_package(held.root, line.destination, line.replace, options));
   std::cout << "package: " << pushed.package << "\nstored:  " << pushed.stored << "\n";
   return {};
 }
@@ -411,16 +414,29 @@ void add_package(CLI::App& app, Action& chosen) {
   CLI::App* in = takes_package(
       command("pack", "Make one archive of a package, the same to the byte each time", pack));
   in->add_option("-o,--output", line->archive, "The archive; default: NAME.serin");
-  CLI::App* to = takes_package(command("push", "Store a package elsewhere as one archive", push));
-  to->add_option("destination", line->destination,
-                 "s3://BUCKET/KEY, azblob://ACCOUNT/CONTAINER/KEY, oci://HOST/REPOSITORY:TAG or "
-                 "file:///PATH")
+  auto moves = [&](const std::string& name, const std::string& about) {
+    CLI::App* made = takes_source(command(name, about, push));
+    made->add_flag("--replace", line->replace, "Write over what is there, or move the name");
+    return made;
+  };
+  moves("push", "Store a package elsewhere as one archive, or give it a name on this machine")
+      ->add_option("destination", line->destination,
+                   "NAME:VERSION, s3://BUCKET/KEY, azblob://ACCOUNT/CONTAINER/KEY, "
+                   "oci://HOST/REPOSITORY:TAG or file:///PATH")
       ->required();
-  to->add_flag("--replace", line->replace, "Write over what is there, or move the tag");
+  moves("pull", "Fetch a package and give it a name on this machine")
+      ->add_option("name", line->destination, "NAME:VERSION")
+      ->required()
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            return model::parse_reference(text) ? std::string() : "must be NAME:VERSION";
+          },
+          ""));
   CLI::App* out = command("unpack", "Fetch or unpack an archive, and check it", unpack);
   out->add_option("archive", line->archive, kSourceHelp)->required();
   add_source_options(*out, line->from);
   out->add_option("-o,--output", line->folder, "The folder; default: the archive's name");
+  add_registry(*group, chosen);
 }
 
 }  // namespace serin::cli

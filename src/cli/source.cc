@@ -16,7 +16,14 @@ constexpr std::chrono::seconds kBetweenLines{2};
 
 }  // namespace
 
+void add_registry_option(CLI::App& command, SourceLine& line) {
+  command.add_option("--registry", line.registry, "Folder of the packages with names")
+      ->capture_default_str()
+      ->group("Source");
+}
+
 void add_source_options(CLI::App& command, SourceLine& line) {
+  add_registry_option(command, line);
   command.add_option("--digest", line.digest, "Digest that the package must have, sha256:…")
       ->check(CLI::Validator(
           [](const std::string& text) {
@@ -36,6 +43,7 @@ model::SourceOptions source_options(const SourceLine& line) {
   std::signal(SIGPIPE, SIG_IGN);
   model::SourceOptions options;
   options.cache = cache_directory() / "packages";
+  options.registry = line.registry;
   options.cache_bytes = line.cache_bytes;
   options.digest = line.digest;
   options.progress = [last = Clock::real().now()](std::uint64_t done, std::uint64_t total) mutable {

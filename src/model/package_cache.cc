@@ -20,12 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Result<Descriptor> open_lock(const fs::path& path) {
-  Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
-  if (!file.open()) return fail(error_of_errno(errno, "cannot open " + path.string()));
-  return file;
-}
-
 Status append(const Descriptor& file, std::string_view bytes, const fs::path& path) {
   while (!bytes.empty()) {
     const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "model/archive.h"
 #include "model/import.h"
+#include "model/registry.h"
 #include "objects/oci_registry.h"
 #include "objects/open_store.h"
 
@@ -167,11 +168,31 @@ Result<std::string> push_artifact(const fs::path& archive, const Package& packag
   return registry->push_manifest(manifest, options.cancel);
 }
 
+Result<Registry> registry_of(const std::string& name, const SourceOptions& options) {
+  if (options.registry.empty())
+    return fail(Code::kNotFound, name + " is a package by name, and there is no registry here");
+  return Registry::open(options.registry);
+}
+
+Result<Pushed> push_name(const fs::path& root, const Reference& name, bool replace,
+                         const SourceOptions& options) {
+  SERIN_TRY_ASSIGN(Registry registry, registry_of(name.text(), options));
+  SERIN_TRY_ASSIGN(const HeldPackage held, registry.add(root, Registry::Take::kCopy));
+  SERIN_TRY(registry.tag(name, held.digest, replace));
+  return Pushed{held.digest, held.digest};
+}
+
 }  // namespace
 
 bool is_url(std::string_view source) { return source.find("://") != std::string_view::npos; }
 
 Result<HeldPackage> fetch_package(const std::string& source, const SourceOptions& options) {
+  if (const auto name = parse_reference(source)) {
+    SERIN_TRY_ASSIGN(Registry registry, registry_of(source, options));
+    SERIN_TRY_ASSIGN(HeldPackage held, registry.find(*name));
+    SERIN_TRY(check_digest(source, held.digest, options.digest));
+    return held;
+  }
   std::error_code problem;
   if (!is_url(source) || source.starts_with("file://")) {
     SERIN_TRY_ASSIGN(const fs::path path, local_path(source));
@@ -192,6 +213,8 @@ Result<HeldPackage> fetch_package(const std::string& source, const SourceOptions
 
 Result<Pushed> push_package(const fs::path& root, const std::string& destination, bool replace,
                             const SourceOptions& options) {
+  if (const auto name = parse_reference(destination))
+    return push_name(root, *name, replace, options);
   SERIN_TRY_ASSIGN(const Package package, open_package(root, Verify::kDigests));
   SERIN_TRY_ASSIGN(const auto folder, TemporaryDirectory::create("serin-push"));
   const fs::path archive = folder.path() / (package.manifest.name + ".serin");

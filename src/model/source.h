@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a package comes from and goes to, by what a user writes for it:
 //
+//   storyteller:v2                     a package of this machine, by name (registry.h)
 //   ./folder, file:///srv/folder       a package's folder: used where it is
 //   ./glyphs.serin, file:///…          an archive
 //   s3://BUCKET/KEY                    an archive in S3
@@ -23,6 +24,7 @@ namespace serin::model {
 
 struct SourceOptions {
   std::filesystem::path cache;
+  std::filesystem::path registry;  // empty: this machine has none
   std::uint64_t cache_bytes = std::uint64_t{32} << 30;
   std::string digest;  // of the package that it must be ("sha256:…"); empty: any
   objects::Environment environment = objects::process_environment();
@@ -35,10 +37,10 @@ struct SourceOptions {
 // whoever opens it later decides again what to check. kDataLoss when it is not options.digest.
 Result<HeldPackage> fetch_package(const std::string& source, const SourceOptions& options);
 
-// Writes the package in `root` to an archive, an object or a registry; returns what was written
-// there
-// ("sha256:…" of the archive, or of the artifact's manifest). Unless `replace`, something else that
-// is there already stays and is kAlreadyExists; the same is success.
+// Writes the package in `root` to an archive, an object or a registry, or gives it a name on this
+// machine; returns what was written there ("sha256:…" of the archive, of the artifact's manifest,
+// or of the package itself). Unless `replace`, something else that is there already stays and is
+// kAlreadyExists; the same is success.
 struct Pushed {
   std::string package;  // digest of the package
   std::string stored;   // digest of what was stored
