@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -91,12 +92,13 @@ Status check(const Traffic& traffic);
 
 // What the gateway tells of requests that ended.
 struct Evidence {
-  std::string version;  // first assigned
-  rollout::Request request;
+  std::string version;       // first assigned
+  rollout::Request request;  // without scores: their order is the analysis's
+  std::vector<std::pair<std::string, double>> scores;  // by the scorer's name, 0 to 1
 };
 struct EvidencePage {
   std::vector<Evidence> records;
-  std::uint64_t next = 0;  // to be asked for after these
+  std::uint64_t next = 0;  // to be asked for after these; grows, also over gateways' lives
   std::uint64_t lost = 0;  // that were forgotten before anybody asked
 };
 
