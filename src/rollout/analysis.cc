@@ -5,111 +5,143 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "rollout/metric_kind.h"
 
 namespace serin::rollout {
 namespace {
 
-// So many stable requests before the stable arm's quantile is known well enough to be a threshold.
+// So many stable requests before the stable arm's quantile is known well enough to be a threshold,
+// and it is looked up again when there are so many times as many.
 constexpr std::uint64_t kKnownQuantile = 100;
+constexpr double kThresholdGrowth = 1.02;
 // With 1 in so many rollouts the split is called wrong when it is right.
 constexpr double kSplitAlpha = 0.001;
 // Events that vary so many times as much as independent ones are not understood.
 constexpr double kMostDispersion = 5;
-
-bool is_time(MetricKind kind) {
-  return kind == MetricKind::kLatency || kind == MetricKind::kTimeToFirstToken ||
-         kind == MetricKind::kTimePerOutputToken;
-}
-
-std::optional<double> time_of(MetricKind kind, const Request& request) {
-  if (kind == MetricKind::kLatency) return request.latency;
-  if (kind == MetricKind::kTimeToFirstToken) return request.time_to_first_token;
-  return request.time_per_output_token;
-}
+constexpr double kPaceSeconds = 60;
 
 std::variant<EventEvidence, ScoreEvidence, ShareTest> tests_of(const MetricSpec& spec) {
   if (spec.kind == MetricKind::kCrashes) return ShareTest(ShareTest::Null::kNoMore);
   if (spec.kind == MetricKind::kScore) return ScoreEvidence(spec.harm_margin, spec.margin);
-  if (is_time(spec.kind)) return EventEvidence(0, 0);
-  return EventEvidence(spec.harm_margin, spec.margin);
+  if (is_time(spec.kind)) return EventEvidence(EventEvidence::Kind::kSlow, 0, 0);
+  return EventEvidence(EventEvidence::Kind::kFailures, spec.harm_margin, spec.margin);
 }
+
+// A metric's parts of falseRollback.
+double parts_of(const MetricSpec& spec) { return spec.kind == MetricKind::kErrorRate ? 3 : 1; }
 
 }  // namespace
 
 Analysis::Analysis(AnalysisSpec spec, std::span<const Request> history) : spec_(std::move(spec)) {
   SERIN_CHECK(spec_.metrics.size() <= 32);  // a bit each in KeyTable
-  for (const MetricSpec& metric : spec_.metrics)
-    metrics_.push_back({.spec = metric, .evidence = tests_of(metric), .sketches = {}});
-  for (Metric& metric : metrics_) {
-    Trials past;
-    for (const Request& request : history) {
-      if (request.outcome == Outcome::kCensored) continue;
-      past += {1, request.outcome == Outcome::kFailed ? 1U : 0U};
-      if (const auto time = time_of(metric.spec.kind, request))
-        metric.sketches[index(Arm::kStable)].add(*time);
-    }
-    if (metric.spec.kind == MetricKind::kErrorRate)
-      std::get<EventEvidence>(metric.evidence).seed(past);
-    set_threshold(metric);
+  double parts = 0;
+  for (const MetricSpec& metric : spec_.metrics) parts += parts_of(metric);
+  for (const MetricSpec& metric : spec_.metrics) {
+    metrics_.push_back({.spec = metric,
+                        .evidence = tests_of(metric),
+                        .harm_threshold = std::log(parts / parts_of(metric) / spec_.false_rollback),
+                        .safe_threshold = std::log(1 / spec_.false_promotion),
+                        .sketches = {}});
+  }
+  for (Metric& metric : metrics_) seed(metric, history);
+}
+
+void Analysis::seed(Metric& metric, std::span<const Request> history) {
+  const bool times = is_time(metric.spec.kind);
+  if (!times && metric.spec.kind != MetricKind::kErrorRate) return;
+  for (const Request& request : history) {
+    const auto time = time_of(metric.spec.kind, request);
+    if (request.outcome != Outcome::kCensored && time)
+      metric.sketches[index(Arm::kStable)].add(*time);
+  }
+  set_threshold(metric);
+  if (times && metric.threshold == 0) return;
+  WorkerTable workers;
+  for (const Request& request : history) {
+    const auto time = time_of(metric.spec.kind, request);
+    if (request.outcome == Outcome::kCensored || (times && !time)) continue;
+    const WorkerTable::Place place = workers.see(request.worker);
+    const bool event = times ? *time > metric.threshold : request.outcome == Outcome::kFailed;
+    std::get<EventEvidence>(metric.evidence)
+        .seed({.worker = place.index, .new_worker = place.is_new}, event);
   }
 }
 
-void Analysis::add(Request request) { waiting_.push_back(std::move(request)); }
+void Analysis::add(Request request) {
+  if (waiting_.size() >= kMostWaiting) settle(std::numeric_limits<double>::infinity());
+  waiting_.push_back(std::move(request));
+}
 
 void Analysis::count(const Request& request) {
   const bool own_key = request.key == Request::kOwnKey;
-  const KeyTable::Key known = own_key ? KeyTable::Key{} : keys_.see(request.key);
-  if (!own_key && !known.counted) return;
-  const bool first = own_key || known.first;
-  if (first) split_.add(request.arm == Arm::kCandidate, request.weight);
+  KeyTable::Seen own{.number = 1};
+  const KeyTable::Key known =
+      own_key ? KeyTable::Key{.seen = &own, .first = true} : keys_.see(request.key, request.arm);
+  if (known.seen == nullptr) return;
+  ++requests_;
+  weight_ = request.weight;
+  if (known.first) split_.add(request.arm == Arm::kCandidate, request.weight);
   if (request.outcome == Outcome::kCensored) {
     ++censored_;
     return;
   }
-  ++requests_of_worker_[request.worker];
-  std::uint32_t none = 0;
-  std::uint32_t& events = own_key ? none : *known.events;
+  const WorkerTable::Place place = workers_.see(request.worker);
+  const bool warm = place.requests > spec_.warmup_requests;
   std::uint32_t bit = 1;
   std::size_t score = 0;
   for (Metric& metric : metrics_) {
     const Unit unit{.arm = request.arm,
                     .weight = request.weight,
-                    .worker = request.worker,
-                    .first = first,
-                    .had_event = (events & bit) != 0};
+                    .worker = place.index,
+                    .new_worker = place.is_new,
+                    .first = known.first,
+                    .had_event = (known.seen->had & bit) != 0,
+                    .number = known.seen->number,
+                    .before = (known.seen->last & bit) != 0};
     const std::size_t at = metric.spec.kind == MetricKind::kScore ? score++ : 0;
-    if (add_to(metric, request, unit, at)) events |= bit;
+    const bool event = add_to(metric, request, unit, at, warm);
+    if (event) known.seen->had |= bit;
+    known.seen->last = event ? known.seen->last | bit : known.seen->last & ~bit;
     bit <<= 1;
   }
 }
 
-bool Analysis::add_to(Metric& metric, const Request& request, const Unit& unit, std::size_t score) {
+bool Analysis::add_to(Metric& metric, const Request& request, const Unit& unit, std::size_t score,
+                      bool warm) {
   Totals& totals = metric.totals[index(request.arm)];
+  const auto observe = [&](double value) {
+    ++totals.count;
+    totals.sum += value;
+    totals.squares += value * value;
+  };
   if (metric.spec.kind == MetricKind::kErrorRate) {
     const bool failed = request.outcome == Outcome::kFailed;
-    ++totals.count;
-    totals.sum += failed ? 1 : 0;
+    observe(failed ? 1 : 0);
     std::get<EventEvidence>(metric.evidence).add(unit, failed, failed);
     return failed;
   }
   if (metric.spec.kind == MetricKind::kScore) {
     if (score >= request.scores.size() || !request.scores[score]) return false;
-    ++totals.count;
-    totals.sum += *request.scores[score];
-    std::get<ScoreEvidence>(metric.evidence).add(unit, *request.scores[score]);
-    return false;
+    const double value = *request.scores[score];
+    const Totals& stable = metric.totals[index(Arm::kStable)];
+    const bool low = stable.count > 0 && value < stable.sum / static_cast<double>(stable.count);
+    observe(value);
+    std::get<ScoreEvidence>(metric.evidence).add(unit, value, low);
+    return low;
   }
   const auto time = time_of(metric.spec.kind, request);
-  if (!time || requests_of_worker_[request.worker] <= spec_.warmup_requests) return false;
+  if (!time || !warm) return false;
   ++totals.count;
   metric.sketches[index(request.arm)].add(*time);
   if (metric.threshold == 0) return false;
   // Beyond what the stable arm's requests stay below, or beyond that and the margin.
   const bool candidate = request.arm == Arm::kCandidate;
-  const double harm = metric.threshold * (candidate ? 1 + metric.spec.harm_margin : 1);
-  const double safe = metric.threshold * (candidate ? 1 + metric.spec.margin : 1);
-  std::get<EventEvidence>(metric.evidence).add(unit, *time > harm, *time > safe);
-  return *time > harm;
+  const bool harm = *time > metric.threshold * (candidate ? 1 + metric.spec.harm_margin : 1);
+  const bool safe = *time > metric.threshold * (candidate ? 1 + metric.spec.margin : 1);
+  totals.harm_events += harm ? 1 : 0;
+  totals.safe_events += safe ? 1 : 0;
+  std::get<EventEvidence>(metric.evidence).add(unit, harm, safe);
+  return harm;
 }
 
 void Analysis::add_crash(Arm arm, double share) {
@@ -121,12 +153,21 @@ void Analysis::add_crash(Arm arm, double share) {
   }
 }
 
+void Analysis::settle(double until) {
+  // In the order of assignment, and of what was assigned at once in that of arrival.
+  std::vector<std::pair<double, std::size_t>> order;
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    if (waiting_[i].assigned <= until) order.emplace_back(waiting_[i].assigned, i);
+  }
+  std::ranges::sort(order);
+  for (const auto& [assigned, i] : order) count(waiting_[i]);
+  std::erase_if(waiting_, [&](const Request& request) { return request.assigned <= until; });
+}
+
 void Analysis::close_block(double now) {
-  const auto settled = std::ranges::partition(
-      waiting_, [&](const Request& request) { return request.assigned > now - kSettled; });
-  std::ranges::sort(settled, {}, &Request::assigned);
-  for (const Request& request : settled) count(request);
-  waiting_.erase(settled.begin(), settled.end());
+  const std::uint64_t before = requests_;
+  settle(now - kSettled);
+  pace_.add(now, requests_ - before);
   for (Metric& metric : metrics_) {
     if (auto* events = std::get_if<EventEvidence>(&metric.evidence)) events->close_block();
     if (auto* scores = std::get_if<ScoreEvidence>(&metric.evidence)) scores->close_block();
@@ -134,22 +175,32 @@ void Analysis::close_block(double now) {
   }
 }
 
+void Analysis::Pace::add(double now, std::size_t count) {
+  if (last && now > *last) {
+    const double passed = now - *last;
+    const double kept = std::exp(-passed / kPaceSeconds);
+    requests = requests * kept + static_cast<double>(count);
+    seconds = seconds * kept + passed;
+  }
+  last = now;
+}
+
 void Analysis::set_threshold(Metric& metric) {
   const QuantileSketch& stable = metric.sketches[index(Arm::kStable)];
   if (!is_time(metric.spec.kind) || stable.count() < kKnownQuantile) return;
-  if (metric.threshold == 0) {
-    const auto count = static_cast<double>(stable.count());
-    std::get<EventEvidence>(metric.evidence)
-        .seed({stable.count(), static_cast<std::uint64_t>(count * (1 - metric.spec.quantile))});
-  }
+  if (static_cast<double>(stable.count()) <
+      kThresholdGrowth * static_cast<double>(metric.threshold_count))
+    return;
   metric.threshold = stable.quantile(metric.spec.quantile);
+  metric.threshold_count = stable.count();
 }
 
-MetricReport Analysis::report_of(const Metric& metric) const {
+MetricReport Analysis::verdict_of(const Metric& metric) const {
   MetricReport report;
   report.name = metric.spec.name;
-  report.harm_threshold = std::log(static_cast<double>(metrics_.size()) / spec_.false_rollback);
-  report.safe_threshold = std::log(1 / spec_.false_promotion);
+  report.kind = metric.spec.kind;
+  report.harm_threshold = metric.harm_threshold;
+  report.safe_threshold = metric.safe_threshold;
   if (const auto* events = std::get_if<EventEvidence>(&metric.evidence)) {
     report.evidence = events->evidence();
   } else if (const auto* scores = std::get_if<ScoreEvidence>(&metric.evidence)) {
@@ -164,29 +215,19 @@ MetricReport Analysis::report_of(const Metric& metric) const {
   } else if (report.evidence.safe >= report.safe_threshold) {
     report.verdict = Verdict::kSafe;
   }
-  const auto value = [&](Arm arm) {
-    if (is_time(metric.spec.kind))
-      return metric.sketches[index(arm)].quantile(metric.spec.quantile);
-    const Totals& totals = metric.totals[index(arm)];
-    if (metric.spec.kind == MetricKind::kCrashes) return totals.sum;
-    return totals.count == 0 ? 0 : totals.sum / static_cast<double>(totals.count);
-  };
-  report.stable = value(Arm::kStable);
-  report.candidate = value(Arm::kCandidate);
-  report.stable_count = metric.totals[index(Arm::kStable)].count;
-  report.candidate_count = metric.totals[index(Arm::kCandidate)].count;
   return report;
 }
 
-AnalysisReport Analysis::report() const {
+AnalysisReport Analysis::verdicts() const {
   AnalysisReport report;
+  report.requests = requests_;
   report.censored = censored_;
   report.verdict = Verdict::kSafe;
   for (const Metric& metric : metrics_) {
-    MetricReport one = report_of(metric);
-    const double dispersion = std::max(one.evidence.harm_dispersion, one.evidence.safe_dispersion);
-    if (dispersion > kMostDispersion) {
-      report.withdrawn = one.name + ": events vary " + std::to_string(dispersion) +
+    MetricReport one = verdict_of(metric);
+    if (one.evidence.stable_dispersion > kMostDispersion) {
+      report.withdrawn = one.name + ": the stable version's vary " +
+                         std::to_string(one.evidence.stable_dispersion) +
                          " times as much as independent ones";
     }
     if (one.verdict == Verdict::kHarmful) {

@@ -16,12 +16,14 @@ namespace serin::rollout {
 enum class Arm : std::uint8_t { kStable, kCandidate };
 // Its place in arrays of two.
 inline std::size_t index(Arm arm) { return static_cast<std::size_t>(arm); }
+constexpr Arm last_of(Arm) { return Arm::kCandidate; }
 
 enum class Outcome : std::uint8_t {
   kAnswered,
   kFailed,    // 5xx, deadline passed, a broken or empty stream, a worker's 429
   kCensored,  // the client's doing: 4xx, it went away. Counted, and evidence of nothing
 };
+constexpr Outcome last_of(Outcome) { return Outcome::kCensored; }
 
 struct Request {
   double assigned = 0;  // when, in seconds from any beginning
@@ -36,6 +38,12 @@ struct Request {
   std::optional<double> time_per_output_token;
   std::vector<std::optional<double>>
       scores;  // in the order of the analysis's score metrics, 0 to 1
+
+  template <class Self, class Archive>
+  static void fields(Self& self, Archive& archive) {
+    archive(self.assigned, self.arm, self.weight, self.key, self.worker, self.outcome, self.latency,
+            self.time_to_first_token, self.time_per_output_token, self.scores);
+  }
 
   static constexpr std::uint64_t kOwnKey = 0;
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rollout/simulate/simulation.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace serin::rollout {
@@ -14,12 +16,13 @@ class SerinRule final : public Rule {
     status_.weight = spec.initial_weight;
   }
 
-  Ending next(std::span<const Request> ended, double now) override {
-    for (const Request& request : ended) analysis_.add(request);
+  Ending next(std::vector<Request> ended, double now) override {
+    for (Request& request : ended) analysis_.add(std::move(request));
     analysis_.close_block(now);
     status_.at_weight += Seconds(Traffic::kTick);
-    const AnalysisReport report = analysis_.report();
+    const AnalysisReport report = analysis_.verdicts();
     withdrawn_ = report.withdrawn;
+    counted_ = report.requests;
     const Action action = plan(spec_, status_, report);
     if (action.kind == ActionKind::kRollBack) return Ending::kRolledBack;
     if (action.kind == ActionKind::kPromote) return Ending::kPromoted;
@@ -31,86 +34,102 @@ class SerinRule final : public Rule {
   }
 
   double weight() const override { return status_.weight / 100.0; }
+  void set_weight(int weight) override {
+    status_.weight = weight;
+    status_.at_weight = Seconds(0);
+  }
+  std::uint64_t counted() const override { return counted_; }
   std::string withdrawn() const override { return withdrawn_; }
 
  private:
   CanarySpec spec_;
   CanaryStatus status_;
   Analysis analysis_;
+  std::uint64_t counted_ = 0;
   std::string withdrawn_;
 };
 
-// The candidate's requests of the last minute, for the rules that look once a minute.
-class Minute {
+// The candidate's requests since the last look, for the rules that look now and then.
+class Window {
  public:
-  // True when a minute is over: then take() has it.
+  explicit Window(Seconds interval) : interval_(interval.count()), next_(interval_) {}
+
+  // True when it is time to look: then take() has it.
   bool add(std::span<const Request> ended, double now) {
     for (const Request& request : ended) {
       if (request.arm != Arm::kCandidate || request.outcome == Outcome::kCensored) continue;
       candidate_ += {1, request.outcome == Outcome::kFailed ? 1U : 0U};
     }
     if (now < next_) return false;
-    next_ += 60;
+    next_ += interval_;
     return true;
   }
   Trials take() { return std::exchange(candidate_, {}); }
-  int count() const { return static_cast<int>(next_ / 60) - 1; }
 
  private:
-  double next_ = 60;
+  double interval_;
+  double next_;
   Trials candidate_;
 };
 
-bool succeeds(Trials minute, double least) {
-  return static_cast<double>(minute.trials - minute.events) >=
-         least * static_cast<double>(minute.trials);
+bool succeeds(Trials seen, double least) {
+  return static_cast<double>(seen.trials - seen.events) >= least * static_cast<double>(seen.trials);
 }
 
 class FlaggerRule final : public Rule {
  public:
-  explicit FlaggerRule(const FlaggerSpec& spec) : spec_(spec) {}
+  explicit FlaggerRule(const FlaggerSpec& spec)
+      : spec_(spec), window_(spec.interval), percent_(spec.initial_weight) {}
 
-  Ending next(std::span<const Request> ended, double now) override {
-    if (!minute_.add(ended, now)) return Ending::kUndecided;
-    if (failed_ >= spec_.threshold) return Ending::kRolledBack;  // on the tick after
-    const Trials seen = minute_.take();
+  Ending next(std::vector<Request> ended, double now) override {
+    if (!window_.add(ended, now)) return Ending::kUndecided;
+    if (failed_ >= spec_.threshold) return Ending::kRolledBack;  // on the look after
+    const Trials seen = window_.take();
     if (seen.trials == 0 || !succeeds(seen, spec_.least)) {
       ++failed_;
-    } else if (percent_ >= 50) {
+    } else if (percent_ >= spec_.most_weight) {
       return Ending::kPromoted;
     } else {
-      percent_ += 5;
+      percent_ = std::min(spec_.most_weight, percent_ + spec_.step_weight);
     }
     return Ending::kUndecided;
   }
   double weight() const override { return percent_ / 100.0; }
+  void set_weight(int weight) override { percent_ = weight; }
 
  private:
   FlaggerSpec spec_;
-  Minute minute_;
-  int percent_ = 5;
+  Window window_;
+  int percent_;
   int failed_ = 0;
 };
 
 class ArgoRule final : public Rule {
  public:
-  explicit ArgoRule(const ArgoSpec& spec) : spec_(spec) {}
+  explicit ArgoRule(ArgoSpec spec) : spec_(std::move(spec)), window_(spec_.interval) {}
 
-  Ending next(std::span<const Request> ended, double now) override {
-    if (!minute_.add(ended, now)) return Ending::kUndecided;
-    const Trials seen = minute_.take();
-    if (seen.trials > 0 && !succeeds(seen, spec_.least)) ++failed_;
-    if (failed_ > spec_.failure_limit) return Ending::kRolledBack;
-    return minute_.count() >= 30 ? Ending::kPromoted : Ending::kUndecided;
+  Ending next(std::vector<Request> ended, double now) override {
+    const auto step = static_cast<std::size_t>(now / spec_.step.count());
+    if (step > step_) by_hand_.reset();
+    step_ = step;
+    if (window_.add(ended, now)) {
+      const Trials seen = window_.take();
+      if (seen.trials > 0 && !succeeds(seen, spec_.least)) ++failed_;
+      if (failed_ > spec_.failure_limit) return Ending::kRolledBack;
+    }
+    return step_ >= spec_.weights.size() ? Ending::kPromoted : Ending::kUndecided;
   }
   double weight() const override {
-    return minute_.count() < 10 ? 0.05 : minute_.count() < 20 ? 0.2 : 0.5;
+    return by_hand_.value_or(spec_.weights[std::min(step_, spec_.weights.size() - 1)]) / 100.0;
   }
+  void set_weight(int weight) override { by_hand_ = weight; }
 
  private:
   ArgoSpec spec_;
-  Minute minute_;
+  Window window_;
+  std::size_t step_ = 0;
   int failed_ = 0;
+  std::optional<int> by_hand_;  // until the next step
 };
 
 }  // namespace
@@ -124,16 +143,20 @@ std::unique_ptr<Rule> flagger_rule(const FlaggerSpec& spec) {
 }
 std::unique_ptr<Rule> argo_rule(const ArgoSpec& spec) { return std::make_unique<ArgoRule>(spec); }
 
-Run simulate(Rule& rule, Traffic& traffic, double horizon) {
+Run simulate(Rule& rule, const World& world, Traffic& traffic, double horizon) {
   Run run;
+  auto by_hand = world.by_hand.begin();
   while (run.ending == Ending::kUndecided && run.seconds < horizon) {
-    const auto ended = traffic.next(rule.weight());
+    for (; by_hand != world.by_hand.end() && by_hand->at <= run.seconds; ++by_hand)
+      rule.set_weight(by_hand->weight);
+    auto ended = traffic.next(rule.weight());
     for (const Request& request : ended) {
       if (request.arm == Arm::kCandidate && request.outcome == Outcome::kFailed) ++run.bad;
     }
-    run.ending = rule.next(ended, traffic.now());
+    run.ending = rule.next(std::move(ended), traffic.now());
     run.seconds += Traffic::kTick;
   }
+  run.counted = rule.counted();
   run.withdrawn = !rule.withdrawn().empty();
   return run;
 }

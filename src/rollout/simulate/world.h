@@ -4,21 +4,23 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
-#include <queue>
-#include <random>
 #include <vector>
 
 #include "rollout/request.h"
+#include "rollout/simulate/dice.h"
 
 namespace serin::rollout {
+
+// Of which requests one trouble fails the next ones.
+enum class BurstBy : std::uint8_t { kWorker, kVersion };
 
 // How one version behaves.
 struct VersionModel {
   double error_rate = 0.001;  // of requests, in the long run
-  double burst = 1;           // failures in a row on one worker that one trouble brings, on average
-  double hang_rate = 0;       // of requests: no answer until the deadline
-  double latency = 0.2;       // seconds, median
+  double burst = 1;           // failures in a row that one trouble brings, on average
+  BurstBy burst_by = BurstBy::kWorker;
+  double hang_rate = 0;        // of requests: no answer until the deadline
+  double latency = 0.2;        // seconds, median
   double latency_sigma = 0.6;  // of the logarithm
   double quality = 0.95;       // probability of a score of 1; else it is uniform in [0, 1]
   std::uint32_t workers = 1;
@@ -26,10 +28,16 @@ struct VersionModel {
   double cold_factor = 5;           // take so many times as long
 };
 
+// Somebody sets the candidate's weight.
+struct WeightByHand {
+  double at = 0;   // seconds
+  int weight = 0;  // percent
+};
+
 struct World {
   double rate = 20;        // requests a second, on average over a day
   double daily_swing = 0;  // 0 to 1: the rate swings by so much, over a day
-  double deadline = 60;    // seconds
+  double deadline = 60;    // seconds, at most kLongestDeadline
   VersionModel stable;
   VersionModel candidate;
   std::uint64_t history = 2000;  // requests that the stable version answered before
@@ -47,6 +55,10 @@ struct World {
 
   // Both versions' error rates grow steadily, to so many times as much in an hour.
   double drift = 1;
+
+  std::vector<WeightByHand> by_hand;  // in the order of time
+
+  static constexpr double kLongestDeadline = 3600;
 };
 
 // Draws requests tick by tick. The same seed gives the same requests.
@@ -55,8 +67,7 @@ class Traffic {
   Traffic(const World& world, std::uint64_t seed);
 
   std::vector<Request> history();
-  // The requests that end in the next kTick, in the order in which they do. `weight` is the
-  // candidate's, 0 to 1.
+  // The requests that end in the next kTick. `weight` is the candidate's, 0 to 1.
   std::vector<Request> next(double weight);
   double now() const { return now_; }
 
@@ -67,32 +78,29 @@ class Traffic {
     double failing = 0;  // how many further requests fail
     std::uint64_t requests = 0;
   };
-  struct Resolved {
-    double at;
-    std::uint64_t order;
-    Request request;
-    bool operator>(const Resolved& other) const {
-      return at != other.at ? at > other.at : order > other.order;
-    }
+  struct Version {
+    std::vector<Worker> workers;
+    double failing = 0;  // of bursts by version
   };
 
   Request draw(double weight);
   std::uint64_t draw_user();
-  double uniform() { return std::generate_canonical<double, 53>(dice_); }
+  bool fails(const VersionModel& model, double& failing, double factor);
+  void end_and_begin_incidents();
   double error_rate_now(const VersionModel& version) const;
-  double exponential(double mean) { return -mean * std::log1p(-uniform()); }
 
   World world_;
-  std::mt19937_64 dice_;
-  std::normal_distribution<double> normal_;
+  Dice dice_;
   std::uint64_t salt_;
   std::vector<double> user_share_;  // cumulated
   double now_ = 0;
+  double drifted_ = 1;  // the error rates, in times of those at the beginning
   double incident_ends_ = 0;
   double incident_begins_ = 0;
-  std::array<std::vector<Worker>, 2> workers_;  // by arm
-  std::priority_queue<Resolved, std::vector<Resolved>, std::greater<>> pending_;
-  std::uint64_t drawn_ = 0;
+  std::array<Version, 2> versions_;  // by arm
+  // What is under way, by the tick in which it ends, modulo their number.
+  std::vector<std::vector<Request>> due_;
+  std::uint64_t tick_ = 0;
 };
 
 }  // namespace serin::rollout

@@ -13,6 +13,16 @@ double log_mixture(std::span<const double> values) {
   return largest + std::log(sum / static_cast<double>(values.size()));
 }
 
+double log_mixture(std::span<const double> values, std::span<const double> log_weights) {
+  double largest = values[0] + log_weights[0];
+  for (std::size_t i = 1; i < values.size(); ++i)
+    largest = std::max(largest, values[i] + log_weights[i]);
+  double sum = 0;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    sum += std::exp(values[i] + log_weights[i] - largest);
+  return largest + std::log(sum);
+}
+
 double log_mixture(double first, double second, double weight) {
   const double largest = std::max(first, second);
   return largest +

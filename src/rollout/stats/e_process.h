@@ -21,6 +21,10 @@ struct Trials {
   std::uint64_t trials = 0;
   std::uint64_t events = 0;
 
+  template <class Self, class Archive>
+  static void fields(Self& self, Archive& archive) {
+    archive(self.trials, self.events);
+  }
   Trials& operator+=(const Trials& other) {
     trials += other.trials;
     events += other.events;
@@ -31,6 +35,8 @@ struct Trials {
 // log of the mean of exp(values), of at least one; no overflow. A mixture of e-processes with
 // weights fixed beforehand is one, however they depend on each other.
 double log_mixture(std::span<const double> values);
+// The same with weights that sum to one, one each, as logarithms.
+double log_mixture(std::span<const double> values, std::span<const double> log_weights);
 // The same of two, of which the first has `weight`, of (0, 1).
 double log_mixture(double first, double second, double weight);
 

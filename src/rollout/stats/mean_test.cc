@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace serin::rollout {
@@ -32,13 +33,18 @@ void MeanTest::bet(double difference) {
   const double worst = side_ == Side::kHarm ? 1 + margin_ : 1 - margin_;
   // The stake that grows the capital most, by the mean and the variance of the gains so far (as if
   // a few had been nought), and never so much that one bet could lose it.
-  const double mean = sum_ / (count_ + 4);
-  const double second = (squares_ + 0.25) / (count_ + 1);
-  const double stake = std::clamp(mean / second, 0.0, kMostStaked / worst);
+  const double stake = std::clamp(mean() / second_moment(), 0.0, kMostStaked / worst);
   log_capital_ += std::log1p(stake * gain);
   count_ += 1;
   sum_ += gain;
   squares_ += gain * gain;
+}
+
+double MeanTest::expected_groups(double threshold) const {
+  if (log_capital_ >= threshold) return 0;
+  if (mean() <= 0) return std::numeric_limits<double>::infinity();
+  // What the best stake gains, to second order.
+  return (threshold - log_capital_) * 2 * second_moment() / (mean() * mean());
 }
 
 }  // namespace serin::rollout

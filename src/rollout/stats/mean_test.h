@@ -23,9 +23,19 @@ class MeanTest {
   // are candidate's scores (or stable ones, when they are fewer).
   void add_block(std::span<const double> stable, std::span<const double> candidate);
   double log_e() const { return log_capital_; }
+  // How many more groups until log_e() reaches `threshold`, if the differences stay as they were.
+  // Infinite when they speak against it.
+  double expected_groups(double threshold) const;
+
+  template <class Self, class Archive>
+  static void fields(Self& self, Archive& archive) {
+    archive(self.log_capital_, self.count_, self.sum_, self.squares_);
+  }
 
  private:
   void bet(double difference);
+  double mean() const { return sum_ / (count_ + 4); }
+  double second_moment() const { return (squares_ + 0.25) / (count_ + 1); }
 
   Side side_;
   double margin_;

@@ -18,8 +18,17 @@ class QuantileSketch {
   double quantile(double q) const;
   std::uint64_t count() const { return count_; }
 
+  template <class Self, class Archive>
+  static void fields(Self& self, Archive& archive) {
+    archive(self.buckets_, self.count_);
+    if constexpr (requires { archive.set_bad(); }) {
+      if (self.buckets_.size() > kMostBuckets) archive.set_bad();
+    }
+  }
+
   static constexpr double kLeast = 1e-6;
   static constexpr double kMost = 1e5;
+  static constexpr std::size_t kMostBuckets = 1280;  // ln(kMost / kLeast) / ln(1.02)
 
  private:
   std::vector<std::uint64_t> buckets_;

@@ -17,7 +17,8 @@
 // What a block's size depends on may be anything but the events in it.
 #pragma once
 
-#include <vector>
+#include <array>
+#include <span>
 
 #include "rollout/stats/e_process.h"
 
@@ -26,19 +27,37 @@ namespace serin::rollout {
 class RateTest {
  public:
   // `margin` is in rates, 0 to 1.
-  RateTest(Side side, double margin);
+  RateTest(Side side, double margin) : side_(side), margin_(margin) {}
 
   // Past trials of the stable arm; they guide the guesses, and prove nothing.
   void seed(Trials stable);
   // A block of which one arm is empty proves nothing either.
   void add_block(Trials stable, Trials candidate);
-  double log_e() const;
+  double log_e() const { return total_; }
+
+  // How many more trials, of which the candidate has the part `weight`, until log_e() reaches
+  // `threshold` if the rates are and stay these: along the mean path. Infinite when never, or when
+  // it takes more than kMostExpected.
+  double expected_trials(double stable, double candidate, double weight, double threshold) const;
+  static constexpr double kMostExpected = 1e12;
+
+  template <class Self, class Archive>
+  static void fields(Self& self, Archive& archive) {
+    archive(self.past_, self.log_e_, self.total_);
+  }
 
  private:
+  static constexpr std::size_t kGuesses = 9;
+  using Values = std::array<double, kGuesses>;
+
+  double stable_guess() const;
+  double candidate_guess(std::size_t i, double stable) const;
+
+  Side side_;
   double margin_;
-  Trials past_;  // of the stable arm
-  std::vector<double> ratios_;
-  std::vector<double> log_e_;  // one a ratio
+  Trials past_;       // of the stable arm
+  Values log_e_{};    // one a guess
+  double total_ = 0;  // of their mixture
 };
 
 // The border point of rate_test.h for guesses s and c: s*, with c* = s* + margin. Both c* and s*

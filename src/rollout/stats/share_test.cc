@@ -4,27 +4,45 @@
 #include <cmath>
 
 namespace serin::rollout {
-namespace {
 
-// log of the likelihood ratio of odds that are `times` the expected ones.
-double step(bool candidate, double share, double times) {
-  const double norm = share * times + (1 - share);
-  return std::log(candidate ? times / norm : 1 / norm);
+void ShareTest::set_share(double share) {
+  share_ = share;
+  for (std::size_t i = 0; i < kOdds.size(); ++i) {
+    more_norm_[i] = std::log1p(share * (kOdds[i] - 1));
+    less_norm_[i] = std::log1p(share * (1 / kOdds[i] - 1));
+  }
 }
-
-}  // namespace
 
 void ShareTest::add(bool candidate, double share) {
   if (share <= 0 || share >= 1) return;
+  if (share != share_) {
+    settle(more_, less_);
+    set_share(share);
+    counts_ = {};
+  }
+  ++counts_[candidate ? 1 : 0];
+}
+
+void ShareTest::settle(Values& more, Values& less) const {
+  static const Values kLogOdds = [] {
+    Values logs{};
+    for (std::size_t i = 0; i < kOdds.size(); ++i) logs[i] = std::log(kOdds[i]);
+    return logs;
+  }();
+  const auto own = static_cast<double>(counts_[1]);
+  const double all = static_cast<double>(counts_[0]) + own;
   for (std::size_t i = 0; i < kOdds.size(); ++i) {
-    more_[i] += step(candidate, share, kOdds[i]);
-    if (null_ == Null::kEqual) less_[i] += step(candidate, share, 1 / kOdds[i]);
+    more[i] += own * kLogOdds[i] - all * more_norm_[i];
+    less[i] -= own * kLogOdds[i] + all * less_norm_[i];
   }
 }
 
 double ShareTest::log_e() const {
-  const double more = log_mixture(more_);
-  return null_ == Null::kNoMore ? more : log_mixture(more, log_mixture(less_), 0.5);
+  Values more = more_;
+  Values less = less_;
+  settle(more, less);
+  const double none_fewer = log_mixture(more);
+  return null_ == Null::kNoMore ? none_fewer : log_mixture(none_fewer, log_mixture(less), 0.5);
 }
 
 }  // namespace serin::rollout

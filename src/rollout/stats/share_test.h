@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 
 #include "rollout/stats/e_process.h"
 
@@ -24,12 +25,29 @@ class ShareTest {
   void add(bool candidate, double share);
   double log_e() const;
 
+  template <class Self, class Archive>
+  static void fields(Self& self, Archive& archive) {
+    archive(self.more_, self.less_, self.share_, self.counts_);
+    if constexpr (requires { archive.set_bad(); }) self.set_share(self.share_);
+  }
+
  private:
   // Odds of the candidate, in times of what they should be.
   static constexpr std::array<double, 8> kOdds = {1.25, 1.5, 2, 3, 5, 10, 30, 100};
+  using Values = std::array<double, kOdds.size()>;
+
+  void set_share(double share);
+  // The events of the present share, multiplied into both.
+  void settle(Values& more, Values& less) const;
+
   Null null_;
-  std::array<double, kOdds.size()> more_{};
-  std::array<double, kOdds.size()> less_{};
+  Values more_{};  // until the share was what it is now
+  Values less_{};
+  double share_ = 0;
+  std::array<std::uint64_t, 2> counts_{};  // of events since, others' and the candidate's
+  // What any event of this share divides the likelihood by, as a logarithm.
+  Values more_norm_{};
+  Values less_norm_{};
 };
 
 }  // namespace serin::rollout
