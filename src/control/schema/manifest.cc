@@ -167,16 +167,8 @@ std::vector<Finding> check_manifest(const YamlNode& document) {
 Result<Manifest> read_manifest(std::string_view text, std::string_view file) {
   const auto yaml = parse_yaml(text);
   if (!yaml) return invalid(std::string(file) + ":" + yaml.error().message);
-  if (const auto findings = check_manifest(*yaml); !findings.empty()) {
-    std::string message;
-    for (const Finding& finding : findings) {
-      if (!message.empty()) message += "\n";
-      message += std::string(file) + ":" + to_string(finding.mark) + ": ";
-      if (!finding.path.empty()) message += finding.path + ": ";
-      message += finding.message;
-    }
-    return invalid(std::move(message), findings.front().path);
-  }
+  if (const auto findings = check_manifest(*yaml); !findings.empty())
+    return invalid(findings_text(findings, file), findings.front().path);
   Manifest manifest;
   SERIN_TRY_ASSIGN(const json::value written, yaml->to_json());
   manifest.document = manifest_schema().with_defaults(written);

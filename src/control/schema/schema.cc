@@ -298,6 +298,17 @@ std::string summary(const json::value& schema) {
 
 }  // namespace
 
+std::string findings_text(const std::vector<Finding>& findings, std::string_view file) {
+  std::string text;
+  for (const Finding& finding : findings) {
+    if (!text.empty()) text += "\n";
+    text += std::string(file) + ":" + to_string(finding.mark) + ": ";
+    if (!finding.path.empty()) text += finding.path + ": ";
+    text += finding.message;
+  }
+  return text;
+}
+
 Result<Schema> Schema::create(json::value document) {
   SERIN_TRY(check_schema(document, "schema"));
   return Schema(std::move(document));

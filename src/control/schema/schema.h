@@ -25,6 +25,9 @@ struct Finding {
   std::string message;
 };
 
+// For people: a line each, "FILE:LINE:COLUMN: PATH: what". `file` is for messages.
+std::string findings_text(const std::vector<Finding>& findings, std::string_view file);
+
 class Schema {
  public:
   // kInvalidArgument for a schema that uses what is not in the list above.
