@@ -11,8 +11,8 @@
 #include "model/attestation.h"
 #include "model/sign.h"
 #include "net/http/client.h"
+#include "net/http/error_body.h"
 #include "telemetry/otlp.h"
-#include "worker/api/error_body.h"
 #include "worker/api/relay/relay.h"
 #include "worker/api/relay/relay_routes.h"
 #include "worker/api/routes.h"
@@ -54,7 +54,7 @@ net::Response while_loading(const std::string& path, Phase phase) {
                                          : "the model is still loading",
               "model_loading"};
   error.retry_after = milliseconds(1000);
-  return api::error_response(error);
+  return net::error_response(error);
 }
 
 class WorkerImpl final : public Worker {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/http/client.h"
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <mutex>
@@ -8,6 +9,7 @@
 
 #include "base/check.h"
 #include "net/http/client_pool.h"
+#include "net/io/threads.h"
 
 namespace serin::net {
 
@@ -25,20 +27,26 @@ struct Worker {
 class HttpClient final : public Client {
  public:
   explicit HttpClient(const ClientOptions& options)
-      : body_bytes_(options.limits.body_bytes), addresses_(options.addresses) {
+      : body_bytes_(options.limits.body_bytes), addresses_(options.addresses), io_(options.io) {
+    const unsigned threads = io_ ? io_->size() : options.threads;
     ClientLimits limits = options.limits;
-    limits.connections_per_host =
-        std::max<std::size_t>(1, limits.connections_per_host / options.threads);
-    for (unsigned i = 0; i < options.threads; ++i) {
+    limits.connections_per_host = std::max<std::size_t>(1, limits.connections_per_host / threads);
+    for (unsigned i = 0; i < threads; ++i) {
       Worker worker;
-      worker.loop = Loop::start(kTick);
+      worker.loop = io_ ? io_->loops()[i] : Loop::start(kTick, kTick);
       worker.pool = std::make_unique<ClientPool>(*worker.loop, limits);
       workers_.push_back(std::move(worker));
     }
   }
 
   ~HttpClient() override {
+    SERIN_CHECK(!io_ || io_->stopped());
     for (Worker& worker : workers_) {
+      // Where the threads have ended already, this one stands for them.
+      if (io_) {
+        worker.pool->shut();
+        continue;
+      }
       worker.loop->post([pool = worker.pool.get()] { pool->shut(); });
       worker.loop->stop();
     }
@@ -46,16 +54,22 @@ class HttpClient final : public Client {
 
   Result<Response> fetch(ClientRequest request) override;
   void stream(ClientRequest request, ResponseSink sink) override {
-    begin(std::move(request), std::move(sink), 0);
+    begin(worker_for_next(), std::move(request), std::move(sink), 0);
   }
+  std::shared_ptr<ClientStream> open(ClientRequest request, ResponseSink sink) override;
 
  private:
-  void begin(ClientRequest request, ResponseSink sink, std::size_t body_limit);
+  std::shared_ptr<ClientCall> begin(Worker& worker, ClientRequest request, ResponseSink sink,
+                                    std::size_t body_limit);
+  Worker& worker_for_next() {
+    return workers_[next_.fetch_add(1, std::memory_order_relaxed) % workers_.size()];
+  }
 
   const Result<std::shared_ptr<TlsContext>>& tls();
 
   std::size_t body_bytes_;
   const decltype(ClientOptions::addresses) addresses_;
+  const std::shared_ptr<IoThreads> io_;
   std::once_flag tls_once_;
   Result<std::shared_ptr<TlsContext>> tls_;
   std::vector<Worker> workers_;
@@ -68,26 +82,41 @@ const Result<std::shared_ptr<TlsContext>>& HttpClient::tls() {
   return tls_;
 }
 
-void HttpClient::begin(ClientRequest request, ResponseSink sink, std::size_t body_limit) {
-  Worker& worker = workers_[next_.fetch_add(1, std::memory_order_relaxed) % workers_.size()];
+std::shared_ptr<ClientCall> HttpClient::begin(Worker& worker, ClientRequest request,
+                                              ResponseSink sink, std::size_t body_limit) {
   auto call = std::make_shared<ClientCall>();
   call->deadline = std::chrono::steady_clock::now() + request.timeout;
-  auto endpoint = parse_url(request.url);
   call->request = std::move(request);
   call->sink = std::move(sink);
   call->body_limit = body_limit;
   const auto refuse = [&](const Error& error) {
     worker.loop->post([call, error] { call->fail(error); });
+    return call;
   };
-  if (!endpoint) return refuse(endpoint.error());
-  call->endpoint = *std::move(endpoint);
-  const auto known = addresses_.find(call->endpoint.host);
-  if (known != addresses_.end()) call->endpoint.addresses = known->second;
-  if (call->endpoint.tls) {
+  if (!call->request.endpoint) {
+    auto endpoint = parse_url(call->request.url);
+    if (!endpoint) return refuse(endpoint.error());
+    const auto known = addresses_.find(endpoint->host);
+    if (known != addresses_.end()) endpoint->addresses = known->second;
+    call->request.endpoint = std::make_shared<const Endpoint>(*std::move(endpoint));
+  }
+  if (call->request.endpoint->tls) {
     if (!tls()) return refuse(tls().error());
     call->tls = *tls();
   }
-  worker.loop->post([pool = worker.pool.get(), call] { pool->begin(call); });
+  if (worker.loop->on_thread()) {
+    worker.pool->begin(call);
+  } else {
+    worker.loop->post([pool = worker.pool.get(), call] { pool->begin(call); });
+  }
+  return call;
+}
+
+std::shared_ptr<ClientStream> HttpClient::open(ClientRequest request, ResponseSink sink) {
+  const auto here = std::find_if(workers_.begin(), workers_.end(),
+                                 [](const Worker& worker) { return worker.loop->on_thread(); });
+  SERIN_CHECK(here != workers_.end());
+  return begin(*here, std::move(request), std::move(sink), 0);
 }
 
 Result<Response> HttpClient::fetch(ClientRequest request) {
@@ -108,14 +137,14 @@ Result<Response> HttpClient::fetch(ClientRequest request) {
   sink.on_end = [gathered] { gathered->promise.set_value(std::move(gathered->response)); };
   sink.on_error = [gathered](Error error) { gathered->promise.set_value(fail(std::move(error))); };
   auto future = gathered->promise.get_future();
-  begin(std::move(request), std::move(sink), body_bytes_);
+  begin(worker_for_next(), std::move(request), std::move(sink), body_bytes_);
   return future.get();
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Client>> Client::create(ClientOptions options) {
-  if (options.threads == 0 || options.threads > kMostThreads)
+  if (!options.io && (options.threads == 0 || options.threads > kMostThreads))
     return invalid("threads must be 1 to 64", "threads");
   return std::make_unique<HttpClient>(options);
 }

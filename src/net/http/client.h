@@ -17,6 +17,9 @@
 
 namespace serin::net {
 
+class IoThreads;
+struct Endpoint;
+
 struct ClientLimits {
   std::size_t connections_per_host = 64;
   std::size_t header_bytes = 64 * 1024;
@@ -29,16 +32,32 @@ struct ClientLimits {
 
 struct ClientOptions {
   unsigned threads = 1;
+  std::shared_ptr<IoThreads> io;  // instead of `threads` of its own: stop them before it goes
   ClientLimits limits;
   // IP addresses by host, for a process that can look nothing up; other hosts are looked up.
   std::map<std::string, std::vector<std::string>, std::less<>> addresses;
 };
 
+// The bounds of one host's connections, on one thread, where they are not the client's; 0: the
+// client's.
+struct HostLimits {
+  std::size_t connections = 0;
+  std::size_t pending = 0;
+  std::size_t requests_per_connection = 0;  // then the connection is closed; 0: any number
+};
+
 struct ClientRequest {
   std::string url;  // http://host:port/path, https://…, or unix:/path/to.sock:/path
+  // Instead of `url`, for many requests to one host: parsed once, by parse_url(), and with another
+  // path and query.
+  std::shared_ptr<const Endpoint> endpoint;
+  std::string target;
+  HostLimits host;
   std::string method = "GET";
   Headers headers;
   std::string body;
+  std::shared_ptr<const std::string> shared_body;  // instead of `body`: sent without a copy
+  bool streamed = false;                      // instead of both: ClientStream::write() and finish()
   bool http2 = false;                         // prior knowledge; under TLS, ALPN decides
   std::chrono::milliseconds timeout{60'000};  // from the call to the last byte
   CancelToken cancel;                         // read at least every 50 ms
@@ -55,6 +74,24 @@ struct ResponseSink {
       on_error;  // kUnavailable: nothing was sent, a retry is safe; kAborted: it broke later
 };
 
+// A request under way. Owned by the caller and the client; for the thread of the call-backs alone.
+class ClientStream {
+ public:
+  virtual ~ClientStream() = default;
+  // While paused no bytes come, and once what was read ahead is full the server is held up.
+  virtual void pause(bool paused) = 0;
+  // Nothing is called any more, and the server is told at once. What the sink holds goes soon.
+  virtual void cancel() = 0;
+  // The body of a request that is `streamed`.
+  virtual void write(std::string_view bytes) = 0;
+  virtual void finish() = 0;
+  // Bytes written that the server has not taken yet.
+  virtual std::size_t unsent() const = 0;
+  // Called once when unsent() has fallen to zero, or soon when it is zero already; dropped when the
+  // request ends.
+  virtual void on_drained(std::function<void()> call) = 0;
+};
+
 class Client {
  public:
   static Result<std::unique_ptr<Client>> create(ClientOptions options = {});
@@ -63,6 +100,9 @@ class Client {
   // Blocks until the whole answer is there. Any status is a success; only transport fails.
   virtual Result<Response> fetch(ClientRequest request) = 0;
   virtual void stream(ClientRequest request, ResponseSink sink) = 0;
+  // The same from one of the client's own threads: it starts and calls back there. Never calls back
+  // before it returns.
+  virtual std::shared_ptr<ClientStream> open(ClientRequest request, ResponseSink sink) = 0;
 };
 
 }  // namespace serin::net

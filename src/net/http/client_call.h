@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One request of a client from the call to its end, and what a connection must do for it.
-// Owned by the pool while it is open; everything is on the pool's thread.
+// Owned by the pool while it is open, and by who opened it; everything is on the pool's thread.
 #pragma once
 
 #include <memory>
@@ -9,15 +9,24 @@
 #include "net/http/client.h"
 #include "net/http/uri.h"
 #include "net/io/link.h"
+#include "net/io/out_queue.h"
 #include "net/tls.h"
 
 namespace serin::net {
 
 class ClientSession;
+class ClientPool;
 
-struct ClientCall {
-  ClientRequest request;
-  Endpoint endpoint;
+struct ClientCall final : ClientStream, std::enable_shared_from_this<ClientCall> {
+  void pause(bool wanted) override;
+  void cancel() override;
+  void write(std::string_view bytes) override;
+  void finish() override;
+  std::size_t unsent() const override;
+  void on_drained(std::function<void()> call) override;
+
+  ClientRequest request;  // its endpoint is set
+  ClientPool* pool = nullptr;
   std::shared_ptr<TlsContext> tls;  // for an https endpoint
   ResponseSink sink;
   Instant deadline;
@@ -28,7 +37,21 @@ struct ClientCall {
   bool answered = false;             // a byte of the answer came
   bool retried = false;
   bool ended = false;
+  bool paused = false;
+  std::int32_t stream_id = 0;  // HTTP/2
+  OutQueue out;                // of a streamed body: what no session has taken yet
+  bool out_ended = false;
+  bool out_taken = false;  // a session has taken some: it cannot be sent again
+  std::function<void()> drained_call;
 
+  // The body of a request that is not streamed.
+  std::string_view body() const {
+    return request.shared_body ? *request.shared_body : request.body;
+  }
+  std::string_view target() const {
+    return request.url.empty() ? request.target : request.endpoint->target;
+  }
+  void drained();
   void head(ResponseHead&& head);
   // False: the answer has become too large, and the call has failed.
   bool bytes(std::string_view piece);
@@ -46,6 +69,9 @@ class ClientSession : public LinkUser {
   virtual bool http2() const = 0;
   virtual void begin(const std::shared_ptr<ClientCall>& call) = 0;
   virtual void cancel(ClientCall& call) = 0;  // the call has ended: forget it
+  virtual void resume(ClientCall& call) = 0;  // it is no longer paused
+  virtual void body_grew(ClientCall& call) = 0;
+  virtual std::size_t unsent(const ClientCall& call) const = 0;
   virtual void close() = 0;
 };
 

@@ -30,7 +30,7 @@ class ClientGate final : public LinkUser {
     const std::string why =
         end == LinkEnd::kTlsFailed ? "TLS: " + link_.tls_failure() : "the connection was cut";
     pool_.not_opened(
-        host_, {Code::kUnavailable, "cannot connect to " + host_.endpoint.authority + ": " + why});
+        host_, {Code::kUnavailable, "cannot connect to " + host_.endpoint->authority + ": " + why});
   }
 
  private:
@@ -50,32 +50,48 @@ ClientPool::ClientPool(Loop& loop, const ClientLimits& limits) : loop_(loop), li
 ClientPool::~ClientPool() = default;
 
 ClientPool::Host& ClientPool::host_of(const ClientCall& call) {
-  const std::string key = call.endpoint.key() + (call.request.http2 ? " h2" : "");
-  auto& host = hosts_[key];
+  const Endpoint& endpoint = *call.request.endpoint;
+  std::string key = endpoint.key();
+  if (call.request.http2) key += " h2";
+  auto& host = hosts_[std::move(key)];
   if (!host) {
     host = std::make_unique<Host>();
-    host->endpoint = call.endpoint;
+    host->endpoint = call.request.endpoint;
     host->tls = call.tls;
-    host->prior_http2 = call.request.http2 && !call.endpoint.tls;
+    host->prior_http2 = call.request.http2 && !endpoint.tls;
     host->speaks_http2 = host->prior_http2;
   }
+  const HostLimits& asked = call.request.host;
+  host->limits = asked;
+  if (asked.connections == 0) host->limits.connections = limits_.connections_per_host;
+  if (asked.pending == 0) host->limits.pending = limits_.pending_per_host;
+  host->used = loop_.now();
   return *host;
 }
 
 void ClientPool::begin(std::shared_ptr<ClientCall> call) {
-  if (shut_) return call->fail({Code::kCancelled, "the client was closed"});
+  call->pool = this;
+  if (shut_) return fail_soon(call, {Code::kCancelled, "the client was closed"});
   calls_.push_back(call);
   loop_.need_tick();
   enqueue(std::move(call));
 }
 
+void ClientPool::fail_soon(const std::shared_ptr<ClientCall>& call, Error error) {
+  loop_.post([call, error = std::move(error)] { call->fail(error); });
+}
+
+void ClientPool::drained_soon(ClientCall& call) {
+  loop_.post([held = call.shared_from_this()] { held->drained(); });
+}
+
 void ClientPool::enqueue(std::shared_ptr<ClientCall> call) {
   Host& host = host_of(*call);
-  if (host.waiting.size() >= limits_.pending_per_host)
-    return call->fail({Code::kResourceExhausted,
-                       "more than " + std::to_string(limits_.pending_per_host) +
-                           " requests wait for a connection to " + host.endpoint.authority,
-                       "too_many_pending"});
+  if (host.waiting.size() >= host.limits.pending)
+    return fail_soon(call, {Code::kResourceExhausted,
+                            "more than " + std::to_string(host.limits.pending) +
+                                " requests wait for a connection to " + host.endpoint->authority,
+                            "too_many_pending"});
   host.waiting.push_back(std::move(call));
   dispatch(host);
 }
@@ -99,7 +115,7 @@ void ClientPool::dispatch(Host& host) {
   const std::size_t wanted =
       host.speaks_http2 ? std::min<std::size_t>(1, host.waiting.size()) : host.waiting.size();
   while (host.connecting < wanted &&
-         host.sessions.size() + host.connecting < limits_.connections_per_host)
+         host.sessions.size() + host.connecting < host.limits.connections)
     open_connection(host);
 }
 
@@ -107,7 +123,7 @@ void ClientPool::open_connection(Host& host) {
   ++host.connecting;
   // Not from within: a local socket connects at once, and may fail at once.
   loop_.post([this, &host] {
-    connect(loop_, host.endpoint, limits_.connect_timeout,
+    connect(loop_, *host.endpoint, limits_.connect_timeout,
             [this, &host](Result<OwnedFd> fd) { connected(host, std::move(fd)); });
   });
 }
@@ -116,11 +132,11 @@ void ClientPool::connected(Host& host, Result<OwnedFd> fd) {
   if (!fd) return not_opened(host, fd.error());
   LinkOptions options;
   options.input_bytes = std::max<std::size_t>(64 * 1024, limits_.header_bytes + 1024);
-  const bool tcp = host.endpoint.unix_socket.empty();
+  const bool tcp = host.endpoint->unix_socket.empty();
   const auto link = std::make_shared<Link>(loop_, fd->release(), tcp, options);
   const Instant deadline = loop_.now() + limits_.connect_timeout;
   link->start(std::make_unique<ClientGate>(*this, host, *link, deadline),
-              host.endpoint.tls ? host.tls->connect(host.endpoint.host, true) : nullptr);
+              host.endpoint->tls ? host.tls->connect(host.endpoint->host, true) : nullptr);
 }
 
 std::unique_ptr<LinkUser> ClientPool::opened(Host& host, Link& link) {
@@ -160,7 +176,7 @@ void ClientPool::lost(const std::shared_ptr<ClientCall>& call, Error error) {
   if (call->ended) return;
   // A kept connection may be closed by the server just as it is used. Nothing of an answer came, so
   // a request that may be sent twice, or was not looked at, goes once more.
-  const bool safe = !call->sent || (call->idempotent() && !call->answered);
+  const bool safe = !call->out_taken && (!call->sent || (call->idempotent() && !call->answered));
   if (shut_ || !safe || std::exchange(call->retried, true)) return call->fail(std::move(error));
   call->sent = false;
   enqueue(call);
@@ -184,10 +200,24 @@ void ClientPool::tick() {
                                            std::to_string(call->request.timeout.count()) + " ms"});
     }
   }
-  std::erase_if(calls_, [](const auto& call) { return call->ended; });
+  std::erase_if(calls_, [](const auto& call) {
+    if (call->ended) call->sink = {};
+    return call->ended;
+  });
   for (auto& [key, host] : hosts_)
     std::erase_if(host->waiting, [](const auto& call) { return call->ended; });
+  forget_hosts();
   if (!calls_.empty()) loop_.need_tick();
+}
+
+// Names come and go with the processes behind them. What was posted for a host has long run when
+// its last connection has been idle to its end.
+void ClientPool::forget_hosts() {
+  std::erase_if(hosts_, [this](const auto& entry) {
+    const Host& host = *entry.second;
+    const bool idle = host.sessions.empty() && host.connecting == 0 && host.waiting.empty();
+    return idle && loop_.now() - host.used > limits_.idle_timeout;
+  });
 }
 
 void ClientPool::shut() {

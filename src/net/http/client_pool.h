@@ -19,7 +19,9 @@ class ClientPool final : public ClientSessionOwner {
   ClientPool(Loop& loop, const ClientLimits& limits);
   ~ClientPool() override;
 
+  // Never calls back before it returns.
   void begin(std::shared_ptr<ClientCall> call);
+  void drained_soon(ClientCall& call);
   void shut();  // every open call ends with kCancelled
 
   void has_room(ClientSession& session) override;
@@ -29,7 +31,9 @@ class ClientPool final : public ClientSessionOwner {
 
   // --- for the connection while it learns its protocol
   struct Host {
-    Endpoint endpoint;
+    std::shared_ptr<const Endpoint> endpoint;
+    HostLimits limits;  // as the last request had them, the client's where it had none
+    Instant used;
     std::shared_ptr<TlsContext> tls;
     bool prior_http2 = false;
     bool speaks_http2 = false;  // as far as is known
@@ -47,6 +51,8 @@ class ClientPool final : public ClientSessionOwner {
   void open_connection(Host& host);
   void connected(Host& host, Result<OwnedFd> fd);
   void tick();
+  void forget_hosts();
+  void fail_soon(const std::shared_ptr<ClientCall>& call, Error error);
   void finish(ClientCall& call, Error error);
 
   Loop& loop_;

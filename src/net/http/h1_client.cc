@@ -28,12 +28,24 @@ class H1ClientSession final : public ClientSession {
     call_ = nullptr;
     close();
   }
+  void resume(ClientCall&) override {
+    link_.want_input(true);
+    link_.wake();  // what was read ahead is looked at in on_flush()
+  }
+  void body_grew(ClientCall& call) override { write_pieces(call); }
+  std::size_t unsent(const ClientCall&) const override { return link_.unsent(); }
   void close() override {
     closing_ = true;
     link_.close();
   }
 
   void on_bytes() override;
+  void on_flush() override {
+    if (call_ && !link_.input().empty()) on_bytes();
+  }
+  void on_drained() override {
+    if (call_) call_->drained();
+  }
   void on_tick() override;
   void on_closed(LinkEnd end) override;
 
@@ -41,7 +53,8 @@ class H1ClientSession final : public ClientSession {
   bool step();
   bool read_head();
   bool read_body();
-  void write_request(const ClientCall& call);
+  void write_request(ClientCall& call);
+  void write_pieces(ClientCall& call);
   void break_off(const h1::Fault& fault);
   void complete();
 
@@ -53,6 +66,8 @@ class H1ClientSession final : public ClientSession {
   std::shared_ptr<ClientCall> call_;
   bool in_body_ = false;
   bool closing_ = false;
+  bool body_sent_ = true;
+  std::size_t served_ = 0;  // calls that began
   Instant idle_since_;
 };
 
@@ -61,19 +76,21 @@ void H1ClientSession::begin(const std::shared_ptr<ClientCall>& call) {
   call->session = this;
   call->sent = true;
   in_body_ = false;
+  body_sent_ = !call->request.streamed;
+  ++served_;
   reader_.reset(call->request.method == "HEAD");
   write_request(*call);
 }
 
-void H1ClientSession::write_request(const ClientCall& call) {
+void H1ClientSession::write_request(ClientCall& call) {
   const ClientRequest& request = call.request;
   std::string& out = link_.tail();
   out += request.method;
   out += ' ';
-  out += call.endpoint.target;
+  out += call.target();
   out += " HTTP/1.1\r\nhost: ";
   const auto host = request.headers.find("host");
-  out += host ? *host : std::string_view(call.endpoint.authority);
+  out += host ? *host : std::string_view(call.request.endpoint->authority);
   out += "\r\n";
   for (const auto& [name, value] : request.headers) {
     if (h1::is_connection_field(name) || name == "content-length" || name == "host") continue;
@@ -82,18 +99,39 @@ void H1ClientSession::write_request(const ClientCall& call) {
     out += value;
     out += "\r\n";
   }
-  if (!request.body.empty() || request.method == "POST" || request.method == "PUT" ||
-      request.method == "PATCH")
-    out += "content-length: " + std::to_string(request.body.size()) + "\r\n";
+  const std::string_view body = call.body();
+  if (request.streamed) {
+    out += "transfer-encoding: chunked\r\n";
+  } else if (!body.empty() || request.method == "POST" || request.method == "PUT" ||
+             request.method == "PATCH") {
+    out += "content-length: " + std::to_string(body.size()) + "\r\n";
+  }
   out += "\r\n";
   link_.wrote();
-  link_.write(std::string_view(request.body));
+  if (request.streamed) return write_pieces(call);
+  if (request.shared_body) return link_.write(request.shared_body);
+  link_.write(body);
+}
+
+void H1ClientSession::write_pieces(ClientCall& call) {
+  std::string& out = link_.tail();
+  while (!call.out.empty()) {
+    const std::string_view piece = call.out.front();
+    h1::append_chunk_size(out, piece.size());
+    out += piece;
+    out += "\r\n";
+    call.out.drop(piece.size());
+    call.out_taken = true;
+  }
+  if (call.out_ended && !std::exchange(body_sent_, true)) out += "0\r\n\r\n";
+  link_.wrote();
 }
 
 void H1ClientSession::on_bytes() {
   if (!call_) return close();  // nobody asked
-  while (call_ && link_.open() && step()) {
+  while (call_ && !call_->paused && link_.open() && step()) {
   }
+  if (call_ && call_->paused) return link_.want_input(false);
   if (!call_ && link_.open() && !link_.input().empty()) close();
 }
 
@@ -135,7 +173,7 @@ bool H1ClientSession::read_body() {
     close();
     return false;
   }
-  if (!link_.open() || !call_) return false;
+  if (!call_) return false;
   if (step == h1::Step::kFault) {
     break_off(body_.fault());
     return false;
@@ -159,7 +197,10 @@ void H1ClientSession::complete() {
   call->session = nullptr;
   // An answer that came before all of the request was sent leaves the connection in the middle of
   // it.
-  if (!reader_.keep_alive() || link_.unsent() > 0 || !link_.input().empty()) {
+  const std::size_t most = call->request.host.requests_per_connection;
+  const bool worn = most > 0 && served_ >= most;
+  if (!reader_.keep_alive() || worn || !body_sent_ || link_.unsent() > 0 ||
+      !link_.input().empty()) {
     close();
   } else {
     idle_since_ = link_.loop().now();
@@ -173,6 +214,12 @@ void H1ClientSession::on_tick() {
 }
 
 void H1ClientSession::on_closed(LinkEnd end) {
+  // Whatever came before the end belongs to the answer, also while its reader was held up.
+  if (call_ && call_->paused && end == LinkEnd::kPeerClosed) {
+    call_->paused = false;
+    while (call_ && step()) {
+    }
+  }
   closing_ = true;
   const auto call = std::exchange(call_, nullptr);
   owner_.ended(*this);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstring>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -15,14 +16,17 @@ constexpr std::int32_t kConnectionWindow = 16 * 1024 * 1024;
 constexpr std::size_t kOutputAhead = 256 * 1024;
 constexpr std::size_t kMostStreams = 100;
 
-struct ClientStream {
+struct H2ClientStream {
   std::shared_ptr<ClientCall> call;
   std::size_t body_sent = 0;
+  bool deferred = false;  // nghttp2 waits for resume_data
+  std::string held;       // came while the call was paused; its window is not given back
   std::size_t head_bytes = 0;
   ResponseHead head;
   Headers trailers;
   bool head_given = false;
-  bool ended = false;  // the whole answer came
+  bool ended = false;                   // the whole answer came
+  std::optional<std::uint32_t> closed;  // the stream's end, which waits behind `held`
 };
 
 std::string_view view(const std::uint8_t* bytes, std::size_t size) {
@@ -40,6 +44,10 @@ class H2ClientSession final : public ClientSession {
   bool http2() const override { return true; }
   void begin(const std::shared_ptr<ClientCall>& call) override;
   void cancel(ClientCall& call) override;
+  void resume(ClientCall& call) override;
+  void body_grew(ClientCall& call) override;
+  // What is framed and not yet sent belongs to all streams.
+  std::size_t unsent(const ClientCall&) const override { return 0; }
   void close() override {
     closing_ = true;
     link_.close();
@@ -83,9 +91,11 @@ class H2ClientSession final : public ClientSession {
     }));
   }
   static ssize_t read_body(nghttp2_session*, std::int32_t, std::uint8_t* into, std::size_t size,
-                           std::uint32_t* flags, nghttp2_data_source* source, void*);
+                           std::uint32_t* flags, nghttp2_data_source* source, void* user);
+  ssize_t take_body(H2ClientStream& stream, std::uint8_t* into, std::size_t size,
+                    std::uint32_t& flags);
 
-  ClientStream* find(std::int32_t id) {
+  H2ClientStream* find(std::int32_t id) {
     const auto found = streams_.find(id);
     return found == streams_.end() ? nullptr : found->second.get();
   }
@@ -93,6 +103,7 @@ class H2ClientSession final : public ClientSession {
   void take_frame(const nghttp2_frame& frame);
   void take_data(std::int32_t id, std::string_view bytes);
   void close_stream(std::int32_t id, std::uint32_t code);
+  void deliver_resumed();
   void reset(std::int32_t id) {
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
     link_.wake();
@@ -102,7 +113,10 @@ class H2ClientSession final : public ClientSession {
   ClientSessionOwner& owner_;
   Instant idle_since_;
   nghttp2_session* session_;
-  std::unordered_map<std::int32_t, std::unique_ptr<ClientStream>> streams_;
+  std::unordered_map<std::int32_t, std::unique_ptr<H2ClientStream>> streams_;
+  std::vector<std::int32_t> resumed_;
+  std::vector<std::shared_ptr<ClientCall>> drained_;
+  std::size_t begun_ = 0;
   bool closing_ = false;  // no further streams
 };
 
@@ -113,8 +127,12 @@ nghttp2_session* H2ClientSession::create(H2ClientSession* user) {
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+  nghttp2_option* option = nullptr;
+  nghttp2_option_new(&option);
+  nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_session* session = nullptr;
-  nghttp2_session_client_new(&session, callbacks, user);
+  nghttp2_session_client_new2(&session, callbacks, user, option);
+  nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
   return session;
 }
@@ -141,54 +159,91 @@ void H2ClientSession::on_open() {
 
 void H2ClientSession::begin(const std::shared_ptr<ClientCall>& call) {
   const ClientRequest& request = call->request;
-  auto stream = std::make_unique<ClientStream>();
+  auto stream = std::make_unique<H2ClientStream>();
   stream->call = call;
   std::vector<nghttp2_nv> fields;
   fields.push_back(h2_field(":method", request.method));
-  fields.push_back(h2_field(":scheme", call->endpoint.tls ? "https" : "http"));
-  const std::string authority(request.headers.find("host").value_or(call->endpoint.authority));
+  fields.push_back(h2_field(":scheme", call->request.endpoint->tls ? "https" : "http"));
+  const std::string authority(
+      request.headers.find("host").value_or(call->request.endpoint->authority));
   fields.push_back(h2_field(":authority", authority));
-  fields.push_back(h2_field(":path", call->endpoint.target));
+  fields.push_back(h2_field(":path", call->target()));
   append_h2_fields(fields, request.headers, true);
-  const std::string length = std::to_string(request.body.size());
-  if (!request.body.empty()) fields.push_back(h2_field("content-length", length));
+  const bool has_body = request.streamed || !call->body().empty();
+  const std::string length = std::to_string(call->body().size());
+  if (has_body && !request.streamed) fields.push_back(h2_field("content-length", length));
   nghttp2_data_provider provider{{.ptr = stream.get()}, read_body};
-  const std::int32_t id =
-      nghttp2_submit_request(session_, nullptr, fields.data(), fields.size(),
-                             request.body.empty() ? nullptr : &provider, nullptr);
+  const std::int32_t id = nghttp2_submit_request(session_, nullptr, fields.data(), fields.size(),
+                                                 has_body ? &provider : nullptr, nullptr);
   if (id < 0) {  // the stream numbers are used up
     closing_ = true;
     return owner_.lost(call, {Code::kUnavailable, "the connection can carry no more requests"});
   }
   call->session = this;
   call->sent = true;
+  call->stream_id = id;
   streams_.emplace(id, std::move(stream));
+  const std::size_t most = request.host.requests_per_connection;
+  if (most > 0 && ++begun_ >= most) closing_ = true;
   link_.wake();
 }
 
 void H2ClientSession::cancel(ClientCall& call) {
-  for (const auto& [id, stream] : streams_)
-    if (stream->call.get() == &call) {
-      stream->call = nullptr;
-      return reset(id);
-    }
+  H2ClientStream* stream = find(call.stream_id);
+  if (stream == nullptr || stream->call.get() != &call) return;
+  stream->call = nullptr;
+  if (const auto code = stream->closed) return close_stream(call.stream_id, *code);
+  reset(call.stream_id);
+}
+
+void H2ClientSession::resume(ClientCall& call) {
+  resumed_.push_back(call.stream_id);
+  link_.wake();
+}
+
+void H2ClientSession::body_grew(ClientCall& call) {
+  H2ClientStream* stream = find(call.stream_id);
+  if (stream == nullptr) return;
+  if (std::exchange(stream->deferred, false)) nghttp2_session_resume_data(session_, call.stream_id);
+  link_.wake();
 }
 
 ssize_t H2ClientSession::read_body(nghttp2_session*, std::int32_t, std::uint8_t* into,
                                    std::size_t size, std::uint32_t* flags,
-                                   nghttp2_data_source* source, void*) {
-  auto& stream = *static_cast<ClientStream*>(source->ptr);
+                                   nghttp2_data_source* source, void* user) {
+  auto& stream = *static_cast<H2ClientStream*>(source->ptr);
   if (!stream.call) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-  const std::string& body = stream.call->request.body;
+  return h2_guarded([&] { return self(user).take_body(stream, into, size, *flags); });
+}
+
+ssize_t H2ClientSession::take_body(H2ClientStream& stream, std::uint8_t* into, std::size_t size,
+                                   std::uint32_t& flags) {
+  ClientCall& call = *stream.call;
+  if (call.request.streamed) {
+    std::size_t filled = 0;
+    while (filled < size && !call.out.empty()) {
+      const std::string_view block = call.out.front().substr(0, size - filled);
+      std::memcpy(into + filled, block.data(), block.size());
+      filled += block.size();
+      call.out.drop(block.size());
+    }
+    if (filled > 0) call.out_taken = true;
+    if (call.out.empty() && call.drained_call) drained_.push_back(stream.call);
+    if (call.out.empty() && call.out_ended) flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (filled > 0 || call.out_ended) return static_cast<ssize_t>(filled);
+    stream.deferred = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  const std::string_view body = call.body();
   const std::size_t bytes = std::min(size, body.size() - stream.body_sent);
   std::memcpy(into, body.data() + stream.body_sent, bytes);
   stream.body_sent += bytes;
-  if (stream.body_sent == body.size()) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (stream.body_sent == body.size()) flags |= NGHTTP2_DATA_FLAG_EOF;
   return static_cast<ssize_t>(bytes);
 }
 
 int H2ClientSession::take_field(std::int32_t id, std::string_view name, std::string_view value) {
-  ClientStream* stream = find(id);
+  H2ClientStream* stream = find(id);
   if (stream == nullptr) return 0;
   stream->head_bytes += name.size() + value.size() + 32;
   if (stream->head_bytes > owner_.limits().header_bytes)
@@ -211,7 +266,7 @@ void H2ClientSession::take_frame(const nghttp2_frame& frame) {
     closing_ = true;
     return;
   }
-  ClientStream* stream = find(frame.hd.stream_id);
+  H2ClientStream* stream = find(frame.hd.stream_id);
   if (stream == nullptr) return;
   if (frame.hd.type == NGHTTP2_HEADERS && !stream->head_given && stream->head.status >= 200) {
     stream->head_given = true;
@@ -226,18 +281,46 @@ void H2ClientSession::take_frame(const nghttp2_frame& frame) {
 }
 
 void H2ClientSession::take_data(std::int32_t id, std::string_view bytes) {
-  ClientStream* stream = find(id);
+  // The connection's window is given back at once: a stream whose reader is held up holds up no
+  // other, and what it may hold is bounded by its own window.
+  nghttp2_session_consume_connection(session_, bytes.size());
+  H2ClientStream* stream = find(id);
   if (stream == nullptr || !stream->call) return;
   const auto call = stream->call;
+  if (call->paused || !stream->held.empty()) {
+    stream->held += bytes;
+    return;
+  }
+  nghttp2_session_consume_stream(session_, id, bytes.size());
   if (call->bytes(bytes)) return;
   stream->call = nullptr;
   reset(id);
 }
 
+// What came while calls were paused, and the ends that were held up behind it.
+void H2ClientSession::deliver_resumed() {
+  for (const std::int32_t id : std::exchange(resumed_, {})) {
+    H2ClientStream* stream = find(id);
+    if (stream == nullptr || !stream->call || stream->call->paused) continue;
+    const auto call = stream->call;
+    const std::string bytes = std::exchange(stream->held, {});
+    if (!stream->closed) nghttp2_session_consume_stream(session_, id, bytes.size());
+    if (!bytes.empty() && !call->bytes(bytes)) {
+      stream->call = nullptr;
+      if (!stream->closed) reset(id);
+    }
+    if (stream->closed) close_stream(id, *stream->closed);
+  }
+}
+
 void H2ClientSession::close_stream(std::int32_t id, std::uint32_t code) {
   const auto found = streams_.find(id);
   if (found == streams_.end()) return;
-  const std::unique_ptr<ClientStream> stream = std::move(found->second);
+  if (!found->second->held.empty() && found->second->call) {
+    found->second->closed = code;  // its reader has not seen all of it yet
+    return;
+  }
+  const std::unique_ptr<H2ClientStream> stream = std::move(found->second);
   streams_.erase(found);
   if (streams_.empty()) idle_since_ = link_.loop().now();
   if (const auto call = stream->call) {
@@ -267,6 +350,7 @@ void H2ClientSession::on_bytes() {
 }
 
 void H2ClientSession::on_flush() {
+  deliver_resumed();
   while (link_.open() && link_.unsent() < kOutputAhead) {
     const std::uint8_t* bytes = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &bytes);
@@ -274,6 +358,7 @@ void H2ClientSession::on_flush() {
     if (size == 0) break;
     link_.write(view(bytes, static_cast<std::size_t>(size)));
   }
+  for (const auto& call : std::exchange(drained_, {})) call->drained();
   const bool over =
       nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
   if (link_.open() && (over || (closing_ && streams_.empty())) && link_.unsent() == 0) close();
@@ -292,6 +377,8 @@ void H2ClientSession::on_closed(LinkEnd end) {
     const auto call = stream->call;
     if (!call) continue;
     call->session = nullptr;
+    if (!stream->held.empty() && call->bytes(stream->held) && stream->closed && stream->ended)
+      call->end(stream->trailers);
     if (end == LinkEnd::kStopped) {
       call->fail({Code::kCancelled, "the client was closed"});
     } else {

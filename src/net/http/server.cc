@@ -13,6 +13,7 @@
 #include "net/http/server_gate.h"
 #include "net/io/link.h"
 #include "net/io/listener.h"
+#include "net/io/threads.h"
 #include "net/tls.h"
 
 namespace serin::net {
@@ -63,7 +64,8 @@ class HttpServer final : public Server {
 };
 
 Status HttpServer::open() {
-  if (!options_.port && options_.unix_socket.empty())
+  const bool tcp_wanted = options_.port || options_.listen_fd;
+  if (!tcp_wanted && options_.unix_socket.empty())
     return invalid("a server needs a port or a Unix socket", "port");
   if (options_.threads == 0 || options_.threads > kMostThreads)
     return invalid("threads must be 1 to 256", "threads");
@@ -74,15 +76,21 @@ Status HttpServer::open() {
   }
   OwnedFd tcp;
   OwnedFd local;
-  if (options_.port) {
+  if (options_.listen_fd) {
+    SERIN_TRY_ASSIGN(tcp, inherited_listener(*options_.listen_fd));
+  } else if (options_.port) {
     SERIN_TRY_ASSIGN(tcp, listen_tcp(options_.address, *options_.port));
-    port_ = port_of(tcp.get());
   }
+  if (tcp_wanted) port_ = port_of(tcp.get());
   if (!options_.unix_socket.empty()) {
     SERIN_TRY_ASSIGN(local, listen_unix(options_.unix_socket));
   }
-  for (unsigned i = 0; i < options_.threads; ++i)
-    loops_.push_back(Loop::start(tick_for(options_.limits)));
+  if (options_.io) {
+    loops_ = options_.io->loops();
+  } else {
+    const milliseconds tick = tick_for(options_.limits);
+    for (unsigned i = 0; i < options_.threads; ++i) loops_.push_back(Loop::start(tick, tick));
+  }
   // One loop accepts and deals the connections out in turn: with SO_REUSEPORT the kernel's hash
   // would leave some threads idle where connections are few and long.
   Loop& first = *loops_.front();
@@ -156,6 +164,7 @@ void HttpServer::stop_accepting() {
   if (!std::exchange(accepting_, false)) return;
   // No new client finds the socket; those that wait in its queue are still served.
   if (unix_) ::unlink(options_.unix_socket.c_str());
+  if (loops_.front()->stopped()) return;
   // The accepting loop is the first; on the others this waits for the connections that were dealt
   // to them.
   for (const auto& loop : loops_) {
@@ -185,6 +194,7 @@ bool HttpServer::drain(milliseconds at_most) {
 }
 
 HttpServer::~HttpServer() {
+  SERIN_CHECK(!options_.io || loops_.empty() || options_.io->stopped());
   if (!loops_.empty()) stop_accepting();
   for (const auto& loop : loops_) loop->stop();
   tcp_.reset();

@@ -22,6 +22,8 @@
 
 namespace serin::net {
 
+class IoThreads;
+
 // Every bound of the server. What is over one is answered (431, 413, 408, 503) or closed, and
 // counted.
 struct ServerLimits {
@@ -50,9 +52,13 @@ struct TlsFiles {
 struct ServerOptions {
   std::string address = "127.0.0.1";  // for `port`
   std::optional<std::uint16_t> port;  // 0: any free one; see Server::port()
-  std::string unix_socket;            // empty: none; a stale file is replaced, mode 0600
+  // Instead of `port`: a listening TCP socket that somebody else opened, and may keep. The server
+  // owns this descriptor of it.
+  std::optional<int> listen_fd;
+  std::string unix_socket;  // empty: none; a stale file is replaced, mode 0600
   unsigned threads = 1;
-  std::optional<TlsFiles> tls;  // TLS 1.2 and up on the TCP port
+  std::shared_ptr<IoThreads> io;  // instead of `threads` of its own: stop them before it goes
+  std::optional<TlsFiles> tls;    // TLS 1.2 and up on the TCP port
   ServerLimits limits;
 };
 

@@ -252,6 +252,12 @@ void Link::write(std::string&& bytes) {
   note_output();
 }
 
+void Link::write(const std::shared_ptr<const std::string>& bytes) {
+  if (!open_ || bytes->empty()) return;
+  impl_->plain.write(bytes);
+  note_output();
+}
+
 void Link::wrote() {
   impl_->plain.grew();
   note_output();

@@ -85,7 +85,8 @@ class Link : public std::enable_shared_from_this<Link> {
   void want_input(bool wanted);
 
   void write(std::string_view bytes);
-  void write(std::string&& bytes);  // large ones are kept, not copied
+  void write(std::string&& bytes);                              // large ones are kept, not copied
+  void write(const std::shared_ptr<const std::string>& bytes);  // likewise
   // For writers of many small parts: append to the end of the output, then wrote().
   std::string& tail();
   void wrote();

@@ -2,6 +2,7 @@
 #include "net/io/listener.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -106,6 +107,29 @@ Result<OwnedFd> listen_tcp(const std::string& address, std::uint16_t port) {
   SERIN_TRY(bind_and_listen(fd.get(), found->ai_addr, found->ai_addrlen,
                             address + ":" + std::to_string(port)));
   return fd;
+}
+
+Result<OwnedFd> inherited_listener(int fd) {
+  const auto wrong = [fd](std::string_view why) {
+    return invalid("file descriptor " + std::to_string(fd) +
+                       " is no listening TCP socket: " + std::string(why),
+                   "listen_fd");
+  };
+  int listens = 0;
+  int domain = 0;
+  socklen_t size = sizeof listens;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0)
+    return wrong(system_message(errno));
+  size = sizeof domain;
+  if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0)
+    return wrong(system_message(errno));
+  if (listens == 0) return wrong("nobody called listen() on it");
+  if (domain != AF_INET && domain != AF_INET6) return wrong("it is of another family");
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+      ::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+    return wrong(system_message(errno));
+  return OwnedFd(fd);
 }
 
 Result<OwnedFd> listen_unix(const std::string& path) {

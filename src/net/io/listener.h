@@ -34,6 +34,8 @@ class OwnedFd {
 
 // kAlreadyExists when the address is taken, kInvalidArgument when it is none.
 Result<OwnedFd> listen_tcp(const std::string& address, std::uint16_t port);
+// A listening socket that this process was given, by its number. kInvalidArgument when it is none.
+Result<OwnedFd> inherited_listener(int fd);
 // A socket file that nobody listens on is replaced; mode 0600.
 Result<OwnedFd> listen_unix(const std::string& path);
 std::uint16_t port_of(int fd);

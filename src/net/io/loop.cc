@@ -40,13 +40,16 @@ struct Loop::Impl {
   std::vector<std::function<void()>> running;  // the loop's thread's own, kept for its memory
 };
 
-Loop::Loop(std::chrono::milliseconds tick)
-    : impl_(std::make_unique<Impl>()), tick_every_(tick), now_(std::chrono::steady_clock::now()) {}
+Loop::Loop(std::chrono::milliseconds tick, std::chrono::milliseconds links)
+    : impl_(std::make_unique<Impl>()),
+      tick_every_(tick),
+      links_every_(links),
+      now_(std::chrono::steady_clock::now()) {}
 
 Loop::~Loop() = default;
 
-std::shared_ptr<Loop> Loop::start(std::chrono::milliseconds tick) {
-  std::shared_ptr<Loop> loop(new Loop(tick));
+std::shared_ptr<Loop> Loop::start(std::chrono::milliseconds tick, std::chrono::milliseconds links) {
+  std::shared_ptr<Loop> loop(new Loop(tick, links));
   loop->hear_doorbell();
   loop->impl_->thread = std::thread([raw = loop.get()] {
     // run() returns when the loop is stopped; what threw out of it has cost one completion.
@@ -96,6 +99,11 @@ void Loop::run_mailbox() {
 
 bool Loop::on_thread() const { return impl_->thread_id == std::this_thread::get_id(); }
 
+bool Loop::stopped() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->stopped;
+}
+
 void Loop::stop() {
   SERIN_CHECK(!on_thread());
   if (!impl_->thread.joinable()) return;
@@ -107,7 +115,7 @@ void Loop::stop() {
       impl_->stopped = true;
       dropped.swap(impl_->mailbox);
     }
-    tick_call_ = nullptr;
+    tick_calls_.clear();
     const std::vector<std::shared_ptr<Link>> links = links_;
     for (const auto& link : links) link->close(LinkEnd::kStopped);
     impl_->timer.cancel();
@@ -166,9 +174,12 @@ void Loop::need_tick() {
 
 void Loop::tick() {
   const Batch batch(*this);
-  if (tick_call_) tick_call_();
-  const std::vector<std::shared_ptr<Link>> links = links_;
-  for (const auto& link : links) link->tick();
+  for (const auto& call : tick_calls_) call();
+  if (now_ >= links_due_) {
+    links_due_ = now_ + links_every_ - tick_every_ / 2;
+    const std::vector<std::shared_ptr<Link>> links = links_;
+    for (const auto& link : links) link->tick();
+  }
   if (!links_.empty()) need_tick();
 }
 

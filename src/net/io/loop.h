@@ -21,8 +21,10 @@ class Link;
 
 class Loop : public std::enable_shared_from_this<Loop> {
  public:
-  // Starts the thread. `tick`: how often the links look at their deadlines.
-  static std::shared_ptr<Loop> start(std::chrono::milliseconds tick);
+  // Starts the thread. `tick`: how often on_tick() is called. `links`: how often the links look at
+  // their deadlines, at least `tick`.
+  static std::shared_ptr<Loop> start(std::chrono::milliseconds tick,
+                                     std::chrono::milliseconds links);
   ~Loop();
 
   // Runs the call on the loop's thread. From any thread; dropped once the loop was stopped.
@@ -30,6 +32,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   // Closes every link, ends the thread and waits for it. Not from the loop's thread.
   void stop();
   bool on_thread() const;
+  bool stopped() const;  // stop() was called
 
   // What follows is for the loop's thread.
 
@@ -40,7 +43,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
   void flush_later(Link& link);
   const std::vector<std::shared_ptr<Link>>& links() const { return links_; }
   // Called at each tick as well.
-  void on_tick(std::function<void()> call) { tick_call_ = std::move(call); }
+  void on_tick(std::function<void()> call) { tick_calls_.push_back(std::move(call)); }
   // Ticks come while there are links; one may be asked for without.
   void need_tick();
   // "Sun, 06 Nov 1994 08:49:37 GMT", made anew each second.
@@ -61,7 +64,7 @@ class Loop : public std::enable_shared_from_this<Loop> {
 
  private:
   struct Impl;
-  explicit Loop(std::chrono::milliseconds tick);
+  Loop(std::chrono::milliseconds tick, std::chrono::milliseconds links);
   void hear_doorbell();
   void run_mailbox();
   void flush_links();
@@ -69,12 +72,14 @@ class Loop : public std::enable_shared_from_this<Loop> {
 
   std::unique_ptr<Impl> impl_;  // destroyed last: links hold sockets of its context
   std::chrono::milliseconds tick_every_;
+  std::chrono::milliseconds links_every_;
   Instant now_;
+  Instant links_due_;
   int batch_depth_ = 0;
   std::vector<std::shared_ptr<Link>> links_;
   std::vector<std::shared_ptr<Link>> dirty_;
   std::vector<std::shared_ptr<Link>> scratch_;
-  std::function<void()> tick_call_;
+  std::vector<std::function<void()>> tick_calls_;
   std::string date_;
   Instant date_until_;
 };

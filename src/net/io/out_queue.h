@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes on their way out, as a few blocks that one system call can send: small writes share a
-// block, large strings are kept as they are. Owned by one Link and used on its thread.
+// block, large strings are kept as they are, or shared with their owner. Owned by one Link and used
+// on its thread.
 #pragma once
 
 #include <sys/uio.h>
 
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,17 +18,17 @@ class OutQueue {
  public:
   // The block that small writes go to; append to it and call grew().
   std::string& tail() {
-    if (blocks_.empty() || sealed_ || blocks_.back().size() >= kBlock) {
+    if (blocks_.empty() || sealed_ || blocks_.back().own.size() >= kBlock) {
       blocks_.emplace_back();
       counted_ = 0;
       sealed_ = false;
     }
-    return blocks_.back();
+    return blocks_.back().own;
   }
   void grew() {
     if (sealed_ || blocks_.empty()) return;
-    size_ += blocks_.back().size() - counted_;
-    counted_ = blocks_.back().size();
+    size_ += blocks_.back().own.size() - counted_;
+    counted_ = blocks_.back().own.size();
   }
   void write(std::string_view bytes) {
     tail() += bytes;
@@ -35,7 +37,13 @@ class OutQueue {
   void write(std::string&& bytes) {
     if (bytes.size() < kBlock) return write(std::string_view(bytes));
     size_ += bytes.size();
-    blocks_.push_back(std::move(bytes));
+    blocks_.push_back({std::move(bytes), nullptr});
+    sealed_ = true;
+  }
+  void write(const std::shared_ptr<const std::string>& bytes) {
+    if (bytes->size() < kBlock) return write(std::string_view(*bytes));
+    size_ += bytes->size();
+    blocks_.push_back({{}, bytes});
     sealed_ = true;
   }
 
@@ -46,29 +54,32 @@ class OutQueue {
   std::size_t gather(iovec* vectors, std::size_t count) {
     std::size_t filled = 0;
     std::size_t skip = sent_;
-    for (std::string& block : blocks_) {
+    for (const Block& block : blocks_) {
       if (filled == count) break;
-      if (block.size() > skip) vectors[filled++] = {block.data() + skip, block.size() - skip};
+      const std::string_view bytes = block.bytes();
+      // The kernel only reads them.
+      if (bytes.size() > skip)
+        vectors[filled++] = {const_cast<char*>(bytes.data()) + skip, bytes.size() - skip};
       skip = 0;
     }
     return filled;
   }
-  std::string_view front() const { return std::string_view(blocks_.front()).substr(sent_); }
+  std::string_view front() const { return blocks_.front().bytes().substr(sent_); }
 
   void drop(std::size_t bytes) {
     size_ -= bytes;
     sent_ += bytes;
-    while (!blocks_.empty() && sent_ >= blocks_.front().size()) {
-      sent_ -= blocks_.front().size();
+    while (!blocks_.empty() && sent_ >= blocks_.front().bytes().size()) {
+      sent_ -= blocks_.front().bytes().size();
       if (blocks_.size() > 1) {
         blocks_.pop_front();
         continue;
       }
       // The last block's memory is used again, unless it is somebody's large string.
-      if (sealed_ || blocks_.front().capacity() > 4 * kBlock) {
+      if (sealed_ || blocks_.front().own.capacity() > 4 * kBlock) {
         blocks_.clear();
       } else {
-        blocks_.front().clear();
+        blocks_.front().own.clear();
       }
       counted_ = 0;
       sealed_ = false;
@@ -84,7 +95,13 @@ class OutQueue {
  private:
   static constexpr std::size_t kBlock = 16 * 1024;
 
-  std::deque<std::string> blocks_;
+  struct Block {
+    std::string own = {};
+    std::shared_ptr<const std::string> shared = {};  // null: `own` counts
+    std::string_view bytes() const { return shared ? *shared : own; }
+  };
+
+  std::deque<Block> blocks_;
   std::size_t size_ = 0;
   std::size_t sent_ = 0;     // of the first block
   std::size_t counted_ = 0;  // of the last block

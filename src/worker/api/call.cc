@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "net/grpc/frame.h"
-#include "worker/api/error_body.h"
+#include "net/http/error_body.h"
 
 namespace serin::worker::api {
 namespace {
@@ -172,9 +172,9 @@ void Call::respond_json(const json::value& body, std::uint16_t status) {
 
 void Call::fail(const Error& error) {
   if (over()) return;
-  context_.metrics.failed(error_code(error));
+  context_.metrics.failed(net::error_code(error));
   if (fail_by_) return fail_by_(*this, error);
-  respond(error_response(error));
+  respond(net::error_response(error));
 }
 
 void Call::start_stream() {
@@ -204,7 +204,7 @@ void Call::break_off(const Error& error) {
   if (!streaming_) return fail(error);
   if (over()) return;
   span_.fail(error.message);
-  context_.metrics.failed(error_code(error));
+  context_.metrics.failed(net::error_code(error));
   settle(200);
   exchange_->abort();
 }
@@ -234,8 +234,8 @@ void Call::fail_stream(const Error& error) {
   if (!streaming_) return fail(error);
   if (over()) return;
   span_.fail(error.message);
-  context_.metrics.failed(error_code(error));
-  exchange_->write(error_event(error));
+  context_.metrics.failed(net::error_code(error));
+  exchange_->write(net::error_event(error));
   finish_stream();
 }
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "worker/api/error_body.h"
+#include "net/http/error_body.h"
 #include "worker/api/relay/relay_routes.h"
 #include "worker/keys.h"
 
@@ -23,9 +23,9 @@ Error no_such_route(const net::RequestHead& head) {
 net::Response wrong_method(const net::RequestHead& head, const std::vector<std::string>& allowed) {
   std::string list;
   for (const std::string& method : allowed) list += (list.empty() ? "" : ", ") + method;
-  net::Response response =
-      error_response({Code::kInvalidArgument,
-                      head.path + " answers " + list + ", not " + head.method, "wrong_method"});
+  net::Response response = net::error_response(
+      {Code::kInvalidArgument, head.path + " answers " + list + ", not " + head.method,
+       "wrong_method"});
   response.status = 405;
   response.headers.set("allow", list);
   return response;

@@ -3,7 +3,7 @@
 #include "worker/api/generate/generate.h"
 
 #include "base/base64.h"
-#include "worker/api/error_body.h"
+#include "net/http/error_body.h"
 #include "worker/api/generation.h"
 #include "worker/api/medium.h"
 #include "worker/api/routes.h"
@@ -122,10 +122,10 @@ void generate_one(const std::shared_ptr<Call>& call, const net::PathParameters&)
 net::Response not_acceptable(const model::Output& output) {
   std::string list;
   for (const std::string_view type : media_types(output)) list += std::string(type) + ", ";
-  net::Response response =
-      error_response({Code::kInvalidArgument,
-                      "this package answers with " + list + "application/json or text/event-stream",
-                      "not_acceptable", "Accept"});
+  net::Response response = net::error_response(
+      {Code::kInvalidArgument,
+       "this package answers with " + list + "application/json or text/event-stream",
+       "not_acceptable", "Accept"});
   response.status = 406;
   return response;
 }

@@ -3,7 +3,7 @@
 // client and this process. The package's own inputs may stand beside OpenAI's fields.
 #include <charconv>
 
-#include "worker/api/error_body.h"
+#include "net/http/error_body.h"
 #include "worker/api/medium.h"
 #include "worker/api/multipart.h"
 #include "worker/api/openai/openai.h"
@@ -38,7 +38,7 @@ json::object video_json(const Context& context, const VideoJob& job) {
                     {"remixed_from_video_id", nullptr},
                     {"error", nullptr}};
   if (job.error) {
-    const json::object error = error_object(*job.error).at("error").as_object();
+    const json::object error = net::error_object(*job.error).at("error").as_object();
     body["error"] = json::object{{"code", error.at("code")}, {"message", error.at("message")}};
   }
   return body;
@@ -193,10 +193,11 @@ void get_video_content(const std::shared_ptr<Call>& call, const net::PathParamet
   }
   const auto type = content_type(call->context(), call->head().headers.get("accept"));
   if (!type) {
-    net::Response refused = error_response({Code::kInvalidArgument,
-                                            "videos are given as video/mp4, video/webm, image/gif "
-                                            "or application/x-npy",
-                                            "not_acceptable", "Accept"});
+    net::Response refused =
+        net::error_response({Code::kInvalidArgument,
+                             "videos are given as video/mp4, video/webm, image/gif "
+                             "or application/x-npy",
+                             "not_acceptable", "Accept"});
     refused.status = 406;
     return call->respond(std::move(refused));
   }

@@ -3,8 +3,8 @@
 #include <deque>
 
 #include "net/grpc/frame.h"
+#include "net/http/error_body.h"
 #include "net/http/status.h"
-#include "worker/api/error_body.h"
 #include "worker/api/predict/grpc_messages.h"
 #include "worker/api/routes.h"
 
@@ -237,7 +237,7 @@ class InferStream : public std::enable_shared_from_this<InferStream> {
   }
 
   void refuse(const Error& error) {
-    call_->context().metrics.failed(error_code(error));
+    call_->context().metrics.failed(net::error_code(error));
     send(write_stream_infer(error.message, {}));
     answered();
   }

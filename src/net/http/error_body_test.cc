@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/api/error_body.h"
+#include "net/http/error_body.h"
 
 #include <gmock/gmock.h>
 
-namespace serin::worker::api {
+namespace serin::net {
 namespace {
 
 using std::chrono::milliseconds;
@@ -66,4 +66,4 @@ TEST(ErrorBody, OnlyWhatMaySucceedLaterIsRetryable) {
 }
 
 }  // namespace
-}  // namespace serin::worker::api
+}  // namespace serin::net

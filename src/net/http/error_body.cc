@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/api/error_body.h"
+#include "net/http/error_body.h"
 
 #include <algorithm>
 
 #include "net/http/status.h"
 #include "net/sse.h"
 
-namespace serin::worker::api {
+namespace serin::net {
 namespace {
 
 // The names that OpenAI's clients know.
@@ -46,15 +46,15 @@ std::string error_code(const Error& error) {
 json::object error_object(const Error& error) {
   json::object inner;
   inner["message"] = error.message;
-  inner["type"] = type_of(net::http_status(error));
+  inner["type"] = type_of(http_status(error));
   inner["param"] = error.param.empty() ? json::value(nullptr) : json::value(error.param);
   inner["code"] = error_code(error);
   return {{"error", std::move(inner)}};
 }
 
-net::Response error_response(const Error& error) {
-  net::Response response;
-  response.status = net::http_status(error);
+Response error_response(const Error& error) {
+  Response response;
+  response.status = http_status(error);
   response.headers.add("content-type", "application/json");
   if (error.retry_after) {
     // Whole seconds, rounded up: RFC 9110, section 10.2.3.
@@ -69,7 +69,7 @@ net::Response error_response(const Error& error) {
 std::string error_event(const Error& error) {
   json::object body = error_object(error);
   body["error"].as_object()["retryable"] = retryable(error);
-  return net::to_sse({.event = "error", .data = json::serialize(body), .id = {}});
+  return to_sse({.event = "error", .data = json::serialize(body), .id = {}});
 }
 
-}  // namespace serin::worker::api
+}  // namespace serin::net
