@@ -20,6 +20,7 @@ using Action = std::function<Status()>;
 
 // Each adds one command below `app`, and stores what to do in `chosen` when it is the one called.
 void add_serve(CLI::App& app, Action& chosen);
+void add_gateway(CLI::App& app, Action& chosen);
 void add_package(CLI::App& app, Action& chosen);
 // The commands below `package` about packages by name; called by add_package().
 void add_registry(CLI::App& package, Action& chosen);

@@ -41,6 +41,7 @@ int main(int count, char** words) {
 
   Action chosen;
   add_serve(app, chosen);
+  add_gateway(app, chosen);
   add_package(app, chosen);
   add_key(app, chosen);
   add_help(app, chosen);

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
+#include "net/http/uri.h"
 
 namespace serin::gateway {
 
@@ -23,6 +25,9 @@ struct Replica {
   std::string url;  // "unix:/path/to.sock:", "http://host:port"
   bool operator==(const Replica&) const = default;
 };
+
+// Where its requests go. kInvalidArgument says what is wrong with the URL.
+Result<net::Endpoint> endpoint_of(const Replica& replica);
 
 // What the requests of one version may be given to. Without replicas its requests are answered 503,
 // or wait for `Resilience::pending_timeout` where there are none yet.
@@ -96,5 +101,8 @@ struct Config {
 // consistent configuration: unknown fields, labels that no version has, weights beyond 0 to 1.
 Result<Config> read_config(std::string_view text, std::string_view file);
 std::string write_config(const Config& config);
+// The manifest's `resilience`, the form in which a configuration has it too; what is left out has
+// its default. kInvalidArgument with the path of the field below `path`.
+Result<Resilience> read_resilience(const json::value& fields, std::string_view path);
 
 }  // namespace serin::gateway

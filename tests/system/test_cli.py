@@ -29,7 +29,7 @@ def test_the_program_links_no_framework():
 
 def test_every_command_explains_itself():
     top = run("--help").stdout
-    for command in ("serve", "package", "key", "help", "completion", "man"):
+    for command in ("serve", "gateway", "package", "key", "help", "completion", "man"):
         assert command in top
         assert run("help", command).stdout == run(command, "--help").stdout != ""
 

@@ -31,8 +31,11 @@ class Worker:
     """A running `serin serve`; `url` is where it listens."""
 
     def __init__(self, package, *options, environment=None):
+        self._start(["serve", str(package), *options], environment)
+
+    def _start(self, words, environment=None):
         self.process = subprocess.Popen(
-            [SERIN, "serve", str(package), "--port", "0", "--log-format", "json", *options],
+            [SERIN, *words, "--port", "0", "--log-format", "json"],
             stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
         self.log = []
         self.port = self._port()

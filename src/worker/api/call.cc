@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/api/call.h"
 
-#include <algorithm>
-#include <charconv>
 #include <limits>
 
 #include "base/log.h"
@@ -14,35 +12,7 @@ namespace {
 
 constexpr std::uint16_t kClientClosedRequest = 499;
 
-// A request id that the client chose, if it is harmless to repeat in a log or a header.
-bool usable_request_id(std::string_view id) {
-  constexpr std::size_t kLongest = 128;
-  return !id.empty() && id.size() <= kLongest &&
-         std::ranges::all_of(id, [](unsigned char c) { return c > 0x20 && c < 0x7f; });
-}
-
 }  // namespace
-
-Result<std::optional<Duration>> requested_timeout(const net::RequestHead& head) {
-  if (net::grpc::is_grpc(head)) {
-    SERIN_TRY_ASSIGN(const auto timeout, net::grpc::timeout(head));
-    if (!timeout) return std::nullopt;
-    return std::chrono::duration_cast<Duration>(*timeout);
-  }
-  const auto field = head.headers.find("serin-timeout");
-  if (!field) return std::nullopt;
-  double number = 0;
-  const auto [rest, failed] = std::from_chars(field->data(), field->data() + field->size(), number);
-  const std::string_view unit(rest, static_cast<std::size_t>(field->data() + field->size() - rest));
-  constexpr double kLongest = 86'400;  // a day
-  const double seconds = unit == "ms" ? number / 1000 : number;
-  const bool known_unit = unit.empty() || unit == "s" || unit == "ms";
-  if (failed != std::errc{} || !known_unit || !(seconds > 0) || seconds > kLongest) {
-    return invalid("Serin-Timeout must be a time such as 250ms or 1.5s, up to a day",
-                   "Serin-Timeout");
-  }
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-}
 
 Call::Call(const Context& context, std::shared_ptr<net::Exchange> exchange, RouteMetrics& route)
     : context_(context),
@@ -57,7 +27,7 @@ Call::Call(const Context& context, std::shared_ptr<net::Exchange> exchange, Rout
     gone.cancel();
     token.cancel();
   });
-  if (const auto id = head().headers.get("x-request-id"); usable_request_id(id)) request_id_ = id;
+  request_id_ = net::usable_request_id(head().headers);
 }
 
 Call::~Call() {
@@ -108,7 +78,7 @@ Result<json::object> Call::object_of(const std::string& body) const {
 
 Result<engine::Request> Call::parse(const json::object& fields,
                                     engine::RequestParser::Tensors tensors) {
-  SERIN_TRY_ASSIGN(const auto timeout, requested_timeout(head()));
+  SERIN_TRY_ASSIGN(const auto timeout, net::requested_timeout(head()));
   SERIN_TRY_ASSIGN(auto request, context_.parser.parse(fields, std::move(tensors)));
   const Duration fallback = context_.options.default_timeout;
   if (timeout) {

@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "base/last_resort.h"
 #include "engine/engine.h"
+#include "net/http/request_fields.h"
 #include "net/http/server.h"
 #include "net/sse.h"
 #include "worker/api/context.h"
@@ -200,9 +201,5 @@ void Call::guarded(Work&& work) noexcept {
     });
   }
 }
-
-// The deadline that a head asks for: `Serin-Timeout` ("250ms", "1.5s", or seconds), `grpc-timeout`
-// on gRPC; none when it asks for none. kInvalidArgument when it is malformed. Pure.
-Result<std::optional<Duration>> requested_timeout(const net::RequestHead& head);
 
 }  // namespace serin::worker::api

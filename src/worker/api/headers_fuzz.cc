@@ -26,11 +26,11 @@ void check_accept(std::string_view accept) {
 void check_timeout(std::string_view field, std::string_view grpc_field) {
   net::RequestHead head;
   head.headers.set("serin-timeout", std::string(field));
-  const auto plain = worker::api::requested_timeout(head);
+  const auto plain = net::requested_timeout(head);
   if (plain && *plain) SERIN_CHECK(**plain >= Duration(0) && **plain <= std::chrono::hours(24));
   head.headers.set("content-type", "application/grpc");
   head.headers.set("grpc-timeout", std::string(grpc_field));
-  const auto grpc = worker::api::requested_timeout(head);
+  const auto grpc = net::requested_timeout(head);
   if (grpc && *grpc) SERIN_CHECK(**grpc >= Duration(0));
 }
 

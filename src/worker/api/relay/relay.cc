@@ -96,7 +96,7 @@ Status Relay::admit(Call& call, net::ClientRequest& request) const {
   if (call.context().draining)
     return fail(Error{
         Code::kUnavailable, "the worker is shutting down", "draining", {}, milliseconds(1000)});
-  SERIN_TRY_ASSIGN(const auto wanted, requested_timeout(call.head()));
+  SERIN_TRY_ASSIGN(const auto wanted, net::requested_timeout(call.head()));
   milliseconds timeout = call.context().options.default_timeout;
   if (wanted) timeout = std::chrono::ceil<milliseconds>(*wanted);
   if (timeout.count() > 0) request.timeout = std::min(request.timeout, timeout);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/api/call.h"
+#include "net/http/request_fields.h"
 
 #include <gtest/gtest.h>
 
-namespace serin::worker::api {
+namespace serin::net {
 namespace {
 
 using std::chrono::milliseconds;
 
 Result<std::optional<Duration>> asked(std::string_view timeout) {
-  net::RequestHead head;
+  RequestHead head;
   head.headers.add("serin-timeout", timeout);
   return requested_timeout(head);
 }
@@ -33,7 +33,7 @@ TEST(RequestedTimeout, AnythingElseIsRefusedByName) {
 }
 
 TEST(RequestedTimeout, GrpcHasItsOwn) {
-  net::RequestHead head;
+  RequestHead head;
   head.method = "POST";
   head.http2 = true;
   head.headers.add("content-type", "application/grpc");
@@ -43,4 +43,4 @@ TEST(RequestedTimeout, GrpcHasItsOwn) {
 }
 
 }  // namespace
-}  // namespace serin::worker::api
+}  // namespace serin::net

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// `serin gateway`: one process that clients of all services speak to.
+#include "gateway/gateway.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <memory>
+#include <thread>
+
+#include "base/files.h"
+#include "base/log.h"
+#include "cli/command.h"
+
+namespace serin::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+// What stands on the line, before it is turned into options.
+struct GatewayLine {
+  gateway::GatewayOptions options;
+  std::filesystem::path config;
+  std::uint16_t port = 8080;
+  int listen_fd = -1;
+  std::string certificate, key;
+  double drain_within = 30;
+  std::size_t body_megabytes = 64;
+};
+
+constexpr unsigned kUsefulThreads = 4;
+
+// Without the file there is no service yet: the admin API brings them.
+Result<gateway::Config> first_config(const std::filesystem::path& file) {
+  if (file.empty()) return gateway::Config{};
+  const auto text = read_file(file);
+  if (!text && text.error().code == Code::kNotFound) {
+    log::warning("there is no configuration yet", {{"file", file.string()}});
+    return gateway::Config{};
+  }
+  if (!text) return fail(text.error());
+  return gateway::read_config(*text, file.string());
+}
+
+Status run(const GatewayLine& line) {
+  // Threads started from here on leave these signals to sigwait().
+  sigset_t stops;
+  sigemptyset(&stops);
+  sigaddset(&stops, SIGTERM);
+  sigaddset(&stops, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+
+  if (line.certificate.empty() != line.key.empty())
+    return invalid("--tls-certificate and --tls-key go together");
+  if (line.config.empty() && line.options.admin_socket.empty())
+    return invalid("--config FILE or --admin SOCKET is needed: there would be no service");
+  gateway::GatewayOptions options = line.options;
+  net::ServerOptions& data = options.data;
+  if (line.listen_fd >= 0) {
+    data.listen_fd = line.listen_fd;
+  } else {
+    data.port = line.port;
+  }
+  if (!line.certificate.empty()) data.tls = net::TlsFiles{line.certificate, line.key};
+  data.limits.body_bytes = line.body_megabytes << 20;
+  data.limits.bodies_bytes =
+      std::max<std::uint64_t>(data.limits.bodies_bytes, data.limits.body_bytes);
+  SERIN_TRY_ASSIGN(auto config, first_config(line.config));
+  SERIN_TRY_ASSIGN(const auto gateway,
+                   gateway::Gateway::create(std::move(options), std::move(config)));
+  log::info("listening", {{"port", gateway->port()}});
+  int signal = 0;
+  sigwait(&stops, &signal);
+  log::info("stopping", {{"signal", signal}});
+  gateway->drain(milliseconds(static_cast<std::int64_t>(line.drain_within * 1000)));
+  return {};
+}
+
+void add_listening(CLI::App& command, GatewayLine& line) {
+  net::ServerOptions& data = line.options.data;
+  CLI::Option* port = command.add_option("--port", line.port, "TCP port; 0: any free one")
+                          ->capture_default_str()
+                          ->group("Listening");
+  command
+      .add_option("--listen-fd", line.listen_fd,
+                  "A listening TCP socket that was inherited, in place of --port")
+      ->check(CLI::NonNegativeNumber)
+      ->excludes(port)
+      ->group("Listening");
+  command.add_option("--address", data.address, "Address for the port")
+      ->capture_default_str()
+      ->group("Listening");
+  command.add_option("--socket", data.unix_socket, "Unix socket to listen on too")
+      ->group("Listening");
+  command
+      .add_option("--tls-certificate", line.certificate, "PEM chain; TLS 1.2 and up on the port")
+      ->group("Listening");
+  command.add_option("--tls-key", line.key, "PEM key of the certificate")->group("Listening");
+  data.threads = std::clamp(std::thread::hardware_concurrency(), 1U, kUsefulThreads);
+  command.add_option("--io-threads", data.threads, "Threads that carry requests")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str()
+      ->group("Listening");
+}
+
+}  // namespace
+
+void add_gateway(CLI::App& app, Action& chosen) {
+  auto line = std::make_shared<GatewayLine>();
+  CLI::App* command =
+      app.add_subcommand("gateway", "Send requests to the versions of services, as configured");
+  command->add_option("--config", line->config, "JSON file that is read at the start");
+  command->add_option("--admin", line->options.admin_socket,
+                      "Unix socket of the admin API: configuration, evidence, metrics");
+  command->add_option("--access-log", line->options.access_log,
+                      "File for a line of JSON a request; -: standard output");
+  add_listening(*command, *line);
+  net::ServerLimits& limits = line->options.data.limits;
+  command->add_option("--max-body-mb", line->body_megabytes, "Largest body")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str()
+      ->group("Limits");
+  command
+      ->add_option("--bodies-bytes", limits.bodies_bytes,
+                   "Bodies of all requests together, at least --max-body-mb; further ones get 429")
+      ->transform(CLI::AsSizeValue(false))
+      ->group("Limits");
+  command->add_option("--connections", limits.connections, "Open connections of clients")
+      ->capture_default_str()
+      ->group("Limits");
+  command
+      ->add_option("--drain-within", line->drain_within,
+                   "Seconds that running requests have after SIGTERM")
+      ->capture_default_str()
+      ->group("Lifecycle");
+  command->callback([line, &chosen] { chosen = [line] { return run(*line); }; });
+}
+
+}  // namespace serin::cli

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// One request through the gateway, from its head to the end of its answer:
+//
+//   reading ──► trying ──► answering ──► ended
+//                 │  ▲
+//                 ▼  │ back-off
+//               waiting
+//
+// It reads the body (or, of a gRPC stream, its first message), finds the service and the version,
+// picks a replica and sends the request on, on its own thread. Until the first byte of an answer it
+// may try another replica; from then on it passes on what comes, held up when the client is slow.
+// What is decided is decided by pure functions (route, split, balance, try_end); here are the
+// effects. Owned by its Lane, for the lane's thread.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gateway/body_fields.h"
+#include "gateway/lane.h"
+#include "gateway/route.h"
+#include "gateway/split.h"
+#include "gateway/token_meter.h"
+
+namespace serin::gateway {
+
+class Forward {
+ public:
+  Forward(Lane& lane, std::shared_ptr<net::Exchange> exchange, std::size_t slot);
+  ~Forward();
+
+  void begin();
+  void on_tick(Instant now);
+  std::size_t slot() const { return slot_; }  // in the lane
+  void set_slot(std::size_t slot) { slot_ = slot; }
+
+ private:
+  enum class Phase : std::uint8_t { kReading, kTrying, kWaiting, kAnswering, kEnded };
+
+  // What comes in (forward.cc)
+  void take_body(Result<std::string> body);
+  bool take_piece(Result<std::string> piece);
+  void end_request();
+  void understand_body();
+  bool find_service(const Name& name);
+  void assign();
+
+  // Tries (forward_tries.cc)
+  void start_try();
+  const ReplicaEntry* pick_replica();
+  net::ClientRequest request_for(const ReplicaEntry& replica);
+  void send(const ReplicaEntry& replica);
+  bool try_again(const TryEnd& tried);
+  void drop_try();
+  bool other_replica() const;
+
+  // The answer (forward_answer.cc)
+  void on_head(net::ResponseHead head);
+  void on_bytes(std::string_view bytes);
+  void on_end();
+  void on_error(const Error& error);
+  void start_answer();
+  void hold_back();
+  void finish_answer();
+  void break_answer(const Error& error);
+  void refuse(const Error& error, const TryEnd& tried);
+  void refuse(const Error& error);
+  void client_gone();
+  std::uint16_t meaning_of_status() const;
+
+  // The end (forward_end.cc)
+  void ended(const TryEnd& tried);
+  void record(const TryEnd& tried, Instant now);
+  void write_line(const TryEnd& tried, Instant now);
+
+  Lane& lane_;
+  Core& core_;
+  std::shared_ptr<net::Exchange> exchange_;
+  std::shared_ptr<const Table> table_;
+  std::size_t slot_;
+  Phase phase_ = Phase::kReading;
+
+  const Instant began_;
+  std::optional<Duration> asked_;  // the client's own limit
+  Instant deadline_ = Instant::max();
+  std::string request_id_;
+  telemetry::Span span_;
+
+  // Where to
+  const bool grpc_;
+  const bool streamed_;  // the request's body is passed on as it comes
+  HeadRoute route_;
+  bool pinned_ = false;  // the client named a version
+  const ServiceEntry* service_ = nullptr;
+  const VersionEntry* version_ = nullptr;
+  Assignment assignment_;
+  std::string user_;                     // of the body
+  std::optional<std::uint64_t> prefix_;  // hash of the prompt's beginning
+
+  // What is sent
+  std::shared_ptr<const std::string> body_;
+  std::string replay_;  // of a streamed body: what came so far, while it may be sent again
+  bool replay_kept_ = true;
+  bool request_ended_ = false;
+  std::uint64_t bytes_in_ = 0;
+
+  // The present try
+  std::shared_ptr<net::ClientStream> upstream_;
+  const ReplicaEntry* replica_ = nullptr;
+  const ReplicaEntry* first_replica_ = nullptr;
+  std::vector<const ReplicaEntry*> tried_;
+  Instant first_byte_due_ = Instant::max();
+  Instant retry_at_{};
+  int retries_ = 0;
+  bool failed_try_ = false;  // one that the client never saw
+
+  // The answer
+  net::ResponseHead answer_;
+  net::Headers trailers_;
+  bool started_ = false;  // the client has its head
+  bool events_ = false;   // it is a stream of server-sent events
+  bool held_back_ = false;
+  TokenMeter meter_;
+  std::optional<Instant> first_byte_;
+  std::uint64_t bytes_out_ = 0;
+  std::uint16_t status_ = 0;  // what the client was told, for metrics and the log
+};
+
+}  // namespace serin::gateway

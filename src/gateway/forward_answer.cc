@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// The answer of a try on its way to the client, and what the client is told where there is none.
+#include <charconv>
+#include <utility>
+
+#include "base/last_resort.h"
+#include "gateway/fields.h"
+#include "gateway/forward.h"
+#include "gateway/own_answers.h"
+#include "net/grpc/frame.h"
+#include "net/http/error_body.h"
+#include "net/http/status.h"
+
+namespace serin::gateway {
+namespace {
+
+// What waits for the client before its worker is held up.
+constexpr std::size_t kAhead = 256 * 1024;
+constexpr std::uint16_t kClientClosedRequest = 499;  // as workers count it
+
+// What the failure of a try means to the client, where no other try helped.
+Error as_seen_by_client(const TryEnd& tried, const Error& error) {
+  switch (tried.end) {
+    case End::kLateFirstByte:
+    case End::kDeadline:
+      return error;
+    case End::kNotConnected: {
+      Error seen{Code::kUnavailable, "the worker could not be reached: " + error.message,
+                 error.reason.empty() ? "worker_unreachable" : error.reason};
+      seen.retry_after = std::chrono::seconds(1);
+      return seen;
+    }
+    default:
+      return {Code::kUnavailable, "the worker gave no whole answer: " + error.message,
+              "bad_upstream"};
+  }
+}
+
+}  // namespace
+
+// Of the answer: a gRPC status as the HTTP status that means the same.
+std::uint16_t Forward::meaning_of_status() const {
+  if (!grpc_ || answer_.status != 200) return answer_.status;
+  const auto field = trailers_.find("grpc-status").value_or(answer_.headers.get("grpc-status"));
+  int code = -1;
+  std::from_chars(field.data(), field.data() + field.size(), code);
+  if (code == 0) return 200;
+  if (code < 1 || code > static_cast<int>(Code::kUnauthenticated)) return 502;
+  return net::http_status(Error{static_cast<Code>(code), {}});
+}
+
+void Forward::on_head(net::ResponseHead head) {
+  answer_ = std::move(head);
+  events_ = answer_.headers.get("content-type").starts_with("text/event-stream");
+  const TryEnd so_far{End::kAnswer, answer_.status};
+  if (answer_.status >= 400 && try_again(so_far)) return;
+  // Who sends messages to and fro may wait for the head before it sends more.
+  if (streamed_ && !answer_.headers.find("grpc-status")) start_answer();
+}
+
+void Forward::start_answer() {
+  if (std::exchange(started_, true)) return;
+  phase_ = Phase::kAnswering;
+  replay_kept_ = false;
+  replay_ = {};
+  status_ = answer_.status;
+  change_answer(answer_.headers, request_id_, version_->label);
+  exchange_->start({answer_.status, answer_.headers});
+}
+
+void Forward::on_bytes(std::string_view bytes) {
+  const Instant now = core_.clock.now();
+  if (!first_byte_) {
+    first_byte_ = now;
+    version_->state->first_byte(now - began_);
+  }
+  start_answer();
+  if (events_) meter_.add(bytes, now);
+  bytes_out_ += bytes.size();
+  exchange_->write(bytes);
+  if (exchange_->unsent() > kAhead) hold_back();
+}
+
+// The client takes less than the worker sends.
+void Forward::hold_back() {
+  if (std::exchange(held_back_, true)) return;
+  upstream_->pause(true);
+  exchange_->on_drained([this] {
+    held_back_ = false;
+    if (upstream_ != nullptr) upstream_->pause(false);
+  });
+}
+
+void Forward::on_end() {
+  TryEnd tried{End::kAnswer, meaning_of_status()};
+  if (events_ && answer_.status == 200 && meter_.events() == 0) tried.end = End::kEmpty;
+  // Another answer's status was looked at with its head.
+  if (grpc_ && !started_ && try_again(tried)) return;
+  upstream_ = nullptr;
+  finish_answer();
+  ended(tried);
+}
+
+void Forward::finish_answer() {
+  status_ = meaning_of_status();
+  if (started_) return exchange_->finish(trailers_);
+  if (trailers_.size() > 0) {
+    start_answer();
+    return exchange_->finish(trailers_);
+  }
+  // Without a body the head ends the answer, which is how gRPC says that a call failed at once.
+  change_answer(answer_.headers, request_id_, version_->label);
+  exchange_->respond({answer_.status, answer_.headers, {}});
+}
+
+void Forward::on_error(const Error& error) {
+  upstream_ = nullptr;
+  if (started_) {
+    break_answer(error);
+    return ended({End::kBroken});
+  }
+  const bool unsent = error.code == Code::kUnavailable || error.code == Code::kResourceExhausted;
+  const TryEnd tried{unsent ? End::kNotConnected : End::kNoAnswer};
+  if (error.code != Code::kCancelled && try_again(tried)) return;
+  refuse(as_seen_by_client(tried, error), tried);
+}
+
+// The client has some of an answer that does not go on.
+void Forward::break_answer(const Error& error) {
+  const Error seen{Code::kUnavailable, "the answer broke off: " + error.message, "stream_broken"};
+  if (grpc_) {
+    return exchange_->finish({{"grpc-status", std::to_string(static_cast<int>(seen.code))},
+                              {"grpc-message", net::grpc::encode_message(seen.message)}});
+  }
+  if (!events_) return exchange_->abort();
+  exchange_->write(net::error_event(seen));
+  exchange_->finish();
+}
+
+void Forward::refuse(const Error& error, const TryEnd& tried) {
+  status_ = net::http_status(error);
+  answer_error(*exchange_, error, request_id_);
+  ended(tried);
+}
+
+// For what is the client's own doing, or is known before any try.
+void Forward::refuse(const Error& error) { refuse(error, {End::kAnswer, net::http_status(error)}); }
+
+void Forward::client_gone() {
+  if (phase_ == Phase::kEnded) return;
+  status_ = kClientClosedRequest;
+  ended({End::kClientGone});
+}
+
+void Forward::on_tick(Instant now) {
+  if (phase_ == Phase::kReading || phase_ == Phase::kEnded) return;
+  if (now >= deadline_) {
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - began_);
+    const Error late{Code::kDeadlineExceeded,
+                     "the request was not answered within " + std::to_string(took.count()) + " ms"};
+    if (!started_) return refuse(late, {End::kDeadline});
+    break_answer(late);
+    return ended({End::kDeadline});
+  }
+  if (phase_ == Phase::kWaiting) {
+    if (now >= retry_at_) start_try();
+    return;
+  }
+  if (started_ || now < first_byte_due_) return;
+  const TryEnd tried{End::kLateFirstByte};
+  if (try_again(tried)) return;
+  refuse(Error{Code::kDeadlineExceeded,
+               "the worker gave no byte of an answer within " +
+                   std::to_string(service_->resilience.first_token_timeout.count()) + " ms",
+               "late_first_byte"},
+         tried);
+}
+
+}  // namespace serin::gateway

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is known of a request once it has ended: evidence, metrics, a line of the log.
+#include <limits>
+
+#include "gateway/forward.h"
+
+namespace serin::gateway {
+namespace {
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+// It would have gone on for ever, as far as anybody knows.
+bool never_ended(End end) {
+  return end == End::kDeadline || end == End::kLateFirstByte || end == End::kBroken;
+}
+
+}  // namespace
+
+void Forward::ended(const TryEnd& tried) {
+  if (phase_ == Phase::kEnded) return;
+  phase_ = Phase::kEnded;
+  const Instant now = core_.clock.now();
+  if (service_ != nullptr) record(tried, now);
+  if (core_.log.on()) write_line(tried, now);
+  drop_try();
+  lane_.retire(*this);
+}
+
+void Forward::record(const TryEnd& tried, Instant now) {
+  ServiceState& state = *service_->state;
+  state.in_flight.fetch_sub(1, std::memory_order_relaxed);
+  if (retries_ > 0) state.retries.fetch_sub(1, std::memory_order_relaxed);
+  version_->state->ended(status_, now - began_);
+  // Nobody drew by lot what a client chose itself, and what makes nothing says nothing.
+  if (pinned_ || exchange_->head().method != "POST") return;
+  constexpr double kNever = std::numeric_limits<double>::infinity();
+  EvidenceRecord made;
+  made.version = version_->label;
+  rollout::Request& request = made.request;
+  request.assigned = core_.unix_seconds(began_);
+  request.arm = assignment_.arm;
+  request.weight = service_->split.weight;
+  request.key = assignment_.key;
+  request.worker = first_replica_ == nullptr ? 0 : first_replica_->worker;
+  request.outcome = outcome_of(tried);
+  if (failed_try_) request.outcome = rollout::Outcome::kFailed;
+  if (never_ended(tried.end)) request.latency = kNever;
+  if (never_ended(tried.end) && !first_byte_) request.time_to_first_token = kNever;
+  // How long messages go to and fro is the client's doing.
+  if (!streamed_ && tried.end == End::kAnswer && tried.status < 400) {
+    request.latency = seconds(now - began_);
+    if (first_byte_) request.time_to_first_token = seconds(*first_byte_ - began_);
+  }
+  if (const auto per_token = meter_.per_token())
+    request.time_per_output_token = seconds(*per_token);
+  const auto scores = trailers_.find("serin-score").value_or(answer_.headers.get("serin-score"));
+  if (!scores.empty()) made.scores = parse_scores(scores);
+  state.evidence.add(std::move(made));
+}
+
+void Forward::write_line(const TryEnd& tried, Instant now) {
+  const net::RequestHead& head = exchange_->head();
+  AccessLine line;
+  line.time = core_.clock.wall();
+  line.id = request_id_;
+  line.peer = head.peer;
+  line.method = head.method;
+  line.path = head.path;
+  if (service_ != nullptr) line.service = service_->name;
+  if (version_ != nullptr) line.version = version_->label;
+  if (!tried_.empty()) line.replica = tried_.back()->id;
+  line.end = name_of(tried.end);
+  line.status = status_;
+  line.retries = retries_;
+  line.bytes_in = bytes_in_;
+  line.bytes_out = bytes_out_;
+  line.seconds = seconds(now - began_);
+  if (first_byte_) line.first_byte = seconds(*first_byte_ - began_);
+  append_access_line(lane_.log_lines(), line);
+}
+
+}  // namespace serin::gateway

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tries of a request: which replica, what is sent, and whether there is another.
+#include <algorithm>
+#include <utility>
+
+#include "gateway/balance.h"
+#include "gateway/fields.h"
+#include "gateway/forward.h"
+
+namespace serin::gateway {
+namespace {
+
+// The client's own limit on a request: later than any of ours.
+constexpr Duration kUnlimited = std::chrono::hours(24 * 30);
+constexpr Duration kSlack = std::chrono::seconds(2);
+// Retries run beside each other up to so many, whatever the budget's share comes to.
+constexpr std::uint32_t kLeastRetries = 3;
+
+}  // namespace
+
+void Forward::start_try() {
+  phase_ = Phase::kTrying;
+  const ReplicaEntry* replica = pick_replica();
+  if (replica == nullptr) {
+    Error error{Code::kUnavailable,
+                "no worker of " + service_->name + " " + version_->label + " is there",
+                "no_worker"};
+    error.retry_after = std::chrono::seconds(1);
+    return refuse(error, {End::kNotConnected});
+  }
+  send(*replica);
+}
+
+const ReplicaEntry* Forward::pick_replica() {
+  const std::vector<ReplicaEntry>& replicas = version_->replicas;
+  std::vector<Choice> choices;
+  choices.reserve(replicas.size());
+  for (const ReplicaEntry& replica : replicas)
+    choices.push_back({.id_hash = replica.id_hash,
+                       .in_flight = replica.state->in_flight.load(std::memory_order_relaxed),
+                       .open = true,
+                       .tried = std::ranges::find(tried_, &replica) != tried_.end()});
+  const Draw draw{lane_.random(), version_->state->next_turn(), prefix_};
+  const auto place = pick(service_->resilience.balancer, choices, draw);
+  return place ? &replicas[*place] : nullptr;
+}
+
+bool Forward::other_replica() const { return tried_.size() < version_->replicas.size(); }
+
+net::ClientRequest Forward::request_for(const ReplicaEntry& replica) {
+  const net::RequestHead& head = exchange_->head();
+  const Instant now = core_.clock.now();
+  const Duration left = deadline_ == Instant::max() ? Duration::zero() : deadline_ - now;
+  const Resilience& resilience = service_->resilience;
+  net::ClientRequest request;
+  request.endpoint = replica.endpoint;
+  request.target = route_.target;
+  request.method = head.method;
+  request.headers = fields_for_worker(
+      head, {.request_id = request_id_, .trace = &span_.context(), .left = left, .grpc = grpc_});
+  request.host = {.connections = resilience.max_connections,
+                  .pending = resilience.max_pending_requests,
+                  .requests_per_connection = resilience.max_requests_per_connection};
+  request.streamed = streamed_;
+  if (!streamed_) request.shared_body = body_;
+  request.http2 = grpc_;
+  request.timeout = std::chrono::ceil<std::chrono::milliseconds>(
+      left > Duration::zero() ? left + kSlack : kUnlimited);
+  return request;
+}
+
+void Forward::send(const ReplicaEntry& replica) {
+  replica_ = &replica;
+  if (first_replica_ == nullptr) first_replica_ = &replica;
+  if (std::ranges::find(tried_, &replica) == tried_.end()) tried_.push_back(&replica);
+  replica.state->in_flight.fetch_add(1, std::memory_order_relaxed);
+  if (!streamed_) first_byte_due_ = core_.clock.now() + service_->resilience.first_token_timeout;
+  net::ResponseSink sink;
+  sink.on_head = [this](net::ResponseHead head) { on_head(std::move(head)); };
+  sink.on_bytes = [this](std::string_view bytes) { on_bytes(bytes); };
+  sink.on_trailers = [this](const net::Headers& trailers) { trailers_ = trailers; };
+  sink.on_end = [this] { on_end(); };
+  sink.on_error = [this](const Error& error) { on_error(error); };
+  upstream_ = core_.client->open(request_for(replica), std::move(sink));
+  if (!streamed_) return;
+  upstream_->write(replay_);
+  if (request_ended_) upstream_->finish();
+}
+
+void Forward::drop_try() {
+  if (replica_ != nullptr) {
+    replica_->state->in_flight.fetch_sub(1, std::memory_order_relaxed);
+    replica_ = nullptr;
+  }
+  if (const auto upstream = std::exchange(upstream_, nullptr)) upstream->cancel();
+  if (streamed_) exchange_->pause_pieces(false);
+  first_byte_due_ = Instant::max();
+  answer_ = {};
+  trailers_ = {};
+}
+
+// True: another try was begun, or will be.
+bool Forward::try_again(const TryEnd& tried) {
+  const Instant now = core_.clock.now();
+  const std::uint32_t running = service_->state->retries.load(std::memory_order_relaxed);
+  const std::uint32_t requests = service_->state->in_flight.load(std::memory_order_relaxed);
+  const Resilience& resilience = service_->resilience;
+  RetryFacts facts;
+  facts.made = retries_;
+  facts.answering = started_;
+  facts.repeatable = repeatable(exchange_->head(), route_.target);
+  facts.body_kept = !streamed_ || replay_kept_;
+  facts.other_replica = other_replica();
+  facts.budget =
+      retries_ > 0 || running < kLeastRetries || running < resilience.retry_budget * requests;
+  facts.left = deadline_ == Instant::max() ? kUnlimited : deadline_ - now;
+  const RetryDecision decision = decide_retry(resilience, tried, facts, lane_.random());
+  if (!decision.retry) {
+    if (!decision.why_not.empty()) version_->state->not_retried(decision.why_not);
+    return false;
+  }
+  failed_try_ = failed_try_ || outcome_of(tried) == rollout::Outcome::kFailed;
+  version_->state->retried(tried);
+  drop_try();
+  if (retries_++ == 0) service_->state->retries.fetch_add(1, std::memory_order_relaxed);
+  if (decision.wait > Duration::zero()) {
+    retry_at_ = now + decision.wait;
+    phase_ = Phase::kWaiting;
+  } else {
+    start_try();
+  }
+  return true;
+}
+
+}  // namespace serin::gateway

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/gateway.h"
+
+#include <future>
+#include <mutex>
+#include <random>
+#include <vector>
+
+#include "base/log.h"
+#include "gateway/admin.h"
+#include "gateway/lane.h"
+#include "net/io/threads.h"
+
+namespace serin::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+
+// For the lanes to take up a configuration. They do nothing that lasts.
+constexpr milliseconds kTakeUp{5'000};
+
+double unix_now(const Clock& clock) {
+  return std::chrono::duration<double>(clock.wall().time_since_epoch()).count();
+}
+
+// Records are numbered from the microsecond of the start, so that numbers grow from one process to
+// the next.
+std::uint64_t first_record(const Clock& clock) {
+  return static_cast<std::uint64_t>(unix_now(clock) * 1e6);
+}
+
+std::uint64_t random_seed() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32 | device();
+}
+
+class GatewayImpl final : public Gateway {
+ public:
+  GatewayImpl(const Clock& clock, std::unique_ptr<AccessLog> log)
+      : states_(registry_, first_record(clock)),
+        tracer_(nullptr, clock),
+        log_(std::move(log)),
+        core_{clock, registry_, states_, tracer_, *log_, clock.now(), unix_now(clock)} {}
+
+  ~GatewayImpl() override {
+    admin_.reset();
+    if (threads_) threads_->stop();
+    server_.reset();
+    core_.client.reset();
+  }
+
+  Status start(GatewayOptions options, Config config);
+  Status apply(Config config) override;
+  Config config() const override {
+    const std::lock_guard lock(mutex_);
+    return table_->config;
+  }
+  bool drain(milliseconds at_most) override {
+    core_.draining = true;
+    const bool whole = server_->drain(at_most);
+    log::info("drained", {{"whole", whole}});
+    return whole;
+  }
+  std::uint16_t port() const override { return server_->port(); }
+
+ private:
+  Status hand_out(std::shared_ptr<const Table> table);
+
+  telemetry::Registry registry_;
+  States states_;
+  telemetry::Tracer tracer_;
+  std::unique_ptr<AccessLog> log_;
+  Core core_;
+  std::shared_ptr<net::IoThreads> threads_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::unique_ptr<net::Server> server_;
+  std::unique_ptr<Admin> admin_;
+  mutable std::mutex mutex_;  // guards the table of who applies and asks
+  std::shared_ptr<const Table> table_;
+};
+
+Status GatewayImpl::start(GatewayOptions options, Config config) {
+  if (options.data.threads == 0 || options.data.threads > net::IoThreads::kMost)
+    return invalid("threads must be 1 to 256", "threads");
+  threads_ = net::IoThreads::start(options.data.threads);
+  table_ = make_table(std::move(config), states_);
+  for (unsigned i = 0; i < threads_->size(); ++i) {
+    lanes_.push_back(std::make_unique<Lane>(core_, random_seed()));
+    lanes_.back()->use(table_);
+  }
+  net::ClientOptions client;
+  client.io = threads_;
+  client.limits.connections_per_host = options.connections_per_worker * threads_->size();
+  SERIN_TRY_ASSIGN(core_.client, net::Client::create(std::move(client)));
+  threads_->on_tick([this](unsigned lane) { lanes_[lane]->tick(); });
+  options.data.io = threads_;
+  SERIN_TRY_ASSIGN(
+      server_, net::Server::create(options.data, [this](std::shared_ptr<net::Exchange> exchange) {
+        lanes_[threads_->here()]->serve(std::move(exchange));
+      }));
+  if (!options.admin_socket.empty()) {
+    SERIN_TRY_ASSIGN(admin_, Admin::create(options.admin_socket, *this, core_));
+  }
+  return {};
+}
+
+Status GatewayImpl::apply(Config config) {
+  const std::lock_guard lock(mutex_);
+  const Config& present = table_->config;
+  if (config.revision <= present.revision) {
+    if (config == present) return {};
+    return fail(Error{Code::kAlreadyExists,
+                      "revision " + std::to_string(config.revision) + " is not newer than " +
+                          std::to_string(present.revision) + ", which is in use",
+                      "old_revision"});
+  }
+  auto table = make_table(std::move(config), states_);
+  SERIN_TRY(hand_out(table));
+  table_ = std::move(table);
+  states_.prune();
+  log::info("configured",
+            {{"revision", table_->config.revision}, {"services", table_->services.size()}});
+  return {};
+}
+
+Status GatewayImpl::hand_out(std::shared_ptr<const Table> table) {
+  // Shared with the lanes: one that answers too late must not find it gone.
+  const auto left = std::make_shared<std::atomic<std::size_t>>(lanes_.size());
+  const auto done = std::make_shared<std::promise<void>>();
+  for (unsigned i = 0; i < lanes_.size(); ++i)
+    threads_->post(i, [lane = lanes_[i].get(), table, left, done] {
+      lane->use(table);
+      if (left->fetch_sub(1) == 1) done->set_value();
+    });
+  if (done->get_future().wait_for(kTakeUp) == std::future_status::ready) return {};
+  return fail(Code::kUnavailable, "the gateway is too busy to take up a configuration");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Gateway>> Gateway::create(GatewayOptions options, Config config,
+                                                 const Clock& clock) {
+  SERIN_TRY_ASSIGN(auto log, AccessLog::open(options.access_log));
+  auto gateway = std::make_unique<GatewayImpl>(clock, std::move(log));
+  SERIN_TRY(gateway->start(std::move(options), std::move(config)));
+  return gateway;
+}
+
+}  // namespace serin::gateway

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The gateway: one process that clients of all services speak to. Its I/O threads (lanes) carry the
+// requests; a thread of its own answers the admin API on a Unix socket.
+//
+// Made with a configuration, which apply() replaces; what is kept beside it (requests in flight,
+// evidence) lasts as long as the gateway. Methods from any thread but the gateway's own.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "gateway/config.h"
+#include "net/http/server.h"
+
+namespace serin::gateway {
+
+struct GatewayOptions {
+  net::ServerOptions data;                    // where clients come; `threads` of it are the lanes
+  std::string admin_socket;                   // empty: no admin API
+  std::filesystem::path access_log;           // "-": standard output; empty: none
+  std::size_t connections_per_worker = 1024;  // of one lane, where a service does not say
+};
+
+class Gateway {
+ public:
+  static Result<std::unique_ptr<Gateway>> create(GatewayOptions options, Config config,
+                                                 const Clock& clock = Clock::real());
+  virtual ~Gateway() = default;  // cuts what is open
+
+  // Requests that begin after it returns see this configuration. kAlreadyExists for a revision that
+  // is not newer, unless it is the present configuration itself.
+  virtual Status apply(Config config) = 0;
+  virtual Config config() const = 0;
+  // No new connection; waits for the requests under way. True when none was cut.
+  virtual bool drain(std::chrono::milliseconds at_most) = 0;
+  virtual std::uint16_t port() const = 0;
+};
+
+}  // namespace serin::gateway

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which service a request is for, as far as its head and its body say so. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "net/http/message.h"
+
+namespace serin::gateway {
+
+// A service's name and, where the request pins one, a version's label.
+struct Name {
+  std::string service;
+  std::string version;  // empty: the split decides
+};
+
+// "NAME" or "NAME:VERSION".
+Name parse_name(std::string_view text);
+
+struct HeadRoute {
+  std::optional<Name> name;  // unset: the head does not say
+  std::string target;        // what the worker is asked for
+};
+
+// In this order: the header Serin-Service; the path /services/NAME/rest, of which the worker sees
+// the rest; /v2/models/NAME… and /v1/models/NAME….
+HeadRoute route_by_head(const net::RequestHead& head);
+
+// The name of the model in the first message of a gRPC call (KServe's messages have it as field 1,
+// and the version as field 2), from as much of the body as has come.
+struct GrpcName {
+  bool known = false;  // false: more bytes are needed
+  Name name;           // empty where the message has none
+};
+GrpcName grpc_name(std::string_view bytes, bool whole);
+
+// Whether a generation's seed may stand in the JSON body of such a request.
+bool takes_seed(const net::RequestHead& head, std::string_view target);
+// Whether sending it twice makes nothing twice: everything but what makes or removes a stored job.
+bool repeatable(const net::RequestHead& head, std::string_view target);
+
+}  // namespace serin::gateway

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the gateway knows beside its configuration and longer than it: requests in flight, evidence,
+// metrics; by service, version and replica. Made when a configuration first names it, forgotten
+// when none does and no request holds it.
+//
+// The numbers are atomic or guarded, for any thread. States is for who applies configurations.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "gateway/evidence.h"
+#include "gateway/try_end.h"
+#include "telemetry/metrics.h"
+
+namespace serin::gateway {
+
+struct ReplicaState {
+  std::atomic<std::uint32_t> in_flight{0};
+};
+
+class VersionState {
+ public:
+  VersionState(telemetry::Registry& registry, std::string_view service, std::string_view version);
+
+  // A request that was first assigned to this version has ended.
+  void ended(std::uint16_t status, Duration took);
+  void first_byte(Duration after) {
+    first_byte_.observe(std::chrono::duration<double>(after).count());
+  }
+  void retried(const TryEnd& why);
+  void not_retried(std::string_view why);
+  std::uint64_t next_turn() { return turn_.fetch_add(1, std::memory_order_relaxed); }
+
+  std::map<std::string, std::shared_ptr<ReplicaState>, std::less<>> replicas;  // for States alone
+
+ private:
+  telemetry::Labels labels(std::string_view name, std::string_view value) const;
+
+  telemetry::Registry& registry_;
+  const std::string service_;
+  const std::string version_;
+  telemetry::Histogram& seconds_;
+  telemetry::Histogram& first_byte_;
+  std::array<std::atomic<telemetry::Counter*>, 600> by_status_{};
+  std::atomic<std::uint64_t> turn_{0};
+};
+
+struct ServiceState {
+  ServiceState(telemetry::Registry& registry, std::string_view service, std::uint64_t first_record);
+
+  EvidenceLog evidence;
+  std::atomic<std::uint32_t> in_flight{0};
+  std::atomic<std::uint32_t> retries{0};  // requests in a try after their first
+  std::map<std::string, std::shared_ptr<VersionState>, std::less<>> versions;  // for States alone
+};
+
+class States {
+ public:
+  // `first_record`: of every service's evidence.
+  States(telemetry::Registry& registry, std::uint64_t first_record)
+      : registry_(registry), first_record_(first_record) {}
+
+  std::shared_ptr<ServiceState> service(std::string_view name);
+  std::shared_ptr<VersionState> version(std::string_view service, std::string_view label);
+  std::shared_ptr<ReplicaState> replica(std::string_view service, std::string_view label,
+                                        std::string_view id);
+  // The service, where it is known; null else.
+  std::shared_ptr<ServiceState> find(std::string_view name) const;
+  // Forgets what nobody holds.
+  void prune();
+
+ private:
+  std::shared_ptr<ServiceState>& service_of(std::string_view name);
+  std::shared_ptr<VersionState>& version_of(std::string_view service, std::string_view label);
+
+  telemetry::Registry& registry_;
+  const std::uint64_t first_record_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<ServiceState>, std::less<>> services_;
+};
+
+}  // namespace serin::gateway

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/table.h"
+
+#include <algorithm>
+
+#include "gateway/hash.h"
+
+namespace serin::gateway {
+namespace {
+
+VersionEntry version_entry(const std::string& service, const Version& version, States& states) {
+  VersionEntry entry;
+  entry.label = version.label;
+  entry.bitwise = version.bitwise;
+  entry.state = states.version(service, version.label);
+  for (const Replica& replica : version.replicas) {
+    auto endpoint = endpoint_of(replica);
+    if (!endpoint) continue;
+    ReplicaEntry& made = entry.replicas.emplace_back();
+    made.id = replica.id;
+    made.endpoint = std::make_shared<const net::Endpoint>(*std::move(endpoint));
+    made.id_hash = hash_bytes(replica.id, 0);
+    made.worker = static_cast<std::uint32_t>(made.id_hash);
+    made.state = states.replica(service, version.label, replica.id);
+  }
+  return entry;
+}
+
+}  // namespace
+
+const VersionEntry* ServiceEntry::find(std::string_view label) const {
+  const auto found = std::ranges::find_if(
+      versions, [&](const VersionEntry& version) { return version.label == label; });
+  return found == versions.end() ? nullptr : &*found;
+}
+
+std::string Table::names() const {
+  std::string list;
+  std::size_t left = services.size();
+  for (const auto& [name, service] : services) {
+    if (!list.empty()) list += left == 1 ? " and " : ", ";
+    list += name;
+    --left;
+  }
+  return list;
+}
+
+Result<const ServiceEntry*> Table::find(std::string_view name) const {
+  if (name.empty() && services.size() == 1) return &services.begin()->second;
+  const auto found = services.find(name);
+  if (found != services.end()) return &found->second;
+  if (services.empty())
+    return fail(Error{Code::kNotFound, "no service is configured yet", "model_not_found", "model"});
+  if (name.empty())
+    return fail(Error{Code::kNotFound,
+                      "the request does not say which service it is for; there are " + names() +
+                          ": name one as \"model\", or in the path /services/NAME/…",
+                      "model_not_found", "model"});
+  return fail(Error{Code::kNotFound,
+                    "there is no service \"" + std::string(name) + "\"; there is " + names(),
+                    "model_not_found", "model"});
+}
+
+std::shared_ptr<const Table> make_table(Config config, States& states) {
+  auto table = std::make_shared<Table>();
+  for (const Service& service : config.services) {
+    ServiceEntry entry;
+    entry.name = service.name;
+    entry.split = service.split;
+    entry.resilience = service.resilience;
+    entry.state = states.service(service.name);
+    for (const Version& version : service.versions)
+      entry.versions.push_back(version_entry(service.name, version, states));
+    table->services.emplace(service.name, std::move(entry));
+  }
+  table->config = std::move(config);
+  return table;
+}
+
+}  // namespace serin::gateway

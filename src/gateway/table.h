@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A configuration made ready for requests: names to look up, addresses that are parsed, and beside
+// each its state. Immutable and shared: a request holds the one that it began with.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gateway/config.h"
+#include "gateway/route.h"
+#include "gateway/state.h"
+#include "net/http/uri.h"
+
+namespace serin::gateway {
+
+struct ReplicaEntry {
+  std::string id;
+  std::shared_ptr<const net::Endpoint> endpoint;
+  std::uint64_t id_hash = 0;
+  std::uint32_t worker = 0;  // what the evidence calls it
+  std::shared_ptr<ReplicaState> state;
+};
+
+struct VersionEntry {
+  std::string label;
+  bool bitwise = false;
+  std::vector<ReplicaEntry> replicas;
+  std::shared_ptr<VersionState> state;
+};
+
+struct ServiceEntry {
+  std::string name;
+  std::vector<VersionEntry> versions;
+  Split split;
+  Resilience resilience;
+  std::shared_ptr<ServiceState> state;
+
+  const VersionEntry* find(std::string_view label) const;  // null: there is none
+};
+
+struct Table {
+  Config config;
+  std::map<std::string, ServiceEntry, std::less<>> services;
+
+  // The service that was named, or the only one; kNotFound names what there is.
+  Result<const ServiceEntry*> find(std::string_view name) const;
+  std::string names() const;  // "a, b and c"
+};
+
+// The configuration has been checked by read_config().
+std::shared_ptr<const Table> make_table(Config config, States& states);
+
+}  // namespace serin::gateway

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/try_end.h"
+
+#include "gateway/split.h"
+
+namespace serin::gateway {
+namespace {
+
+enum class Help : std::uint8_t { kNone, kElsewhere, kAnywhere };
+
+// Where the same request may fare better.
+Help help_of(const TryEnd& tried) {
+  switch (tried.end) {
+    case End::kAnswer:
+      if (tried.status == 429) return Help::kElsewhere;
+      return tried.status == 502 || tried.status == 503 ? Help::kAnywhere : Help::kNone;
+    case End::kNotConnected:
+    case End::kNoAnswer:
+      return Help::kAnywhere;
+    case End::kLateFirstByte:
+      return Help::kElsewhere;
+    case End::kEmpty:
+    case End::kBroken:
+    case End::kDeadline:
+    case End::kClientGone:
+      return Help::kNone;
+  }
+  return Help::kNone;
+}
+
+Duration wait_for(const Resilience& resilience, int made, std::uint64_t random) {
+  const auto longest = resilience.retry_backoff * (1 << made);
+  const double part = 0.5 + 0.5 * unit_interval(random);
+  return std::chrono::duration_cast<Duration>(longest * part);
+}
+
+}  // namespace
+
+std::string_view name_of(End end) {
+  switch (end) {
+    case End::kAnswer:
+      return "answer";
+    case End::kEmpty:
+      return "empty";
+    case End::kNotConnected:
+      return "not_connected";
+    case End::kNoAnswer:
+      return "no_answer";
+    case End::kLateFirstByte:
+      return "late_first_byte";
+    case End::kBroken:
+      return "broken";
+    case End::kDeadline:
+      return "deadline";
+    case End::kClientGone:
+      return "client_gone";
+  }
+  return {};
+}
+
+rollout::Outcome outcome_of(const TryEnd& tried) {
+  using rollout::Outcome;
+  if (tried.end == End::kClientGone) return Outcome::kCensored;
+  if (tried.end != End::kAnswer) return Outcome::kFailed;
+  if (tried.status >= 500 || tried.status == 429) return Outcome::kFailed;
+  return tried.status >= 400 ? Outcome::kCensored : Outcome::kAnswered;
+}
+
+RetryDecision decide_retry(const Resilience& resilience, const TryEnd& tried,
+                           const RetryFacts& facts, std::uint64_t random) {
+  const Help help = help_of(tried);
+  if (help == Help::kNone || facts.answering) return {};
+  const auto no = [](std::string_view why) { return RetryDecision{false, {}, why}; };
+  if (facts.made >= resilience.retry_attempts) return no("attempts");
+  if (help == Help::kElsewhere && !facts.other_replica) return no("no_other_replica");
+  if (!facts.body_kept) return no("body_not_kept");
+  // What was never sent is sent again whatever it is.
+  if (!facts.repeatable && tried.end != End::kNotConnected) return no("not_repeatable");
+  if (!facts.budget) return no("budget");
+  // Another replica is asked at once the first time: the one that failed says nothing about it.
+  const bool at_once = facts.made == 0 && facts.other_replica;
+  const Duration wait = at_once ? Duration::zero() : wait_for(resilience, facts.made, random);
+  if (wait >= facts.left) return no("deadline");
+  return {true, wait, {}};
+}
+
+}  // namespace serin::gateway
