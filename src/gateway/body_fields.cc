@@ -91,6 +91,13 @@ std::string text_of(std::string_view raw) {
   return parsed && parsed->is_string() ? std::string(parsed->as_string()) : std::string();
 }
 
+// A list of prompts, which are texts or lists of tokens; a list of numbers is one prompt.
+bool is_list_of_prompts(std::string_view prompt) {
+  if (!prompt.starts_with('[')) return false;
+  const std::size_t first = prompt.find_first_not_of(" \n\r\t", 1);
+  return first != std::string_view::npos && (prompt[first] == '"' || prompt[first] == '[');
+}
+
 }  // namespace
 
 std::optional<BodyFields> scan_body(std::string_view body) {
@@ -124,8 +131,13 @@ std::optional<BodyFields> scan_body(std::string_view body) {
     } else if (name == R"("seed")") {
       found.seeded = value != "null";
       if (!found.seeded) found.null_seed = body.substr(begin, value_begin + value.size() - begin);
+    } else if (name == R"("n")") {
+      found.one_answer = found.one_answer && (value == "1" || value == "null");
+    } else if (name == R"("serin_continue")") {
+      found.one_answer = false;
     } else if (name == R"("messages")" || name == R"("prompt")" || name == R"("input")") {
       found.prompt = value;
+      if (name == R"("prompt")" && is_list_of_prompts(value)) found.one_answer = false;
     }
     if (scanner.take(',')) continue;
     if (!scanner.take('}')) return std::nullopt;

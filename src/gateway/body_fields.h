@@ -11,11 +11,13 @@
 namespace serin::gateway {
 
 struct BodyFields {
-  std::string model;            // empty: not there, or no text
-  std::string user;             // `safety_identifier`, else `user`
-  std::string_view prompt;      // raw JSON of `messages`, `prompt` or `input`
-  bool stream = false;          // "stream": true
-  bool seeded = false;          // there is a `seed` that is not null
+  std::string model;        // empty: not there, or no text
+  std::string user;         // `safety_identifier`, else `user`
+  std::string_view prompt;  // raw JSON of `messages`, `prompt` or `input`
+  bool stream = false;      // "stream": true
+  bool seeded = false;      // there is a `seed` that is not null
+  // One answer is asked for, from its beginning: no `n`, no list of prompts, no `serin_continue`.
+  bool one_answer = true;
   std::size_t first_field = 0;  // where the first field, or the closing brace, begins
   bool empty = false;           // {}
   std::string_view null_seed;   // "seed": null, from its first to its last byte

@@ -16,8 +16,6 @@ namespace {
 
 // Of a streamed request so much is kept for another try.
 constexpr std::size_t kReplayBytes = 1024 * 1024;
-// What waits for a worker before the client is held up.
-constexpr std::size_t kAhead = 256 * 1024;
 constexpr std::string_view kInference = "/inference.GRPCInferenceService/";
 
 // Messages go to and fro for as long as the client likes; of the calls that are known, one does so.
@@ -79,14 +77,16 @@ void Forward::understand_body() {
   } else if (const auto fields = body_->empty() ? std::nullopt : scan_body(*body_)) {
     user_ = fields->user;
     if (!fields->prompt.empty()) prefix_ = hash_bytes(fields->prompt.substr(0, kPrefixBytes), 0);
+    one_stream_ = fields->stream && fields->one_answer && streams_text(head, route_.target);
+    if (const auto taken = take_position(); !taken) return refuse(taken.error());
     // Elsewhere "model" may be an input of the package's.
     const bool names_model = route_.target.starts_with("/v1/") ||
                              table_->services.contains(parse_name(fields->model).service);
     if (!route_.name && names_model) name = parse_name(fields->model);
     if (!fields->seeded && takes_seed(head, route_.target)) {
       constexpr int kDropped = 11;  // 53 bits: a number that every JSON reader reads exactly
-      body_ = std::make_shared<const std::string>(
-          with_seed(*body_, *fields, lane_.random() >> kDropped));
+      const std::uint64_t seed = resumed_ ? resumed_->seed : lane_.random() >> kDropped;
+      body_ = std::make_shared<const std::string>(with_seed(*body_, *fields, seed));
     }
   }
   if (find_service(name)) start_try();
@@ -152,6 +152,7 @@ bool Forward::find_service(const Name& name) {
     }
     pinned_ = true;
   }
+  if (resumed_ && !find_package()) return false;
   // A stream of messages lasts as long as its client wants, unless it says for how long.
   if (asked_ || !streamed_) {
     const Duration most = service_->resilience.timeout;
@@ -165,6 +166,7 @@ bool Forward::find_service(const Name& name) {
 void Forward::assign() {
   if (pinned_) return;
   const Split& split = service_->split;
+  weight_ = split.weight;
   std::string_view user;
   if (!split.user_header.empty()) user = exchange_->head().headers.get(split.user_header);
   if (user.empty()) user = user_;

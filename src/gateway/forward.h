@@ -9,6 +9,7 @@
 // It reads the body (or, of a gRPC stream, its first message), finds the service and the version,
 // picks a replica and sends the request on, on its own thread. Until the first byte of an answer it
 // may try another replica; from then on it passes on what comes, held up when the client is slow.
+// A streamed text goes on at another replica even then (forward_stream.cc).
 // What is decided is decided by pure functions (route, split, balance, try_end); here are the
 // effects. Owned by its Lane, for the lane's thread.
 #pragma once
@@ -22,9 +23,13 @@
 #include "gateway/lane.h"
 #include "gateway/route.h"
 #include "gateway/split.h"
+#include "gateway/stream/continued_stream.h"
 #include "gateway/token_meter.h"
 
 namespace serin::gateway {
+
+// Bytes that wait for the slower side before the other one is held up.
+inline constexpr std::size_t kAhead = 256 * 1024;
 
 class Forward {
  public:
@@ -70,6 +75,17 @@ class Forward {
   void client_gone();
   std::uint16_t meaning_of_status() const;
 
+  // A streamed text that outlives its workers (forward_stream.cc)
+  Status take_position();
+  bool find_package();
+  bool may_go_on() const;
+  Status begin_stream();
+  void on_continuation();
+  void pass_events(std::string_view bytes, Instant now);
+  void lose_worker(const Error& error);
+  bool go_on();
+  void use_present_table();
+
   // The end (forward_end.cc)
   void ended(const TryEnd& tried);
   void record(const TryEnd& tried, Instant now);
@@ -96,6 +112,7 @@ class Forward {
   const ServiceEntry* service_ = nullptr;
   const VersionEntry* version_ = nullptr;
   Assignment assignment_;
+  double weight_ = 0;                    // the candidate's, when it was assigned
   std::string user_;                     // of the body
   std::optional<std::uint64_t> prefix_;  // hash of the prompt's beginning
 
@@ -109,7 +126,7 @@ class Forward {
   // The present try
   std::shared_ptr<net::ClientStream> upstream_;
   const ReplicaEntry* replica_ = nullptr;
-  const ReplicaEntry* first_replica_ = nullptr;
+  std::optional<std::uint32_t> first_worker_;  // what the evidence calls the first replica
   std::vector<const ReplicaEntry*> tried_;
   Instant first_byte_due_ = Instant::max();
   Instant retry_at_{};
@@ -126,6 +143,13 @@ class Forward {
   std::optional<Instant> first_byte_;
   std::uint64_t bytes_out_ = 0;
   std::uint16_t status_ = 0;  // what the client was told, for metrics and the log
+
+  // A streamed text
+  bool one_stream_ = false;                // one answer is asked for, as events
+  std::optional<StreamPosition> resumed_;  // how much of it the client has from before
+  std::optional<ContinuedStream> stream_;  // once a worker has begun to give it
+  std::optional<Instant> lost_at_;         // since when no worker has given any of it
+  int continuations_ = 0;                  // since then
 };
 
 }  // namespace serin::gateway

@@ -14,8 +14,6 @@
 namespace serin::gateway {
 namespace {
 
-// What waits for the client before its worker is held up.
-constexpr std::size_t kAhead = 256 * 1024;
 constexpr std::uint16_t kClientClosedRequest = 499;  // as workers count it
 
 // What the failure of a try means to the client, where no other try helped.
@@ -52,8 +50,10 @@ std::uint16_t Forward::meaning_of_status() const {
 void Forward::on_head(net::ResponseHead head) {
   answer_ = std::move(head);
   events_ = answer_.headers.get("content-type").starts_with("text/event-stream");
+  if (stream_ && started_) return on_continuation();
   const TryEnd so_far{End::kAnswer, answer_.status};
   if (answer_.status >= 400 && try_again(so_far)) return;
+  if (const auto begun = begin_stream(); !begun) return refuse(begun.error());
   // Who sends messages to and fro may wait for the head before it sends more.
   if (streamed_ && !answer_.headers.find("grpc-status")) start_answer();
 }
@@ -74,6 +74,7 @@ void Forward::on_bytes(std::string_view bytes) {
     first_byte_ = now;
     version_->state->first_byte(now - began_);
   }
+  if (stream_) return pass_events(bytes, now);
   start_answer();
   if (events_) meter_.add(bytes, now);
   bytes_out_ += bytes.size();
@@ -92,8 +93,11 @@ void Forward::hold_back() {
 }
 
 void Forward::on_end() {
+  if (stream_ && !stream_->ended())
+    return lose_worker({Code::kAborted, "its worker ended it before its end"});
   TryEnd tried{End::kAnswer, meaning_of_status()};
   if (events_ && answer_.status == 200 && meter_.events() == 0) tried.end = End::kEmpty;
+  if (stream_ && stream_->failed()) tried.end = End::kBroken;
   // Another answer's status was looked at with its head.
   if (grpc_ && !started_ && try_again(tried)) return;
   upstream_ = nullptr;
@@ -115,10 +119,7 @@ void Forward::finish_answer() {
 
 void Forward::on_error(const Error& error) {
   upstream_ = nullptr;
-  if (started_) {
-    break_answer(error);
-    return ended({End::kBroken});
-  }
+  if (started_) return lose_worker(error);
   const bool unsent = error.code == Code::kUnavailable || error.code == Code::kResourceExhausted;
   const TryEnd tried{unsent ? End::kNotConnected : End::kNoAnswer};
   if (error.code != Code::kCancelled && try_again(tried)) return;
@@ -166,7 +167,11 @@ void Forward::on_tick(Instant now) {
     if (now >= retry_at_) start_try();
     return;
   }
-  if (started_ || now < first_byte_due_) return;
+  if (now < first_byte_due_ || held_back_) return;
+  if (started_) {
+    if (stream_) lose_worker({Code::kDeadlineExceeded, "its worker gives no more of it"});
+    return;
+  }
   const TryEnd tried{End::kLateFirstByte};
   if (try_again(tried)) return;
   refuse(Error{Code::kDeadlineExceeded,

@@ -39,9 +39,9 @@ void Forward::record(const TryEnd& tried, Instant now) {
   rollout::Request& request = made.request;
   request.assigned = core_.unix_seconds(began_);
   request.arm = assignment_.arm;
-  request.weight = service_->split.weight;
+  request.weight = weight_;
   request.key = assignment_.key;
-  request.worker = first_replica_ == nullptr ? 0 : first_replica_->worker;
+  request.worker = first_worker_.value_or(0);
   request.outcome = outcome_of(tried);
   if (failed_try_) request.outcome = rollout::Outcome::kFailed;
   if (never_ended(tried.end)) request.latency = kNever;

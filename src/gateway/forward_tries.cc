@@ -22,6 +22,7 @@ void Forward::start_try() {
   phase_ = Phase::kTrying;
   const ReplicaEntry* replica = pick_replica();
   if (replica == nullptr) {
+    if (started_) return lose_worker({Code::kUnavailable, "no other worker is there"});
     Error error{Code::kUnavailable,
                 "no worker of " + service_->name + " " + version_->label + " is there",
                 "no_worker"};
@@ -63,6 +64,11 @@ net::ClientRequest Forward::request_for(const ReplicaEntry& replica) {
                   .requests_per_connection = resilience.max_requests_per_connection};
   request.streamed = streamed_;
   if (!streamed_) request.shared_body = body_;
+  if (may_go_on()) request.headers.set("serin-tokens", "include");
+  if (stream_ && !stream_->tokens().empty()) {
+    request.shared_body =
+        std::make_shared<const std::string>(with_continuation(*body_, stream_->tokens()));
+  }
   request.http2 = grpc_;
   request.timeout = std::chrono::ceil<std::chrono::milliseconds>(
       left > Duration::zero() ? left + kSlack : kUnlimited);
@@ -71,7 +77,7 @@ net::ClientRequest Forward::request_for(const ReplicaEntry& replica) {
 
 void Forward::send(const ReplicaEntry& replica) {
   replica_ = &replica;
-  if (first_replica_ == nullptr) first_replica_ = &replica;
+  if (!first_worker_) first_worker_ = replica.worker;
   if (std::ranges::find(tried_, &replica) == tried_.end()) tried_.push_back(&replica);
   replica.state->in_flight.fetch_add(1, std::memory_order_relaxed);
   if (!streamed_) first_byte_due_ = core_.clock.now() + service_->resilience.first_token_timeout;
@@ -97,6 +103,7 @@ void Forward::drop_try() {
   first_byte_due_ = Instant::max();
   answer_ = {};
   trailers_ = {};
+  if (!started_) stream_.reset();
 }
 
 // True: another try was begun, or will be.

@@ -119,6 +119,11 @@ bool takes_seed(const net::RequestHead& head, std::string_view target) {
          !head.headers.get("content-type").starts_with("multipart/");
 }
 
+bool streams_text(const net::RequestHead& head, std::string_view target) {
+  const std::string_view path = path_of(target);
+  return head.method == "POST" && (path == "/v1/completions" || path == "/v1/chat/completions");
+}
+
 bool repeatable(const net::RequestHead& head, std::string_view target) {
   return head.method == "GET" || head.method == "HEAD" ||
          !path_of(target).starts_with("/v1/videos");

@@ -38,6 +38,8 @@ GrpcName grpc_name(std::string_view bytes, bool whole);
 
 // Whether a generation's seed may stand in the JSON body of such a request.
 bool takes_seed(const net::RequestHead& head, std::string_view target);
+// Whether its answer, when it is streamed, is tokens of a text in OpenAI's chunks.
+bool streams_text(const net::RequestHead& head, std::string_view target);
 // Whether sending it twice makes nothing twice: everything but what makes or removes a stored job.
 bool repeatable(const net::RequestHead& head, std::string_view target);
 

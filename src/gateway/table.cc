@@ -11,6 +11,7 @@ namespace {
 VersionEntry version_entry(const std::string& service, const Version& version, States& states) {
   VersionEntry entry;
   entry.label = version.label;
+  entry.package = version.package;
   entry.bitwise = version.bitwise;
   entry.state = states.version(service, version.label);
   for (const Replica& replica : version.replicas) {

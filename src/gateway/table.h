@@ -26,6 +26,7 @@ struct ReplicaEntry {
 
 struct VersionEntry {
   std::string label;
+  std::string package;
   bool bitwise = false;
   std::vector<ReplicaEntry> replicas;
   std::shared_ptr<VersionState> state;

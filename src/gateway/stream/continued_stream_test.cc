@@ -3,9 +3,8 @@
 
 #include <gmock/gmock.h>
 
-#include <memory>
-
 #include "base/json.h"
+#include "gateway/stream/stream_for_test.h"
 
 namespace serin::gateway {
 namespace {
@@ -18,43 +17,6 @@ constexpr std::string_view kFirst = "chatcmpl-000000000000000000000001";
 constexpr std::string_view kSecond = "chatcmpl-000000000000000000000002";
 constexpr std::uint64_t kSeed = 7;
 
-// A worker as far as its streams go: a chat answer of `tokens` tokens, each a function of its
-// place, ended by a finish, usage and [DONE].
-class Worker {
- public:
-  Worker(std::string_view answer, std::int64_t created, std::int64_t tokens)
-      : answer_(answer), created_(std::to_string(created)), tokens_(tokens) {}
-
-  std::string stream(const std::vector<std::int64_t>& continued) const {
-    std::string out;
-    if (continued.empty()) out += chunk(R"({"role":"assistant","content":""})", "null", "");
-    for (auto i = static_cast<std::int64_t>(continued.size()); i < tokens_; ++i) {
-      const std::string id = std::to_string(token(i));
-      out += chunk(R"({"content":" \"w)" + id + R"(\"\n,\"serin\":{\"tokens\":[1]}}"})", "null",
-                   R"(,"serin":{"tokens":[)" + id + "]}");
-    }
-    out += chunk("{}", R"("stop")", "");
-    out += "data: " + head() + R"("choices":[],"usage":{"completion_tokens":)" +
-           std::to_string(tokens_) + "}}\n\n";
-    return out + "data: [DONE]\n\n";
-  }
-  static std::int64_t token(std::int64_t place) { return 100 + place * place; }
-
- private:
-  std::string head() const {
-    return R"({"id":")" + answer_ + R"(","object":"chat.completion.chunk","created":)" + created_ +
-           R"(,"model":"m",)";
-  }
-  std::string chunk(const std::string& delta, const std::string& reason,
-                    const std::string& end) const {
-    return "data: " + head() + R"("choices":[{"index":0,"delta":)" + delta +
-           R"(,"logprobs":null,"finish_reason":)" + reason + "}]" + end + "}\n\n";
-  }
-
-  std::string answer_, created_;
-  std::int64_t tokens_;
-};
-
 ContinuedStream begin(bool asked_tokens = false) {
   return {"4e91648df8d533e9", "9f3a5c01", kSeed, asked_tokens};
 }
@@ -62,7 +24,7 @@ ContinuedStream begin(bool asked_tokens = false) {
 std::string whole(bool asked_tokens = false) {
   ContinuedStream stream = begin(asked_tokens);
   std::string out;
-  EXPECT_TRUE(stream.feed(Worker(kFirst, 1000, 5).stream({}), out));
+  EXPECT_TRUE(stream.feed(TestStream(kFirst, 1000, 5).stream({}), out));
   EXPECT_TRUE(stream.ended());
   return out;
 }
@@ -81,7 +43,7 @@ TEST(ContinuedStream, PassesEventsOnWithIdsAndWithoutTokensThatNobodyAskedFor) {
 TEST(ContinuedStream, EveryEventIsWhatTheWorkerSaid) {
   ContinuedStream stream = begin(true);
   std::string out;
-  const std::string said = Worker(kFirst, 1000, 3).stream({});
+  const std::string said = TestStream(kFirst, 1000, 3).stream({});
   ASSERT_TRUE(stream.feed(said, out));
   std::string without_ids;
   for (std::size_t at = 0; at < out.size();) {
@@ -94,14 +56,14 @@ TEST(ContinuedStream, EveryEventIsWhatTheWorkerSaid) {
 
 TEST(ContinuedStream, IsTheSameWhereverAWorkerDies) {
   const std::string uncut = whole();
-  const std::string said = Worker(kFirst, 1000, 5).stream({});
+  const std::string said = TestStream(kFirst, 1000, 5).stream({});
   for (std::size_t cut = 0; cut < said.size(); ++cut) {
     ContinuedStream stream = begin();
     std::string out;
     ASSERT_TRUE(stream.feed(said.substr(0, cut), out));
     ASSERT_FALSE(stream.ended());
     stream.go_on();
-    ASSERT_TRUE(stream.feed(Worker(kSecond, 2000, 5).stream(stream.tokens()), out));
+    ASSERT_TRUE(stream.feed(TestStream(kSecond, 2000, 5).stream(stream.tokens()), out));
     ASSERT_TRUE(stream.ended());
     // A client that got nothing yet knows nothing of the first worker's name for the answer.
     if (cut >= said.find("\n\n") + 2) ASSERT_EQ(out, uncut) << "cut at " << cut;
@@ -113,10 +75,10 @@ TEST(ContinuedStream, SurvivesADeathInEveryContinuation) {
   for (std::size_t step = 1; step < 400; step += 7) {
     ContinuedStream stream = begin();
     std::string out;
-    ASSERT_TRUE(stream.feed(Worker(kFirst, 1000, 5).stream({}).substr(0, 300), out));
+    ASSERT_TRUE(stream.feed(TestStream(kFirst, 1000, 5).stream({}).substr(0, 300), out));
     for (int tries = 0; !stream.ended() && tries < 100; ++tries) {
       stream.go_on();
-      const std::string more = Worker(kSecond, 2000 + tries, 5).stream(stream.tokens());
+      const std::string more = TestStream(kSecond, 2000 + tries, 5).stream(stream.tokens());
       ASSERT_TRUE(stream.feed(more.substr(0, 600 + step), out));
     }
     ASSERT_EQ(out, uncut) << step;
@@ -135,7 +97,7 @@ TEST(ContinuedStream, GivesAClientThatComesBackTheIdenticalRest) {
     ASSERT_EQ(position->events, events);
     ContinuedStream stream(*position, false);
     std::string out;
-    ASSERT_TRUE(stream.feed(Worker(kSecond, 2000, 5).stream({}), out));
+    ASSERT_TRUE(stream.feed(TestStream(kSecond, 2000, 5).stream({}), out));
     EXPECT_EQ(out, uncut.substr(at));
   }
   EXPECT_EQ(events, 9u);
@@ -143,7 +105,7 @@ TEST(ContinuedStream, GivesAClientThatComesBackTheIdenticalRest) {
 
 TEST(ContinuedStream, ReadsBytesHoweverTheyCome) {
   const std::string uncut = whole();
-  const std::string said = Worker(kFirst, 1000, 5).stream({});
+  const std::string said = TestStream(kFirst, 1000, 5).stream({});
   for (const std::size_t size : {1u, 2u, 3u, 7u, 64u, 1000u}) {
     ContinuedStream stream = begin();
     std::string out;
@@ -157,7 +119,7 @@ TEST(ContinuedStream, ReadsBytesHoweverTheyCome) {
 TEST(ContinuedStream, RemembersTokensOnce) {
   ContinuedStream stream = begin();
   std::string out;
-  const std::string said = Worker(kFirst, 1000, 5).stream({});
+  const std::string said = TestStream(kFirst, 1000, 5).stream({});
   ASSERT_TRUE(stream.feed(said.substr(0, said.find("[104]")), out));
   EXPECT_THAT(stream.tokens(), ElementsAre(100, 101));
   EXPECT_EQ(stream.position().events, 3u);
