@@ -16,8 +16,9 @@ constexpr std::uint64_t kKnownQuantile = 100;
 constexpr double kThresholdGrowth = 1.02;
 // With 1 in so many rollouts the split is called wrong when it is right.
 constexpr double kSplitAlpha = 0.001;
-// Events that vary so many times as much as independent ones are not understood.
-constexpr double kMostDispersion = 5;
+// Events that vary so many times as much as independent ones are not understood. Bursts of five on
+// average vary nine times as much, and bench/verdicts finds the rates kept there.
+constexpr double kMostDispersion = 15;
 constexpr double kPaceSeconds = 60;
 
 std::variant<EventEvidence, ScoreEvidence, ShareTest> tests_of(const MetricSpec& spec) {
@@ -32,7 +33,8 @@ double parts_of(const MetricSpec& spec) { return spec.kind == MetricKind::kError
 
 }  // namespace
 
-Analysis::Analysis(AnalysisSpec spec, std::span<const Request> history) : spec_(std::move(spec)) {
+Analysis::Analysis(AnalysisSpec spec, std::span<const Request> history)
+    : spec_(std::move(spec)), split_(spec_.deadline) {
   SERIN_CHECK(spec_.metrics.size() <= 32);  // a bit each in KeyTable
   double parts = 0;
   for (const MetricSpec& metric : spec_.metrics) parts += parts_of(metric);
@@ -80,7 +82,7 @@ void Analysis::count(const Request& request) {
   if (known.seen == nullptr) return;
   ++requests_;
   weight_ = request.weight;
-  if (known.first) split_.add(request.arm == Arm::kCandidate, request.weight);
+  if (known.first) split_.add(request.arm, request.weight, request.assigned);
   if (request.outcome == Outcome::kCensored) {
     ++censored_;
     return;
@@ -168,6 +170,7 @@ void Analysis::close_block(double now) {
   const std::uint64_t before = requests_;
   settle(now - kSettled);
   pace_.add(now, requests_ - before);
+  split_.advance(now);
   for (Metric& metric : metrics_) {
     if (auto* events = std::get_if<EventEvidence>(&metric.evidence)) events->close_block();
     if (auto* scores = std::get_if<ScoreEvidence>(&metric.evidence)) scores->close_block();

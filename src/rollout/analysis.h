@@ -27,6 +27,7 @@
 #include "rollout/evidence.h"
 #include "rollout/keys.h"
 #include "rollout/request.h"
+#include "rollout/split.h"
 #include "rollout/stats/interval.h"
 #include "rollout/stats/quantile_sketch.h"
 #include "rollout/workers.h"
@@ -62,10 +63,12 @@ struct AnalysisSpec {
   std::vector<MetricSpec> metrics;
   // The first requests of any worker say nothing about times: it is cold.
   std::uint64_t warmup_requests = 50;
+  double deadline = 60;  // seconds, of every request: after that its end is known
 
   template <class Self, class Archive>
   static void fields(Self& self, Archive& archive) {
-    archive(self.false_rollback, self.false_promotion, self.metrics, self.warmup_requests);
+    archive(self.false_rollback, self.false_promotion, self.metrics, self.warmup_requests,
+            self.deadline);
   }
 };
 
@@ -125,7 +128,7 @@ class Analysis {
   AnalysisReport verdicts() const;
 
   // Everything that add(), add_crash() and close_block() have left behind: an analysis that load()
-  // made of it goes on to the bit as this one would. About 25 KB, up to 18 bytes for each key
+  // made of it goes on to the bit as this one would. About 40 KB, 17 bytes for each key
   // (KeyTable: at most 4.5 MiB) and some 60 for each request that waits for close_block().
   std::string save() const;
   // kInvalidArgument for bytes that save() of this version of the format did not write;
@@ -198,7 +201,7 @@ class Analysis {
   AnalysisSpec spec_;
   std::vector<Metric> metrics_;
   KeyTable keys_;
-  ShareTest split_{ShareTest::Null::kEqual};
+  SplitTest split_;
   WorkerTable workers_;
   std::vector<Request> waiting_;  // not counted yet
   std::uint64_t requests_ = 0;

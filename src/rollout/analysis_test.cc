@@ -144,11 +144,28 @@ TEST(Analysis, TheFirstRequestsOfAWorkerSayNothingOfTimes) {
 TEST(Analysis, ASplitThatIsNotTheOneAskedForWithdrawsThePromise) {
   Analysis analysis({.metrics = {kErrors}}, history(2000));
   for (int i = 0; i < 20'000; ++i) {
-    analysis.add(answer(i % 4 == 0 ? Arm::kCandidate : Arm::kStable, 0.5));
-    if (i % 10 == 0) analysis.close_block(1);
+    Request request = answer(i % 4 == 0 ? Arm::kCandidate : Arm::kStable, 0.5);
+    request.assigned = i * 0.01;
+    analysis.add(request);
+    if (i % 10 == 0) analysis.close_block(request.assigned);
+    if (i == 5000) EXPECT_TRUE(analysis.report().withdrawn.empty()) << "not every end is known";
   }
   EXPECT_THAT(analysis.report().withdrawn, testing::HasSubstr("split"));
   EXPECT_NE(analysis.report().verdict, Verdict::kSafe);
+}
+
+TEST(Analysis, ASlowCandidateIsNotTakenForAWrongSplit) {
+  World world;
+  world.rate = 200;
+  world.deadline = 20;
+  world.candidate.latency = 8;
+  Traffic traffic(world, 3);
+  Analysis analysis({.metrics = {kErrors}, .deadline = 20}, traffic.history());
+  while (traffic.now() < 60) {
+    for (const Request& request : traffic.next(0.3)) analysis.add(request);
+    analysis.close_block(traffic.now());
+    ASSERT_TRUE(analysis.verdicts().withdrawn.empty()) << traffic.now();
+  }
 }
 
 TEST(Analysis, CrashesOfTheCandidateAloneAreHarmful) {

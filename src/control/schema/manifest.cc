@@ -182,6 +182,7 @@ Result<Manifest> read_manifest(std::string_view text, std::string_view file) {
   manifest.max_replicas =
       most == nullptr ? std::max<std::int64_t>(1, manifest.min_replicas) : most->as_int64();
   manifest.rollout = rollout_of(spec.at("rollout"));
+  manifest.rollout.analysis.deadline = duration(spec.at("resilience").at("timeout")).count();
   return manifest;
 }
 

@@ -13,14 +13,15 @@ void ShareTest::set_share(double share) {
   }
 }
 
-void ShareTest::add(bool candidate, double share) {
+void ShareTest::add(std::uint64_t others, std::uint64_t candidates, double share) {
   if (share <= 0 || share >= 1) return;
   if (share != share_) {
     settle(more_, less_);
     set_share(share);
     counts_ = {};
   }
-  ++counts_[candidate ? 1 : 0];
+  counts_[0] += others;
+  counts_[1] += candidates;
 }
 
 void ShareTest::settle(Values& more, Values& less) const {

@@ -22,7 +22,9 @@ class ShareTest {
   explicit ShareTest(Null null) : null_(null) {}
 
   // One event, when the candidate's share was `share`, of (0, 1); one of 0 or 1 proves nothing.
-  void add(bool candidate, double share);
+  void add(bool candidate, double share) { add(candidate ? 0U : 1U, candidate ? 1U : 0U, share); }
+  // So many of each.
+  void add(std::uint64_t others, std::uint64_t candidates, double share);
   double log_e() const;
 
   template <class Self, class Archive>
