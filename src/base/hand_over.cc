@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/hand_over.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -39,7 +40,7 @@ Result<Descriptor> unix_socket(const std::string& path) {
 
 // Bound beside its place and renamed to it: nobody ever finds the place without a listener.
 Result<Descriptor> listen_at(const std::string& path) {
-  const std::string beside = path + "." + std::to_string(::getpid());
+  const std::string beside = path + ".new";
   SERIN_TRY_ASSIGN(const sockaddr_un address, address_of(beside));
   SERIN_TRY_ASSIGN(Descriptor listener, unix_socket(path));
   ::unlink(beside.c_str());
@@ -86,7 +87,7 @@ void give(int peer, int descriptor) {
   ::sendmsg(peer, &letter.message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-void answer(const Descriptor& listener, int stop, int descriptor) {
+void answer(const Descriptor& listener, int stop, const Descriptor& offered) {
   sigset_t all;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
@@ -96,7 +97,7 @@ void answer(const Descriptor& listener, int stop, int descriptor) {
     if (watched[1].revents != 0) return;
     if (watched[0].revents == 0) continue;
     const Descriptor peer(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (peer.open()) give(peer.get(), descriptor);
+    if (peer.open()) give(peer.get(), offered.get());
   }
 }
 
@@ -116,11 +117,13 @@ Result<Descriptor> received(int socket, const std::string& path) {
 
 Result<DescriptorOffer> DescriptorOffer::create(const std::filesystem::path& path, int descriptor) {
   SERIN_TRY_ASSIGN(Descriptor listener, listen_at(path.string()));
+  // A copy of our own: who serves on it may close his at any time.
+  Descriptor offered(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+  if (!offered.open()) return fail(error_of_errno(errno, "cannot offer a descriptor"));
   Descriptor stop(::eventfd(0, EFD_CLOEXEC));
   if (!stop.open()) return fail(error_of_errno(errno, "cannot make an eventfd"));
-  std::jthread thread([listener = std::move(listener), number = stop.get(), descriptor] {
-    answer(listener, number, descriptor);
-  });
+  std::jthread thread([listener = std::move(listener), number = stop.get(),
+                       offered = std::move(offered)] { answer(listener, number, offered); });
   return DescriptorOffer(std::move(stop), std::move(thread));
 }
 

@@ -16,10 +16,10 @@ namespace serin {
 
 class DescriptorOffer {
  public:
-  // Offers `descriptor`, which stays the caller's and must outlive this, at `path` (mode 0600, at
-  // most 107 bytes); what was there before is replaced in one step. A thread of its own answers,
-  // one peer at a time and none for longer than it takes to write a byte; others than this user and
-  // root get nothing.
+  // Offers copies of `descriptor`, which stays the caller's, at `path` (mode 0600, at most 103
+  // bytes; one offerer a path at a time). What was there before is replaced in one step. A thread
+  // of its own answers, one peer at a time and none for longer than it takes to write a byte;
+  // others than this user and root get nothing.
   static Result<DescriptorOffer> create(const std::filesystem::path& path, int descriptor);
   ~DescriptorOffer();  // the file stays: by then it may be a successor's
   DescriptorOffer(DescriptorOffer&&) noexcept = default;

@@ -57,6 +57,15 @@ TEST_F(HandOver, TheCopyOutlivesTheOffer) {
   EXPECT_TRUE(reaches_us(*taken));
 }
 
+TEST_F(HandOver, TheOfferOutlivesTheDescriptorThatWasOffered) {
+  const auto offer = DescriptorOffer::create(path_, to_.get());
+  ASSERT_TRUE(offer.has_value());
+  to_ = Descriptor();
+  const auto taken = take_descriptor(path_, milliseconds(10'000));
+  ASSERT_TRUE(taken.has_value()) << taken.error().message;
+  EXPECT_TRUE(reaches_us(*taken));
+}
+
 TEST_F(HandOver, ASuccessorTakesThePlaceWithoutAGap) {
   const auto first = DescriptorOffer::create(path_, from_.get());
   const auto second = DescriptorOffer::create(path_, to_.get());

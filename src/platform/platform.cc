@@ -9,6 +9,14 @@ namespace {
 constexpr std::size_t kLongestName = 63;
 constexpr int kMostReplicas = 1000;
 
+Status check_name(const std::string& text, const std::string& field) {
+  if (is_name(text)) return {};
+  return invalid("\"" + text + "\": must be 1 to 63 of a-z, 0-9 and '-', with no '-' at its ends",
+                 field);
+}
+
+}  // namespace
+
 // A label of DNS, so that it may stand in a host name, a path and a resource of a cluster.
 bool is_name(std::string_view text) {
   const auto fits = [](char c) {
@@ -17,14 +25,6 @@ bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= kLongestName && std::ranges::all_of(text, fits) &&
          text.front() != '-' && text.back() != '-';
 }
-
-Status check_name(const std::string& text, const std::string& field) {
-  if (is_name(text)) return {};
-  return invalid("\"" + text + "\": must be 1 to 63 of a-z, 0-9 and '-', with no '-' at its ends",
-                 field);
-}
-
-}  // namespace
 
 std::string_view name_of(ReplicaState state) {
   switch (state) {

@@ -34,10 +34,13 @@ struct Model {
   std::filesystem::path root;  // its folder, where the platform keeps one
 };
 
+// What services and labels are called: 1 to 63 of a-z, 0-9 and '-', with no '-' at the ends.
+bool is_name(std::string_view text);
+
 // A version of a service that ought to run.
 struct VersionSpec {
-  std::string service;  // both: 1 to 63 of a-z, 0-9 and '-', beginning and ending with no '-'
-  std::string label;    // "v2"
+  std::string service;
+  std::string label;  // "v2"
   Model model;
   int replicas = 1;
   Resources resources;

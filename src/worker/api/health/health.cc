@@ -12,8 +12,10 @@ void live(const std::shared_ptr<Call>& call, const net::PathParameters&) {
 
 void ready(const std::shared_ptr<Call>& call, const net::PathParameters&) {
   const Readiness now = call->context().readiness();
-  call->respond_json({{"status", now.ready ? "ready" : "not_ready"}, {"reason", now.reason}},
-                     now.ready ? 200 : 503);
+  json::object body{{"status", now.ready ? "ready" : "not_ready"}, {"reason", now.reason}};
+  // For a platform that has to know which workers give the same results.
+  for (const auto& field : call->origin()) body.insert(field);
+  call->respond_json(body, now.ready ? 200 : 503);
 }
 
 void metrics(const std::shared_ptr<Call>& call, const net::PathParameters&) {

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is read of workers' and the gateway's answers, and what the gateway is told.
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "platform/local/evidence.h"
+#include "platform/local/gateway_config.h"
+#include "platform/local/health.h"
+
+namespace serin::platform::local {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(WorkerHealth, SaysWhetherAndWhyNot) {
+  const WorkerHealth ready = read_health(
+      200,
+      R"({"status":"ready","reason":"ready","serin_profile":"cpu/x/threads=1","serin_reproducible":"bitwise"})");
+  EXPECT_TRUE(ready.ready);
+  EXPECT_FALSE(ready.stuck);
+  EXPECT_EQ(ready.profile, "cpu/x/threads=1");
+  EXPECT_EQ(ready.reproducible, "bitwise");
+  const WorkerHealth stuck =
+      read_health(503, R"({"reason":"stuck: nothing has advanced for 61 s"})");
+  EXPECT_FALSE(stuck.ready);
+  EXPECT_TRUE(stuck.stuck);
+  EXPECT_EQ(read_health(503, R"({"reason":"draining"})").reason, "draining");
+  EXPECT_EQ(read_health(503, R"({"error":{"message":"the model is still loading"}})").reason,
+            "the model is still loading");
+}
+
+TEST(WorkerHealth, SurvivesWhatIsNoAnswer) {
+  for (const char* body : {"", "nonsense", "[]", R"({"reason":7})", R"({"error":"no"})"}) {
+    EXPECT_FALSE(read_health(503, body).ready);
+    EXPECT_EQ(read_health(503, body).reason, "it answers with status 503");
+  }
+}
+
+TEST(Evidence, IsReadLineByLine) {
+  const auto read = read_evidence(
+      R"({"number":7,"version":"v2","assigned":3.5,"arm":"candidate","weight":0.1,"key":18446744073709551615,)"
+      R"("worker":4,"outcome":"answered","latency":0.25,"timeToFirstToken":0.1,"scores":{"wellFormed":0.5}})"
+      "\n"
+      R"({"number":8,"version":"v1","assigned":4,"arm":"stable","weight":0.1,"key":0,"worker":1,"outcome":"failed","latency":null})"
+      "\n");
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  ASSERT_EQ(read->size(), 2U);
+  const Evidence& first = read->at(0);
+  EXPECT_EQ(first.version, "v2");
+  EXPECT_EQ(first.request.arm, rollout::Arm::kCandidate);
+  EXPECT_EQ(first.request.key, 18446744073709551615U);
+  EXPECT_EQ(first.request.outcome, rollout::Outcome::kAnswered);
+  EXPECT_EQ(first.request.latency, 0.25);
+  EXPECT_EQ(first.request.time_per_output_token, std::nullopt);
+  ASSERT_EQ(first.scores.size(), 1U);
+  EXPECT_EQ(first.scores[0], std::pair(std::string("wellFormed"), 0.5));
+  EXPECT_TRUE(std::isinf(*read->at(1).request.latency));
+  EXPECT_EQ(read->at(1).request.outcome, rollout::Outcome::kFailed);
+  EXPECT_TRUE(read_evidence("")->empty());
+}
+
+TEST(Evidence, NamesALineThatIsNone) {
+  for (const char* lines : {"nonsense", "[]", "{}", R"({"version":"v1","assigned":1,"weight":0})",
+                            R"({"version":"v1","assigned":1,"weight":0,"outcome":"lost"})"}) {
+    const auto read = read_evidence(lines);
+    ASSERT_FALSE(read.has_value()) << lines;
+    EXPECT_THAT(read.error().message, HasSubstr("line 1"));
+  }
+}
+
+class ServiceOf : public testing::Test {
+ protected:
+  ServiceOf() {
+    traffic_.service = "story";
+    traffic_.stable = "v1";
+    versions_ = {{"v1", "sha256:1", false, {replica("story-v1-1"), replica("story-v1-2")}},
+                 {"v0", "sha256:0", false, {replica("story-v0-3")}}};
+  }
+  static RoutedReplica replica(const std::string& id) {
+    return {id, "/state/" + id + ".sock", "cpu/x/threads=1", "bitwise"};
+  }
+  gateway::Service made() {
+    auto service = service_of(traffic_, versions_);
+    EXPECT_TRUE(service.has_value()) << service.error().message;
+    return service ? *std::move(service) : gateway::Service();
+  }
+  Traffic traffic_;
+  std::vector<RoutedVersion> versions_;
+};
+
+TEST_F(ServiceOf, HasTheVersionsThatRequestsGoToAlone) {
+  const gateway::Service service = made();
+  ASSERT_EQ(service.versions.size(), 1U);
+  EXPECT_EQ(service.versions[0].package, "sha256:1");
+  ASSERT_EQ(service.versions[0].replicas.size(), 2U);
+  EXPECT_EQ(service.versions[0].replicas[0].url, "unix:/state/story-v1-1.sock:");
+}
+
+TEST_F(ServiceOf, TakesTheSplitAsItIs) {
+  traffic_.candidate = "v0";
+  traffic_.weight = 30;
+  traffic_.by_user = traffic_.shadow = true;
+  traffic_.salt = "s";
+  traffic_.user_header = "x-user";
+  const gateway::Split split = made().split;
+  EXPECT_EQ(split.candidate, "v0");
+  EXPECT_DOUBLE_EQ(split.weight, 0.3);
+  EXPECT_EQ(split.sticky_by, gateway::StickyBy::kUser);
+  EXPECT_EQ(split.user_header, "x-user");
+  EXPECT_TRUE(split.shadow);
+  EXPECT_EQ(made().versions.size(), 2U);
+}
+
+TEST_F(ServiceOf, IsBitwiseWhenEveryReplicaIsOnTheSameProfile) {
+  EXPECT_TRUE(made().versions[0].bitwise);
+  versions_[0].replicas[1].profile = "cpu/x/threads=2";
+  EXPECT_FALSE(made().versions[0].bitwise);
+  versions_[0].replicas.pop_back();
+  EXPECT_TRUE(made().versions[0].bitwise);
+  versions_[0].replicas[0].reproducible = "within 0.001";
+  EXPECT_FALSE(made().versions[0].bitwise);
+  versions_[0].replicas[0] = replica("story-v1-1");
+  versions_[0].remote = true;
+  EXPECT_FALSE(made().versions[0].bitwise);
+  versions_[0].remote = false;
+  versions_[0].replicas.clear();
+  EXPECT_FALSE(made().versions[0].bitwise);
+}
+
+TEST_F(ServiceOf, ReadsTheResilienceOfTheManifest) {
+  traffic_.resilience = {{"timeout", "5s"}, {"retries", {{"attempts", 1}}}};
+  EXPECT_EQ(made().resilience.timeout, std::chrono::seconds(5));
+  EXPECT_EQ(made().resilience.retry_attempts, 1);
+  traffic_.resilience = {{"timeuot", "5s"}};
+  EXPECT_FALSE(service_of(traffic_, versions_).has_value());
+}
+
+}  // namespace
+}  // namespace serin::platform::local

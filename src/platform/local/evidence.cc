@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "platform/local/evidence.h"
+
+#include <limits>
+#include <optional>
+
+#include "base/json.h"
+
+namespace serin::platform::local {
+namespace {
+
+// What is missing or no number is nothing; null is what never came.
+std::optional<double> time_at(const json::object& line, std::string_view name) {
+  const json::value* value = line.if_contains(name);
+  if (value == nullptr) return std::nullopt;
+  if (value->is_null()) return std::numeric_limits<double>::infinity();
+  return value->is_number() ? std::optional(value->to_number<double>()) : std::nullopt;
+}
+
+std::uint64_t count_at(const json::object& line, std::string_view name) {
+  const json::value* value = line.if_contains(name);
+  if (value == nullptr || !(value->is_int64() || value->is_uint64())) return 0;
+  return value->is_uint64() ? value->get_uint64() : static_cast<std::uint64_t>(value->get_int64());
+}
+
+std::string_view text_at(const json::object& line, std::string_view name) {
+  const json::value* value = line.if_contains(name);
+  return value != nullptr && value->is_string() ? std::string_view(value->get_string())
+                                                : std::string_view();
+}
+
+std::optional<rollout::Outcome> outcome_of(std::string_view name) {
+  if (name == "answered") return rollout::Outcome::kAnswered;
+  if (name == "failed") return rollout::Outcome::kFailed;
+  if (name == "censored") return rollout::Outcome::kCensored;
+  return std::nullopt;
+}
+
+std::optional<Evidence> read_line(std::string_view text) {
+  const auto value = parse_json(text);
+  const json::object* line = value ? value->if_object() : nullptr;
+  if (line == nullptr) return std::nullopt;
+  Evidence evidence;
+  evidence.version = std::string(text_at(*line, "version"));
+  const auto outcome = outcome_of(text_at(*line, "outcome"));
+  const auto assigned = time_at(*line, "assigned");
+  const auto weight = time_at(*line, "weight");
+  if (evidence.version.empty() || !outcome || !assigned || !weight) return std::nullopt;
+  rollout::Request& request = evidence.request;
+  request.assigned = *assigned;
+  request.weight = *weight;
+  request.outcome = *outcome;
+  request.arm =
+      text_at(*line, "arm") == "candidate" ? rollout::Arm::kCandidate : rollout::Arm::kStable;
+  request.key = count_at(*line, "key");
+  request.worker = static_cast<std::uint32_t>(count_at(*line, "worker"));
+  request.latency = time_at(*line, "latency");
+  request.time_to_first_token = time_at(*line, "timeToFirstToken");
+  request.time_per_output_token = time_at(*line, "timePerOutputToken");
+  if (const json::value* scores = line->if_contains("scores");
+      scores != nullptr && scores->is_object()) {
+    for (const auto& score : scores->get_object()) {
+      if (score.value().is_number())
+        evidence.scores.emplace_back(score.key(), score.value().to_number<double>());
+    }
+  }
+  return evidence;
+}
+
+}  // namespace
+
+Result<std::vector<Evidence>> read_evidence(std::string_view lines) {
+  std::vector<Evidence> all;
+  for (std::size_t number = 1; !lines.empty(); ++number) {
+    const std::size_t end = lines.find('\n');
+    const std::string_view line = lines.substr(0, end);
+    lines.remove_prefix(end == std::string_view::npos ? lines.size() : end + 1);
+    if (line.empty()) continue;
+    auto evidence = read_line(line);
+    if (!evidence)
+      return invalid("line " + std::to_string(number) + " of the gateway's evidence is none");
+    all.push_back(*std::move(evidence));
+  }
+  return all;
+}
+
+}  // namespace serin::platform::local

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "platform/local/gateway_config.h"
+
+#include <algorithm>
+
+namespace serin::platform::local {
+namespace {
+
+bool is_bitwise(const RoutedVersion& version) {
+  if (version.remote || version.replicas.empty()) return false;
+  const std::string& profile = version.replicas.front().profile;
+  return !profile.empty() &&
+         std::ranges::all_of(version.replicas, [&](const RoutedReplica& replica) {
+           return replica.reproducible == "bitwise" && replica.profile == profile;
+         });
+}
+
+gateway::Version version_of(const RoutedVersion& version) {
+  gateway::Version made;
+  made.label = version.label;
+  made.package = version.digest;
+  made.bitwise = is_bitwise(version);
+  for (const RoutedReplica& replica : version.replicas)
+    made.replicas.push_back({replica.id, "unix:" + replica.socket + ":"});
+  return made;
+}
+
+}  // namespace
+
+Result<gateway::Service> service_of(const Traffic& traffic,
+                                    const std::vector<RoutedVersion>& versions) {
+  gateway::Service service;
+  service.name = traffic.service;
+  for (const RoutedVersion& version : versions) {
+    if (version.label == traffic.stable || version.label == traffic.candidate)
+      service.versions.push_back(version_of(version));
+  }
+  service.split.stable = traffic.stable;
+  service.split.candidate = traffic.candidate;
+  service.split.weight = traffic.weight / 100.0;
+  service.split.salt = traffic.salt;
+  service.split.sticky_by =
+      traffic.by_user ? gateway::StickyBy::kUser : gateway::StickyBy::kRequest;
+  service.split.user_header = traffic.user_header;
+  service.split.shadow = traffic.shadow;
+  SERIN_TRY_ASSIGN(service.resilience, gateway::read_resilience(traffic.resilience, "resilience"));
+  return service;
+}
+
+}  // namespace serin::platform::local

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the gateway is told, made of what the control plane wants and of what runs. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gateway/config.h"
+#include "platform/platform.h"
+
+namespace serin::platform::local {
+
+// A replica that is ready, and what it says of itself.
+struct RoutedReplica {
+  std::string id, socket;
+  std::string profile, reproducible;  // "cpu/…", "bitwise"
+};
+struct RoutedVersion {
+  std::string label, digest;
+  bool remote = false;
+  std::vector<RoutedReplica> replicas;
+};
+
+// The stable version and the candidate of one service. A version is bitwise when every replica says
+// so of the same profile and its package does not lie elsewhere; without replicas it is not.
+// kInvalidArgument for fields of the manifest's resilience that the gateway does not know.
+Result<gateway::Service> service_of(const Traffic& traffic,
+                                    const std::vector<RoutedVersion>& versions);
+
+}  // namespace serin::platform::local

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// This machine as a Platform: workers and one gateway as processes that it starts, watches, starts
+// again and replaces (docs/local.md). They do not end with it: whoever opens the same state folder
+// next takes them over.
+//
+// Threads: a supervisor of its own does everything that takes time but resolve() and evidence(),
+// which block in the caller; an HTTP client's thread fetches answers. One open LocalPlatform a
+// state folder and machine.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "platform/local/options.h"
+#include "platform/platform.h"
+
+namespace serin::platform::local {
+
+class LocalPlatform final : public Platform {
+ public:
+  // Takes over what runs, and begins. kAlreadyExists when another process supervises this folder
+  // or has the gateway's port.
+  static Result<std::unique_ptr<LocalPlatform>> open(LocalOptions options,
+                                                     const Clock& clock = Clock::real());
+  // Everything that runs goes on running.
+  ~LocalPlatform() override;
+
+  // Ends the gateway, then the workers, each with its grace. What was asked for is not forgotten:
+  // the next open() starts it again. True when all ended within `at_most`. The last call.
+  bool shut_down(std::chrono::milliseconds at_most);
+
+  std::uint16_t port() const;  // the gateway's
+  int gateway_pid() const;     // 0: none serves at this moment
+  std::string admin_socket() const;
+
+  Result<Model> resolve(const std::string& model) override;
+  Status ensure(const VersionSpec& spec) override;
+  Status remove(std::string_view service, std::string_view label) override;
+  Result<std::vector<VersionStatus>> observe(std::string_view service) override;
+  Status route(const Traffic& traffic) override;
+  Status unroute(std::string_view service) override;
+  Result<EvidencePage> evidence(std::string_view service, std::uint64_t after,
+                                std::size_t most) override;
+  Result<std::string> logs(std::string_view service, std::string_view replica,
+                           std::size_t lines) override;
+
+ private:
+  struct State;
+  explicit LocalPlatform(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace serin::platform::local
