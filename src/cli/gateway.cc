@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <csignal>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "base/files.h"
+#include "base/hand_over.h"
 #include "base/log.h"
 #include "cli/command.h"
 
@@ -66,6 +68,12 @@ Status run(const GatewayLine& line) {
   data.limits.bodies_bytes =
       std::max<std::uint64_t>(data.limits.bodies_bytes, data.limits.body_bytes);
   SERIN_TRY_ASSIGN(auto config, first_config(line.config));
+  // Whoever gave us the socket gets it back from us, should he be killed and come back.
+  std::optional<DescriptorOffer> offer;
+  if (line.listen_fd >= 0 && !line.options.admin_socket.empty()) {
+    SERIN_TRY_ASSIGN(offer,
+                     DescriptorOffer::create(line.options.admin_socket + ".fd", line.listen_fd));
+  }
   SERIN_TRY_ASSIGN(const auto gateway,
                    gateway::Gateway::create(std::move(options), std::move(config)));
   log::info("listening", {{"port", gateway->port()}});
