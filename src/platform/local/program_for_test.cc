@@ -10,7 +10,7 @@
 //   reproducible      what it says of itself
 //
 // The gateway answers each connection with its pid and what it was told, and closes it.
-#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -125,10 +125,14 @@ class Gateway {
       exchange->respond({200, {}, "{}"});
     });
   }
-  void accept_from(int listener) {
-    for (;;) {
+  // What it has accepted is answered, also when it is told to stop.
+  void accept_from(int listener, const std::stop_token& stop) {
+    constexpr int kLookMs = 5;
+    while (!stop.stop_requested()) {
+      pollfd watched{listener, POLLIN, 0};
+      if (::poll(&watched, 1, kLookMs) <= 0) continue;
       const int peer = ::accept(listener, nullptr, nullptr);
-      if (peer < 0) continue;
+      if (peer < 0) continue;  // another gateway had it
       const std::string text = std::to_string(::getpid()) + "\n" + config();
       static_cast<void>(::send(peer, text.data(), text.size(), MSG_NOSIGNAL));
       ::close(peer);
@@ -155,8 +159,6 @@ class Gateway {
 int be_gateway(const Options& options) {
   Gateway gateway(serin::read_file(options.at("--config")).value_or("none"));
   const int listener = std::stoi(options.at("--listen-fd"));
-  // Accepting blocks a thread here.
-  ::fcntl(listener, F_SETFL, ::fcntl(listener, F_GETFL) & ~O_NONBLOCK);
   serin::net::ServerOptions listen;
   listen.unix_socket = options.at("--admin");
   const auto offer = serin::DescriptorOffer::create(options.at("--admin") + ".fd", listener);
@@ -167,9 +169,9 @@ int be_gateway(const Options& options) {
     std::fprintf(stderr, "%s\n", (offer ? server.error() : offer.error()).message.c_str());
     return 1;
   }
-  std::thread([&] { gateway.accept_from(listener); }).detach();
-  wait_for_term(false);
-  std::_Exit(0);
+  const std::jthread accepting(
+      [&](const std::stop_token& stop) { gateway.accept_from(listener, stop); });
+  return wait_for_term(false);
 }
 
 }  // namespace
