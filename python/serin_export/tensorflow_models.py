@@ -67,6 +67,28 @@ def unique(names):
         seen.add(name)
 
 
+# What Keras calls a model that nobody named.
+UNNAMED = re.compile(r"(functional|sequential|model)(_\d+)?")
+
+
+def result_names(model):
+    """Each output after the layer that makes it: of a model inside that nobody named, after the layer in it."""
+    names = [layer_name(tensor) or name for name, tensor in zip(model.output_names, model.outputs, strict=True)]
+    return list(unique(identifier(name, i, "output") for i, name in enumerate(names)))
+
+
+def layer_name(tensor):
+    """None where the tensor has no history."""
+    name = None
+    while (history := getattr(tensor, "_keras_history", None)) is not None:
+        layer, name = history.operation, history.operation.name
+        inside = getattr(layer, "_functional", None) or layer
+        if not UNNAMED.fullmatch(name) or not getattr(inside, "outputs", None):
+            break
+        tensor = inside.outputs[history.tensor_index]
+    return name
+
+
 def argument_names(model):
     if not model.inputs:
         raise Refused("the file does not say its inputs; save a model that was built with keras.Input")
@@ -85,7 +107,7 @@ def arranged(model, values):
 
 def export(model, names, folder):
     """One signature with a free batch, arguments and results by name."""
-    outputs = list(unique(identifier(name, i, "output") for i, name in enumerate(model.output_names)))
+    outputs = result_names(model)
 
     def serve(**inputs):
         given = model(arranged(model, [inputs[name] for name in names]), training=False)
@@ -124,7 +146,10 @@ def describe_argument(name, spec, given):
         raise Refused(f"the argument {name} must have the batch as its first dimension")
     if given is not None:
         if given["dtype"] != dtype or not shape.is_compatible_with([None, *given["shape"][1:]]):
-            raise Refused(f"the argument {name} is {dtype} of the shape {shape}, and --input says otherwise")
+            sizes = ["N", *(str(size) for size in given["shape"][1:])]
+            raise Refused(
+                f"--input says that {name} is {given['dtype']}[{','.join(sizes)}]; the file says {dtype} of the shape {shape}"
+            )
         return given
     if shape.rank is None or None in shape.as_list()[1:]:
         sizes = ["…"] if shape.rank is None else ["…" if size is None else str(size) for size in shape.as_list()[1:]]
@@ -148,7 +173,6 @@ def compare(original, names, arguments, runs):
     for batch, ours in zip(BATCHES, runs, strict=True):
         inputs = [tf.cast(example(by_name[n][1]["dtype"], by_name[n][1]["shape"], batch, by_name[n][0]), by_name[n][1]["dtype"]) for n in names]
         theirs = tf.nest.flatten(original(arranged(original, inputs), training=False))
-        outputs = list(unique(identifier(name, i, "output") for i, name in enumerate(original.output_names)))
-        expected = dict(zip(outputs, theirs, strict=True))
+        expected = dict(zip(result_names(original), theirs, strict=True))
         largest = max(largest, largest_difference([t.numpy() for t in ours.values()], [expected[n].numpy() for n in ours]))
     return largest

@@ -33,6 +33,7 @@ def convert(job):
         model = unpickled(job, source)
         names = parameter_names(model)
         arguments = declared(job, names)
+        run(model, arguments, BATCHES[0])
         converted = scripted(model, arguments, warnings)
         converted.save(str(output / "model.pt"))
         converted = torch.jit.load(str(output / "model.pt"), map_location="cpu").eval()
@@ -139,10 +140,54 @@ def dtypes(result):
     return [check_dtype(str(value.dtype).removeprefix("torch."), "a result") for value in values]
 
 
+def run(model, arguments, batch):
+    """What the model gives for a batch of examples."""
+    try:
+        return model(*examples(arguments, batch))
+    except Exception as error:  # a model may raise anything
+        raise Refused(misfit(model, arguments, batch, error)) from error
+
+
+def misfit(model, arguments, batch, error):
+    """Why the model does not take the arguments as they are declared: the dtype of one of them, where another helps."""
+    words = reason(error)
+    for place, argument in enumerate(arguments):
+        for dtype in ("float32", "int64", "int32", "float64", "float16", "bfloat16"):
+            other = [*arguments[:place], {**argument, "dtype": dtype}, *arguments[place + 1 :]]
+            if dtype != argument["dtype"] and runs(model, other, batch):
+                return (
+                    f"the model does not take {argument['name']} as {argument['dtype']}; it takes {dtype}: "
+                    f"--input '{written(other[place])}'. PyTorch says: {words}"
+                )
+    given = ", ".join(written(argument) for argument in arguments)
+    return f"the model does not run on {given}. PyTorch says: {words}"
+
+
+def runs(model, arguments, batch):
+    try:
+        model(*examples(arguments, batch))
+    except Exception:
+        return False
+    return True
+
+
+def written(argument):
+    """As --input takes it."""
+    sizes = ",".join("N" if size == -1 else str(size) for size in argument["shape"])
+    return f"{argument['name']}={argument['dtype']}[{sizes}]"
+
+
+def reason(error):
+    """The last line: TorchScript puts the traceback of the model's code before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    last = lines[-1].removeprefix("RuntimeError: ")
+    return last if len(last) <= 300 else last[:300] + " …"
+
+
 def probe(model, arguments, batches):
-    runs = [model(*examples(arguments, batch)) for batch in batches]
-    names, small = named(runs[0])
-    results = describe(names, small, named(runs[1])[1], batches)
-    for result, dtype in zip(results, dtypes(runs[0]), strict=True):
+    small, large = [run(model, arguments, batch) for batch in batches]
+    names, values = named(small)
+    results = describe(names, values, named(large)[1], batches)
+    for result, dtype in zip(results, dtypes(small), strict=True):
         result["dtype"] = dtype
     return {"arguments": arguments, "results": results}

@@ -33,3 +33,29 @@ def test_a_keras_model_of_text_of_any_length(start, blurbs, tmp_path):
     imported = start(folder).wait_ready()
     status, _, text = imported.post("/generate", ASK)
     assert (status, text) == (200, blurbs.post("/generate", ASK)[2])
+
+
+AFFINE = ROOT / "src/backends/testdata/torch/affine.pt"  # a TorchScript module of floats
+
+
+def bad(*words):
+    done = subprocess.run([SERIN, *map(str, words)], capture_output=True, text=True, timeout=300)
+    assert done.returncode != 0, done.stdout + done.stderr
+    return done.stderr
+
+
+def test_a_wrong_dtype_is_told_with_the_right_one(tmp_path):
+    said = bad("package", "import", AFFINE, "-o", tmp_path / "mine", "--input", "x=int64[N,4]")
+    assert "affine.pt: the model does not take x as int64; it takes float32: --input 'x=float32[N,4]'. PyTorch says: " in said, said
+    assert "Traceback" not in said and said.count("\n") == 1
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_wrong_size_is_told_with_what_was_given(tmp_path):
+    said = bad("package", "import", AFFINE, "-o", tmp_path / "mine", "--input", "x=float32[N,5]")
+    assert "the model does not run on x=float32[N,5]. PyTorch says: " in said and said.count("\n") == 1, said
+
+
+def test_a_wrong_dtype_of_a_savedmodel_is_told_with_the_right_one(tmp_path):
+    said = bad("package", "import", ROOT / "examples/spoken-digits/package/model", "-o", tmp_path / "mine", "--input", "z=int64[N,6]")
+    assert "--input says that z is int64[N,6]; the file says float32 of the shape (None, 6)" in said and said.count("\n") == 1, said

@@ -2,6 +2,7 @@
 """Keras models (.keras, .h5): imported, run by Serin's engine, served with what Keras's own prediction gives."""
 import json
 import os
+import re
 import subprocess
 
 import pytest
@@ -24,17 +25,24 @@ def decoder():
 def sequence():
     return keras.Sequential([keras.Input((4,), name="z"), layers.Reshape((2, 2)), layers.GRU(5), layers.Dense(3)])
 
+def nested():
+    z = keras.Input((4,), name="z")
+    inner = keras.Sequential([keras.Input((4,)), keras.Sequential([keras.Input((4,)), layers.Dense(3, name="score")])])
+    named = keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="judge")
+    return keras.Model(z, [inner(z), named(z)])
+
 noise = np.random.default_rng(0)
 given = {"z": noise.normal(size=(3, 4)).astype("float32"), "ids": np.array([[5, 7], [9, 8], [7, 5]])}
 expected = {}
-for make in (decoder, sequence):
+for make in (nested, decoder, sequence):
     model = make()
     for variable in model.weights:
         variable.assign(noise.uniform(0.1, 0.9, variable.shape))
     model.save(make.__name__ + ".keras")
     model.save(make.__name__ + ".h5")
     inputs = [given[one.name] for one in model.inputs]
-    expected[make.__name__] = model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0).flatten().tolist()
+    predicted = model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
+    expected[make.__name__] = np.concatenate([one.flatten() for one in (predicted if isinstance(predicted, list) else [predicted])]).tolist()
 
 # Keras's variables wrap TensorFlow's: tracked by both, what the function reads is restored by Python's loader only.
 import tensorflow as tf
@@ -83,6 +91,15 @@ def test_what_is_served_is_what_keras_predicts(models, start, source):
     assert status == 200, answer
     given = json.loads(answer)["outputs"][0]["data"]
     assert max(abs(a - b) for a, b in zip(given, expected, strict=True)) < 1e-5
+
+
+@pytest.mark.parametrize("source", ["nested.keras", "nested.h5"])
+def test_the_result_of_a_model_in_the_model_has_a_name_that_somebody_gave(models, source):
+    package = models / source.replace(".", "-")
+    code, said = serin("package", "import", models / source, "-o", package)
+    assert code == 0, said
+    results = re.search(r"^  results:\n((?:  - .*\n)+)", (package / "model.yaml").read_text(), re.M)[1]
+    assert re.findall(r"name: (\w+)", results) == ["judge", "score"]
 
 
 def test_what_runs_in_python_alone_is_not_imported(models):
