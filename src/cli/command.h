@@ -24,7 +24,10 @@ void add_gateway(CLI::App& app, Action& chosen);
 void add_package(CLI::App& app, Action& chosen);
 // The commands below `package` about packages by name; called by add_package().
 void add_registry(CLI::App& package, Action& chosen);
+// The command below `rollout` that rehearses one.
+void add_rollout_simulate(CLI::App& rollout, Action& chosen);
 void add_key(CLI::App& app, Action& chosen);
+void add_lint(CLI::App& app, Action& chosen);
 void add_help(CLI::App& app, Action& chosen);
 void add_completion(CLI::App& app, Action& chosen);
 void add_man(CLI::App& app, Action& chosen);

@@ -43,7 +43,11 @@ int main(int count, char** words) {
   add_serve(app, chosen);
   add_gateway(app, chosen);
   add_package(app, chosen);
+  CLI::App* rollout = app.add_subcommand("rollout", "How a new version takes over");
+  rollout->require_subcommand(1);
+  add_rollout_simulate(*rollout, chosen);
   add_key(app, chosen);
+  add_lint(app, chosen);
   add_help(app, chosen);
   add_completion(app, chosen);
   add_man(app, chosen);

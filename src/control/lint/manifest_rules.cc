@@ -36,7 +36,7 @@ YamlMark mark_of(const YamlNode& document, std::initializer_list<std::string_vie
 }
 
 std::string printed(const char* format, double value) {
-  char text[64];
+  char text[160];
   std::snprintf(text, sizeof text, format, value);
   return text;
 }
