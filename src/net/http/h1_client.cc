@@ -8,6 +8,9 @@ namespace serin::net {
 
 namespace {
 
+// Of a body that comes in chunks, what is given to its reader at once, and one chunk more.
+constexpr std::size_t kTogether = 16 * 1024;
+
 class H1ClientSession final : public ClientSession {
  public:
   H1ClientSession(Link& link, ClientSessionOwner& owner)
@@ -53,6 +56,7 @@ class H1ClientSession final : public ClientSession {
   bool step();
   bool read_head();
   bool read_body();
+  h1::Step read_pieces(std::string_view& pieces, bool& used_some);
   void write_request(ClientCall& call);
   void write_pieces(ClientCall& call);
   void break_off(const h1::Fault& fault);
@@ -64,6 +68,7 @@ class H1ClientSession final : public ClientSession {
   h1::ResponseReader reader_;
   h1::BodyReader body_;
   std::shared_ptr<ClientCall> call_;
+  std::string gathered_;
   bool in_body_ = false;
   bool closing_ = false;
   bool body_sent_ = true;
@@ -162,11 +167,31 @@ bool H1ClientSession::read_head() {
   return true;
 }
 
+// Chunks that came together go on together: a stream of events has many small ones.
+h1::Step H1ClientSession::read_pieces(std::string_view& pieces, bool& used_some) {
+  gathered_.clear();
+  while (true) {
+    std::size_t used = 0;
+    std::string_view piece;
+    const h1::Step step = body_.read(link_.input(), used, piece);
+    link_.consume(used);  // the bytes stay where they are until the next read
+    used_some = used_some || used > 0;
+    if (pieces.empty()) {
+      pieces = piece;
+    } else if (!piece.empty()) {
+      if (gathered_.empty()) gathered_ = pieces;
+      gathered_ += piece;
+      pieces = gathered_;
+    }
+    const bool more = step == h1::Step::kMore && used > 0 && !link_.input().empty();
+    if (!more || pieces.size() >= kTogether) return step;
+  }
+}
+
 bool H1ClientSession::read_body() {
-  std::size_t used = 0;
   std::string_view piece;
-  const h1::Step step = body_.read(link_.input(), used, piece);
-  link_.consume(used);
+  bool used_some = false;
+  const h1::Step step = read_pieces(piece, used_some);
   const auto call = call_;
   if (!piece.empty() && !call->bytes(piece)) {
     call_ = nullptr;
@@ -182,7 +207,7 @@ bool H1ClientSession::read_body() {
     complete();
     return false;
   }
-  return used > 0;
+  return used_some;
 }
 
 void H1ClientSession::break_off(const h1::Fault& fault) {
