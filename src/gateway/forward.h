@@ -84,6 +84,7 @@ class Forward {
   void pass_events(std::string_view bytes, Instant now);
   void lose_worker(const Error& error);
   bool go_on();
+  Duration patience() const;
   void use_present_table();
 
   // The end (forward_end.cc)

@@ -133,7 +133,8 @@ void Forward::break_answer(const Error& error) {
     return exchange_->finish({{"grpc-status", std::to_string(static_cast<int>(seen.code))},
                               {"grpc-message", net::grpc::encode_message(seen.message)}});
   }
-  if (!events_) return exchange_->abort();
+  // Of a stream that another worker was to go on with, the last head may be an error's.
+  if (!events_ && !stream_) return exchange_->abort();
   exchange_->write(net::error_event(seen));
   exchange_->finish();
 }

@@ -92,12 +92,12 @@ void Forward::on_continuation() {
 void Forward::pass_events(std::string_view bytes, Instant now) {
   std::string out;
   const Status taken = stream_->feed(bytes, out);
+  first_byte_due_ = now + service_->resilience.first_token_timeout;
   if (!out.empty()) {
     start_answer();
     meter_.add(out, now);
     bytes_out_ += out.size();
     exchange_->write(out);
-    first_byte_due_ = now + service_->resilience.first_token_timeout;
     if (std::exchange(lost_at_, std::nullopt)) tried_ = {replica_};
     continuations_ = 0;
     if (exchange_->unsent() > kAhead) hold_back();
@@ -121,12 +121,19 @@ void Forward::lose_worker(const Error& error) {
   ended({End::kBroken});
 }
 
-// True: another worker goes on with the answer, or will.
+// Until the first byte of a try. Who goes on has to make what there is already once more, which may
+// take as long as it took.
+Duration Forward::patience() const {
+  const Duration usual = service_->resilience.first_token_timeout;
+  return lost_at_ && first_byte_ ? usual + 2 * (*lost_at_ - *first_byte_) : usual;
+}
+
+// True: another worker goes on with the answer, or will. Two of them may fail to.
 bool Forward::go_on() {
   if (!stream_) return false;
   const Instant now = core_.clock.now();
   if (!lost_at_) lost_at_ = now;
-  if (now >= *lost_at_ + service_->resilience.first_token_timeout) return false;
+  if (now >= *lost_at_ + 2 * patience()) return false;
   failed_try_ = true;
   version_->state->retried({End::kBroken});
   if (retries_++ == 0) service_->state->retries.fetch_add(1, std::memory_order_relaxed);

@@ -80,7 +80,7 @@ void Forward::send(const ReplicaEntry& replica) {
   if (!first_worker_) first_worker_ = replica.worker;
   if (std::ranges::find(tried_, &replica) == tried_.end()) tried_.push_back(&replica);
   replica.state->in_flight.fetch_add(1, std::memory_order_relaxed);
-  if (!streamed_) first_byte_due_ = core_.clock.now() + service_->resilience.first_token_timeout;
+  if (!streamed_) first_byte_due_ = core_.clock.now() + patience();
   net::ResponseSink sink;
   sink.on_head = [this](net::ResponseHead head) { on_head(std::move(head)); };
   sink.on_bytes = [this](std::string_view bytes) { on_bytes(bytes); };
