@@ -143,7 +143,8 @@ Result<YamlNode> parse_document(std::string_view yaml, std::string_view file_nam
   return root;
 }
 
-Result<Manifest> parse(std::string_view yaml, std::string_view file_name, FileList list) {
+Result<Manifest> parse(std::string_view yaml, std::string_view file_name, FileList list,
+                       std::vector<FileEntry> fresh = {}) {
   SERIN_TRY_ASSIGN(const YamlNode root, parse_document(yaml, file_name));
   auto document = root.to_json();
   if (!document) {
@@ -151,7 +152,9 @@ Result<Manifest> parse(std::string_view yaml, std::string_view file_name, FileLi
     return fail(std::move(document).error());
   }
   Problems problems;
-  Manifest manifest = read_manifest(Value(&*document, Path(), problems), list == FileList::kNone);
+  const bool draft = list != FileList::kWritten;
+  Manifest manifest = read_manifest(Value(&*document, Path(), problems), draft);
+  if (draft) manifest.files = std::move(fresh);
   check_references(manifest, problems);
   if (!problems.any()) check_files(manifest, list, problems);
   if (!problems.any()) return manifest;
@@ -259,8 +262,9 @@ Result<Manifest> parse_manifest(std::string_view yaml, std::string_view file_nam
   return parse(yaml, file_name, FileList::kWritten);
 }
 
-Result<Manifest> parse_sealed(std::string_view yaml, std::string_view file_name) {
-  return parse(yaml, file_name, FileList::kFresh);
+Result<Manifest> parse_with_files(std::string_view yaml, std::vector<FileEntry> files,
+                                  std::string_view file_name) {
+  return parse(yaml, file_name, FileList::kFresh, std::move(files));
 }
 
 Result<Manifest> parse_draft(std::string_view yaml, std::string_view file_name) {

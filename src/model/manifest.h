@@ -194,6 +194,7 @@ struct Remote {
   std::string key_variable;  // environment variable with the bearer key; empty: none
   std::string health_path;   // below the server's root; empty: by protocol
   std::chrono::milliseconds timeout{600'000};  // of one request
+  std::size_t concurrency = 8;                 // kOpenInference: calls under way at once
   std::vector<std::string> command;            // empty: `url` is somebody else's
   std::string directory;                       // the command's; relative to the package
   std::vector<std::string> environment;        // names of our variables that the command gets too
@@ -233,8 +234,10 @@ std::string filled(std::string text, std::uint16_t port, std::string_view socket
 // "model.yaml:line:column: path: what, what would be right".
 Result<Manifest> parse_manifest(std::string_view yaml, std::string_view file_name = "model.yaml");
 
-// The same when `files` was just made from the folder: a named file that it lacks does not exist.
-Result<Manifest> parse_sealed(std::string_view yaml, std::string_view file_name = "model.yaml");
+// The same with `files`, which were just found in the folder, in place of what stands there: a file
+// that is named and is not among them does not exist.
+Result<Manifest> parse_with_files(std::string_view yaml, std::vector<FileEntry> files,
+                                  std::string_view file_name = "model.yaml");
 
 // The same before `files` is written: what stands there is not looked at, nor whether named files
 // are listed.

@@ -90,14 +90,15 @@ Result<Package> open_folder(const std::filesystem::path& root, const Folder& fol
 Result<Package> seal_folder(const std::filesystem::path& root, const Folder& folder) {
   SERIN_TRY_ASSIGN(const auto found, content(folder));
   SERIN_TRY_ASSIGN(const std::string yaml, folder.read(kManifest, kManifestLimit));
-  SERIN_TRY(parse_draft(yaml));
+  SERIN_TRY(parse_draft(yaml));  // before the time that digests take
   std::vector<FileEntry> files;
   for (const FoundFile& file : found) {
     SERIN_TRY_ASSIGN(std::string digest, folder.sha256(file.path));
     files.push_back({file.path, file.size, std::move(digest)});
   }
+  SERIN_TRY(parse_with_files(yaml, files));
   SERIN_TRY_ASSIGN(const std::string sealed, replace_files(yaml, files));
-  SERIN_TRY(parse_sealed(sealed));
+  SERIN_TRY(parse_manifest(sealed));
   if (sealed != yaml) SERIN_TRY(write_file(root / kManifest, sealed));
   return open_folder(root, folder, Verify::kStructure);
 }

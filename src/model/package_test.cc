@@ -128,6 +128,17 @@ TEST_F(PackageTest, IsNotSealedWithoutAFileThatItNames) {
   EXPECT_EQ(read("model.yaml"), kDraft);
 }
 
+TEST_F(PackageTest, SaysWhereInTheAuthorsTextAFileIsNamedThatIsNotThere) {
+  fs::remove(root_ / "golden/0.y.npy");
+  const auto sealed = seal_package(root_);
+  ASSERT_FALSE(sealed.has_value());
+  EXPECT_EQ(sealed.error().message,
+            root_.string() +
+                ": model.yaml:20:12: golden[0].expect.y: there is no file \"golden/0.y.npy\" in "
+                "the folder");
+  EXPECT_EQ(read("model.yaml"), kDraft);
+}
+
 TEST_F(PackageTest, RefusesAByteThatChanged) {
   seal();
   write("model.pt", "weightz");
