@@ -74,7 +74,7 @@ inline std::vector<float> values_of(const Tensor& tensor) {
 
 inline std::vector<Tensor> ran(Model& model, std::vector<Tensor> arguments,
                                State* state = nullptr) {
-  auto results = model.run(arguments, state);
+  auto results = model.run(arguments, state, {});
   EXPECT_TRUE(results.has_value()) << results.error().message;
   return results ? *std::move(results) : std::vector<Tensor>{};
 }

@@ -59,7 +59,7 @@ TEST_P(BackendContract, RefusesArgumentsThatTheCallDoesNotDeclare) {
   auto model = loaded("affine", simple(3));
   ASSERT_NE(model, nullptr);
   const auto error_of = [&](std::vector<Tensor> arguments) {
-    const auto results = model->run(arguments, nullptr);
+    const auto results = model->run(arguments, nullptr, {});
     return results ? Error{Code::kUnknown, "it ran"} : results.error();
   };
   const Error shape = error_of({floats({2, 5}, std::vector<float>(10))});
@@ -82,7 +82,7 @@ TEST_P(BackendContract, SaysWhenThePackageDeclaresOtherResults) {
     EXPECT_EQ(made.error().code, Code::kInvalidArgument);
     return;
   }
-  const auto results = (*made)->run(std::vector<Tensor>{floats({1, 4}, {1, 2, 3, 4})}, nullptr);
+  const auto results = (*made)->run(std::vector<Tensor>{floats({1, 4}, {1, 2, 3, 4})}, nullptr, {});
   ASSERT_FALSE(results.has_value());
   EXPECT_EQ(results.error().code, Code::kInternal);
   EXPECT_NE(results.error().message.find("declares result y as float32 [N, 5]"), std::string::npos)
@@ -134,12 +134,13 @@ TEST_P(BackendContract, ChecksAStateAgainstTheCall) {
   auto state = model->make_state(std::vector<Model::Carry>{{1, 1}}, 2);
   ASSERT_TRUE(state.has_value());
   // Another batch than the state's, and an argument that the state already feeds.
-  EXPECT_FALSE(model->run(std::vector<Tensor>{floats({1, 4}, {1, 1, 1, 1}), Tensor()}, state->get())
-                   .has_value());
+  EXPECT_FALSE(
+      model->run(std::vector<Tensor>{floats({1, 4}, {1, 1, 1, 1}), Tensor()}, state->get(), {})
+          .has_value());
   EXPECT_FALSE(model
                    ->run(std::vector<Tensor>{Tensor(DType::kFloat32, {2, 4}),
                                              Tensor(DType::kFloat32, {2, 4})},
-                         state->get())
+                         state->get(), {})
                    .has_value());
 }
 
@@ -217,7 +218,7 @@ TEST_P(BackendContract, KeepsItsMemoryFlatOverLoadsAndUnloads) {
   for (int i = 1; i <= cycles; ++i) {
     auto model = backend_->load(options("affine", simple(3)));
     ASSERT_TRUE(model.has_value()) << model.error().message;
-    ASSERT_TRUE((*model)->run(std::vector<Tensor>{x}, nullptr).has_value());
+    ASSERT_TRUE((*model)->run(std::vector<Tensor>{x}, nullptr, {}).has_value());
     model->reset();
     if (i == 100) at_100 = resident_bytes();
   }

@@ -23,8 +23,8 @@ Status Admission::push(JobPtr job, double cost_per_second) {
   waiting_cost_ += job->cost;
   const bool hurried = job->request.deadline.has_value();
   queue_.push_back(std::move(job));
-  const bool wake = sleeps_until_ > 0 && (hurried || queue_.size() >= sleeps_until_);
-  if (wake) sleeps_until_ = 0;
+  const bool wake = wakes_at_ > 0 && (hurried || queue_.size() >= wakes_at_);
+  if (wake) wakes_at_ = 0;
   // Who is woken under the lock would only wait for it.
   lock.unlock();
   if (wake) changed_.notify_one();
@@ -57,7 +57,7 @@ void Admission::close() {
 void Admission::stop() {
   const std::lock_guard lock(mutex_);
   closed_ = stopped_ = true;
-  changed_.notify_one();
+  changed_.notify_all();
 }
 
 Admission::Taken Admission::take(std::size_t places, bool idle, bool wait_for_company,
@@ -70,13 +70,30 @@ Admission::Taken Admission::take(std::size_t places, bool idle, bool wait_for_co
     Taken taken = extract(plan);
     taken.stopped = stopped_;
     const bool something = !taken.run.empty() || !taken.cancelled.empty() || !taken.expired.empty();
-    if (something || !idle || stopped_ || latest <= now) return taken;
+    if (something || !idle || stopped_ || latest <= now) {
+      leave_to_sleepers();
+      return taken;
+    }
     const Instant until = plan.wait_until ? std::min(*plan.wait_until, latest) : latest;
     // Company only puts the time off, until there is enough of it.
-    sleeps_until_ = queue_.empty() ? 1 : places;
-    changed_.wait_for(lock, std::min<Duration>(until - now, std::chrono::seconds(10)));
-    sleeps_until_ = 0;
+    sleep(lock, until - now, queue_.empty() ? 1 : places);
   }
+}
+
+void Admission::sleep(std::unique_lock<std::mutex>& lock, Duration at_most, std::size_t wakes_at) {
+  ++sleepers_;
+  wakes_at_ = wakes_at;
+  changed_.wait_for(lock, std::min<Duration>(at_most, std::chrono::seconds(10)));
+  --sleepers_;
+  wakes_at_ = 0;
+}
+
+// Who goes off to work hands on the watch: to one who looks at what is left, or, where nothing is,
+// to whoever the next request wakes.
+void Admission::leave_to_sleepers() {
+  if (sleepers_ == 0) return;
+  wakes_at_ = queue_.empty() ? 1 : 0;
+  if (!queue_.empty()) changed_.notify_one();
 }
 
 std::vector<Waiting> Admission::snapshot() const {
@@ -106,9 +123,9 @@ Admission::Taken Admission::extract(const BatchPlan& plan) {
   return taken;
 }
 
-void Admission::running_is(std::size_t count) {
+void Admission::running_changed(std::size_t before, std::size_t now) {
   const std::lock_guard lock(mutex_);
-  running_ = count;
+  running_ = running_ - before + now;
   if (running_ == 0 && queue_.empty()) emptied_.notify_all();
 }
 

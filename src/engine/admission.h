@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The queue in front of the device thread: bounded by count and by estimated cost, so that a worker
-// under too much load says so at once instead of letting everybody wait. push(), close(), stop()
-// and the numbers from any thread; take() and left() from the device thread. Lives as long as the
-// engine.
+// The queue in front of the device threads: bounded by count and by estimated cost, so that a
+// worker under too much load says so at once instead of letting everybody wait. push(), close(),
+// stop() and the numbers from any thread; take() and running_changed() from each device thread.
+// Lives as long as the engine.
 #pragma once
 
 #include <chrono>
@@ -35,11 +35,11 @@ class Admission {
     std::vector<JobPtr> run, cancelled, expired;
     bool stopped = false;
   };
-  // What to do next with `places` free places. Where `idle`, waits for it, at most until `latest`;
-  // else looks only.
+  // What a device thread does next with its `places` free places. Where it is `idle`, waits for it,
+  // at most until `latest`; else looks only.
   Taken take(std::size_t places, bool idle, bool wait_for_company, Instant latest);
-  // The device thread has so many in flight now.
-  void running_is(std::size_t count);
+  // A device thread that had `before` in flight, what it took included, has `now`.
+  void running_changed(std::size_t before, std::size_t now);
   std::vector<JobPtr> take_all();
 
   struct Numbers {
@@ -54,6 +54,8 @@ class Admission {
   std::optional<Error> refusal(const Job& job, double cost_per_second) const;
   std::vector<Waiting> snapshot() const;
   Taken extract(const BatchPlan& plan);
+  void sleep(std::unique_lock<std::mutex>& lock, Duration at_most, std::size_t wakes_at);
+  void leave_to_sleepers();
 
   const Limits limits_;
   const Clock* clock_;
@@ -63,7 +65,8 @@ class Admission {
   Arrivals arrivals_;
   double waiting_cost_ = 0;
   std::size_t running_ = 0;
-  std::size_t sleeps_until_ = 0;  // so many wait; 0: take() does not sleep
+  std::size_t sleepers_ = 0;  // threads in sleep()
+  std::size_t wakes_at_ = 0;  // so many waiting wake one of them; 0: nobody to wake, or one wakes
   bool closed_ = false, stopped_ = false;
 };
 

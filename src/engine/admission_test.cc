@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
+#include <vector>
 
 namespace serin::engine {
 namespace {
@@ -84,7 +86,7 @@ TEST_F(AdmissionTest, TakesNothingNewOnceClosedAndIsEmptyWhenAllHaveRun) {
   EXPECT_FALSE(admission.wait_empty(milliseconds(0)));
   EXPECT_EQ(look(admission, 1).run.size(), 1u);
   EXPECT_FALSE(admission.wait_empty(milliseconds(0)));
-  admission.running_is(0);
+  admission.running_changed(1, 0);
   EXPECT_TRUE(admission.wait_empty(milliseconds(0)));
 }
 
@@ -96,6 +98,27 @@ TEST_F(AdmissionTest, AnIdleThreadWakesForARequestAndForTheEnd) {
   EXPECT_TRUE(admission.take(1, true, true, Instant::max()).stopped);
 }
 
+TEST_F(AdmissionTest, EachOfSeveralIdleThreadsWakesForARequestAndAllForTheEnd) {
+  Admission admission({10, 1e9, Duration(0)}, Clock::real());
+  std::atomic<std::size_t> ran = 0, ended = 0;
+  const auto idle = [&] {
+    for (int turn = 0; turn < 2; ++turn) {  // a request, then the end
+      const auto taken = admission.take(1, true, true, Instant::max());
+      ran += taken.run.size();
+      ended += taken.stopped ? 1 : 0;
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 3; ++i) threads.emplace_back(idle);
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(admission.push(job(), 1));
+    while (ran < 3) std::this_thread::yield();
+    admission.stop();
+  }
+  EXPECT_EQ(ran, 3u);
+  EXPECT_EQ(ended, 3u);
+}
+
 TEST_F(AdmissionTest, AThreadThatWaitsForCompanyRunsWhenTheBatchIsFull) {
   Admission admission({100, 1e9, std::chrono::hours(1)}, clock_);
   for (int i = 0; i < 20; ++i) {  // company has been usual, a second apart
@@ -103,7 +126,7 @@ TEST_F(AdmissionTest, AThreadThatWaitsForCompanyRunsWhenTheBatchIsFull) {
     clock_.advance(std::chrono::seconds(1));
   }
   EXPECT_EQ(admission.take_all().size(), 20u);
-  admission.running_is(1);
+  admission.running_changed(0, 1);
   ASSERT_TRUE(admission.push(job(), 1));
   EXPECT_TRUE(admission.take(3, false, true, Instant::max()).run.empty());
   std::jthread pusher([&] {

@@ -44,10 +44,13 @@ struct LoadOptions {
   std::uint64_t memory_limit_bytes = 0;  // of the device; 0: no cap
   std::filesystem::path cache;           // of compiled forms, those of one file in a folder
   std::optional<Upstream> upstream;      // of a remote package
-  // Whether nobody waits any more for the call that runs. A backend that computes elsewhere asks
-  // while it waits, on the thread of run(), and ends the call with kCancelled; a framework cannot.
-  std::function<bool()> abandoned;
+  std::function<void()> compiling;       // called before what takes minutes, where it has to be done
 };
+
+// Whether nobody waits any more for the call that runs; may be empty. A backend that computes
+// elsewhere asks while it waits, on the thread of run(), and ends the call with kCancelled; a
+// framework cannot.
+using Abandoned = std::function<bool()>;
 
 // Names, dtypes and shapes that a file itself declares; dimensions that vary are -1. Empty where it
 // does not say.
@@ -64,17 +67,21 @@ struct Signature {
 };
 
 // State that stays on the device between calls (a cache): made of zeros, replaced by run(). One
-// owner.
+// owner, one call at a time.
 class State {
  public:
   virtual ~State() = default;
 };
 
-// A loaded model. One thread at a time; the thread may change between calls. Its memory is gone
-// with it.
+// A loaded model. As many threads at a time as calls_at_once() says; they may change between calls.
+// Its memory is gone with it.
 class Model {
  public:
   virtual ~Model() = default;
+
+  // 1 where the framework computes here, on one device; more where others compute, as far as the
+  // package allows. Always the same.
+  virtual std::size_t calls_at_once() const = 0;
 
   // Zeros for the arguments that LoadOptions::call feeds from earlier results, in `pairs`
   // (argument, result) by index.
@@ -90,7 +97,8 @@ class Model {
   // they went to `state`; they stay valid after the next run. Errors: kInvalidArgument (the model
   // refuses the shapes), kResourceExhausted (out of device memory: the model lives on), kInternal
   // (what the framework said).
-  virtual Result<std::vector<Tensor>> run(std::span<const Tensor> arguments, State* state) = 0;
+  virtual Result<std::vector<Tensor>> run(std::span<const Tensor> arguments, State* state,
+                                          const Abandoned& abandoned) = 0;
 
   virtual std::uint64_t device_memory_bytes() const = 0;
 };

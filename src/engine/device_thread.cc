@@ -3,27 +3,14 @@
 
 #include <sys/prctl.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "base/last_resort.h"
-#include "base/log.h"
 
 namespace serin::engine {
-namespace {
-
-Sink probe_sink() {
-  return [](const Event& event) {
-    if (const auto* failed = std::get_if<Failed>(&event)) {
-      log::warning("the idle engine's golden request failed", {{"error", failed->error.message}});
-    }
-  };
-}
-
-}  // namespace
 
 DeviceThread::DeviceThread(Parts parts)
-    : parts_(std::move(parts)),
+    : parts_(parts),
       memory_(parts_.caller->model().device_memory_bytes()),
       thread_([this] { run(); }) {}
 
@@ -44,19 +31,20 @@ void DeviceThread::run() {
       log_caught("the engine");
       parts_.loop->abandon(caught("the engine"));
     }
-    parts_.admission->running_is(parts_.loop->running());
+    tell_running();
   }
   const Error error{Code::kUnavailable, "the worker is shutting down", "draining"};
   parts_.loop->abandon(error);
   for (auto& job : parts_.admission->take_all()) job->fail(error);
-  parts_.admission->running_is(0);
+  tell_running();
 }
 
 void DeviceThread::turn() {
   Loop& loop = *parts_.loop;
   const bool idle = loop.running() == 0;
   Admission::Taken taken =
-      parts_.admission->take(loop.places(), idle, loop.starts_together(), probe_at());
+      parts_.admission->take(loop.places(), idle, loop.starts_together(), parts_.probe->due());
+  told_ += taken.run.size();
   drop(taken);
   if (taken.stopped) {
     for (auto& job : taken.run)
@@ -64,14 +52,16 @@ void DeviceThread::turn() {
     stopped_ = true;
     return;
   }
+  const Instant now = parts_.caller->clock().now();
   if (!taken.run.empty()) {
-    const Instant now = parts_.caller->clock().now();
     for (const auto& job : taken.run) {
       if (parts_.observer != nullptr) parts_.observer->left_queue(now - job->arrived);
     }
     loop.start(std::move(taken.run));
-  } else if (idle && probe_is_due()) {
-    start_probe();
+  } else if (JobPtr probe = idle ? parts_.probe->take(now) : nullptr) {
+    std::vector<JobPtr> jobs;
+    jobs.push_back(std::move(probe));
+    loop.start(std::move(jobs));
   }
   if (loop.running() == 0) return;
   loop.step();
@@ -85,22 +75,9 @@ void DeviceThread::drop(Admission::Taken& taken) {
   }
 }
 
-Instant DeviceThread::probe_at() const {
-  if (!parts_.probe) return Instant::max();
-  return std::max(parts_.caller->pulse().last_advance, last_probe_) + parts_.probe_interval;
-}
-
-bool DeviceThread::probe_is_due() const { return parts_.caller->clock().now() >= probe_at(); }
-
-void DeviceThread::start_probe() {
-  last_probe_ = parts_.caller->clock().now();
-  auto job = std::make_unique<Job>();
-  job->request = *parts_.probe;
-  job->sink = probe_sink();
-  job->arrived = last_probe_;
-  std::vector<JobPtr> jobs;
-  jobs.push_back(std::move(job));
-  parts_.loop->start(std::move(jobs));
+void DeviceThread::tell_running() {
+  const std::size_t now = parts_.loop->running();
+  parts_.admission->running_changed(std::exchange(told_, now), now);
 }
 
 }  // namespace serin::engine

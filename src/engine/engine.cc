@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/engine.h"
 
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "engine/admission.h"
 #include "engine/device_thread.h"
@@ -29,15 +31,22 @@ std::uint64_t shape_class_of(const Request& request) {
 class DeviceEngine final : public Engine {
  public:
   DeviceEngine(const model::Package& package, LoadedPackage loaded, const EngineOptions& options,
-               const Clock& clock, Observer* observer)
+               const Clock& clock, Observer* observer, std::vector<std::unique_ptr<Loop>> more)
       : loaded_(std::move(loaded)),
+        more_loops_(std::move(more)),
         profile_(options.upstream ? kRemoteProfile
                                   : profile_of(options.device, instruction_set(), options.threads)),
         admission_({options.queue_requests, options.queue_cost, package.manifest.batching.max_wait},
                    clock),
-        thread_({loaded_.loop.get(), loaded_.caller.get(), &admission_, observer,
-                 smallest_golden(package, *loaded_.parser, *loaded_.loop),
-                 options.idle_probe_interval}) {}
+        probe_(smallest_golden(package, *loaded_.parser, *loaded_.loop),
+               options.idle_probe_interval, *loaded_.caller) {
+    const auto drive = [&](Loop& loop) {
+      threads_.push_back(std::make_unique<DeviceThread>(
+          DeviceThread::Parts{&loop, loaded_.caller.get(), &admission_, observer, &probe_}));
+    };
+    drive(*loaded_.loop);
+    for (const auto& loop : more_loops_) drive(*loop);
+  }
 
   Status submit(Request request, Sink sink) override {
     auto job = std::make_unique<Job>();
@@ -58,7 +67,7 @@ class DeviceEngine final : public Engine {
     state.last_advance = pulse.last_advance;
     state.in_call = pulse.in_call;
     state.call_started = pulse.call_started;
-    state.device_memory_bytes = thread_.device_memory_bytes();
+    state.device_memory_bytes = threads_.front()->device_memory_bytes();
     return state;
   }
 
@@ -73,16 +82,25 @@ class DeviceEngine final : public Engine {
 
  private:
   LoadedPackage loaded_;
+  std::vector<std::unique_ptr<Loop>> more_loops_;  // where the model takes several calls at once
   std::string profile_;
   Admission admission_;
-  DeviceThread thread_;  // last: it uses the others
+  IdleProbe probe_;
+  std::vector<std::unique_ptr<DeviceThread>> threads_;  // last: they use the others
 };
 
 Result<std::unique_ptr<Engine>> start(const model::Package& package, LoadedPackage loaded,
                                       const EngineOptions& options, const Clock& clock,
                                       Observer* observer) {
   SERIN_TRY(check_golden(package, *loaded.parser, *loaded.loop));
-  return std::make_unique<DeviceEngine>(package, std::move(loaded), options, clock, observer);
+  std::vector<std::unique_ptr<Loop>> more;
+  while (1 + more.size() < loaded.caller->model().calls_at_once()) {
+    SERIN_TRY_ASSIGN(
+        auto loop, make_loop(package.manifest, *loaded.caller, loaded.parser->shared_tokenizer()));
+    more.push_back(std::move(loop));
+  }
+  return std::make_unique<DeviceEngine>(package, std::move(loaded), options, clock, observer,
+                                        std::move(more));
 }
 
 }  // namespace

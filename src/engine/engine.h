@@ -2,8 +2,10 @@
 // The engine: takes requests in, runs them together on one device, and gives results back as they
 // come.
 //
-// Threads: submit() from any; one device thread owns the model and everything in flight; a Sink is
-// called on the device thread and must not block (an API posts to its connection). A request ends
+// Threads: submit() from any; one device thread owns the model and everything in flight, or, where
+// the model takes several calls at once (backend.h), as many threads share it and what is in
+// flight. A Sink is called on the device thread that runs its request and must not block (an API
+// posts to its connection). A request ends
 // with exactly one Finished or Failed. A generation is a function of (package, profile, request,
 // seed): nothing in it depends on what runs beside it.
 #pragma once
@@ -107,11 +109,11 @@ struct EngineState {
   double waiting_cost = 0;
   Instant last_advance;  // when a call of the model last returned
   bool in_call = false;
-  Instant call_started;
+  Instant call_started;  // model_caller.h, Pulse
   std::uint64_t device_memory_bytes = 0;
 };
 
-// What happened, for metrics; called on the device thread.
+// What happened, for metrics; called on the device threads, at once where there are several.
 class Observer {
  public:
   virtual ~Observer() = default;

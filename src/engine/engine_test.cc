@@ -93,11 +93,11 @@ class Gate {
 
 struct Running {
   Running(model::Package made, FakeModel::Function function, EngineOptions options = {},
-          Observer* observer = nullptr)
+          Observer* observer = nullptr, std::size_t calls_at_once = 1)
       : package(std::move(made)), parser(parser_of(package)) {
-    auto created =
-        Engine::create_with(package, parser, std::make_unique<FakeModel>(std::move(function)),
-                            options, Clock::real(), observer);
+    auto created = Engine::create_with(
+        package, parser, std::make_unique<FakeModel>(std::move(function), calls_at_once), options,
+        Clock::real(), observer);
     EXPECT_TRUE(created) << created.error().message;
     engine = *std::move(created);
   }
@@ -193,6 +193,62 @@ TEST(EngineTest, RefusesWhenTheQueueIsFullAndTellsItsState) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(answers[i].number(), 1);
   EXPECT_TRUE(running.engine->drain(milliseconds(60'000)));
   EXPECT_FALSE(running.engine->state().in_call);
+}
+
+TEST(EngineTest, RunsAsManyCallsAtOnceAsTheModelTakes) {
+  Gate gate;
+  std::deque<Answer> answers(7);
+  Running running(number_package({1}), gated(gate, kSquare), {}, nullptr, 3);
+  for (std::size_t x = 0; x < answers.size(); ++x)
+    ASSERT_TRUE(running.submit({{"x", x}}, answers[x]));
+  gate.wait_arrived(3);
+  const EngineState state = running.engine->state();
+  EXPECT_EQ(state.running, 3u);
+  EXPECT_EQ(state.waiting, 4u);
+  EXPECT_TRUE(state.in_call);
+  gate.open();
+  for (std::size_t x = 0; x < answers.size(); ++x)
+    EXPECT_EQ(answers[x].number(), static_cast<float>(x * x));
+  EXPECT_TRUE(running.engine->drain(milliseconds(60'000)));
+  EXPECT_EQ(running.engine->state().running, 0u);
+}
+
+TEST(EngineTest, EachOfSeveralTextsAtOnceIsWhatItIsAlone) {
+  const auto text_of = [](Answer& answer) {
+    const Event end = answer.end();
+    const auto* finished = std::get_if<Finished>(&end);
+    return finished ? finished->text : "failed";
+  };
+  Running alone(text_package(1, 40, 4), text_function(random_letters, true));
+  Running together(text_package(2, 40, 4), text_function(random_letters, true), {}, nullptr, 3);
+  std::deque<Answer> one(24), another(24);
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    const json::object fields{{"seed", i}, {"max_tokens", 20}};
+    ASSERT_TRUE(alone.submit(fields, one[i]));
+    ASSERT_TRUE(together.submit(fields, another[i]));
+  }
+  for (std::size_t i = 0; i < one.size(); ++i) EXPECT_EQ(text_of(another[i]), text_of(one[i]));
+}
+
+TEST(EngineTest, OneCallThatHangsIsNoStandstillWhileOthersAdvanceBesideIt) {
+  Gate gate;
+  Running running(number_package({1}), by_row([&](float x) {
+                    if (x == 0) gate.pass();
+                    return x;
+                  }),
+                  {}, nullptr, 2);
+  Answer hangs, passes;
+  ASSERT_TRUE(running.submit({{"x", 0}}, hangs));
+  gate.wait_arrived();
+  const Instant before = Clock::real().now();
+  EXPECT_LE(running.engine->state().call_started, before);
+  ASSERT_TRUE(running.submit({{"x", 5}}, passes));
+  EXPECT_EQ(passes.number(), 5);
+  const EngineState state = running.engine->state();
+  EXPECT_TRUE(state.in_call);
+  EXPECT_GE(state.call_started, before);
+  gate.open();
+  EXPECT_EQ(hangs.number(), 0);
 }
 
 TEST(EngineTest, DrainsWhatItHasAndRefusesWhatIsNew) {

@@ -24,7 +24,10 @@ class FakeModel final : public Model {
  public:
   using Function = std::function<Result<std::vector<Tensor>>(std::span<const Tensor>,
                                                              std::vector<std::uint64_t>&)>;
-  explicit FakeModel(Function function) : function_(std::move(function)) {}
+  // Sees, before each call, what the loop says of those who wait for it.
+  using Looker = std::function<void(const Abandoned&)>;
+  explicit FakeModel(Function function, std::size_t calls_at_once = 1, Looker looker = {})
+      : function_(std::move(function)), calls_at_once_(calls_at_once), looker_(std::move(looker)) {}
 
   struct SeenTokens final : State {
     std::vector<std::uint64_t> rows;  // a hash of what each row has seen
@@ -34,14 +37,19 @@ class FakeModel final : public Model {
     state->rows.resize(static_cast<std::size_t>(batch));
     return state;
   }
-  Result<std::vector<Tensor>> run(std::span<const Tensor> arguments, State* state) override {
+  std::size_t calls_at_once() const override { return calls_at_once_; }
+  Result<std::vector<Tensor>> run(std::span<const Tensor> arguments, State* state,
+                                  const Abandoned& abandoned) override {
     std::vector<std::uint64_t> none;
+    if (looker_) looker_(abandoned);
     return function_(arguments, state ? static_cast<SeenTokens*>(state)->rows : none);
   }
   std::uint64_t device_memory_bytes() const override { return 1234; }
 
  private:
   Function function_;
+  std::size_t calls_at_once_;
+  Looker looker_;
 };
 
 inline Tensor floats(Shape shape, const std::vector<float>& values) {

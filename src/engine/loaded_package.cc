@@ -37,9 +37,12 @@ bool needs_preparation(const model::Manifest& manifest) {
   return manifest.engine == model::EngineKind::kTorch && manifest.model.ends_with(".pt2");
 }
 
-Status prepare_package(const model::Package& package, const EngineOptions& options) {
+Status prepare_package(const model::Package& package, const EngineOptions& options,
+                       std::function<void()> compiling) {
   SERIN_TRY_ASSIGN(const auto backend, create_backend(package.manifest.engine));
-  SERIN_TRY(backend->load(load_options(package, options)));
+  LoadOptions load = load_options(package, options);
+  load.compiling = std::move(compiling);
+  SERIN_TRY(backend->load(load));
   return {};
 }
 
@@ -54,11 +57,8 @@ Result<LoadedPackage> load_package(const model::Package& package, const EngineOp
                                    const Clock& clock, Observer* observer) {
   SERIN_TRY_ASSIGN(auto parser, RequestParser::create(package));
   SERIN_TRY_ASSIGN(auto backend, create_backend(package.manifest.engine));
-  const auto audience = std::make_shared<Audience>();
-  LoadOptions load = load_options(package, options);
-  load.abandoned = [audience] { return audience->gone(); };
-  SERIN_TRY_ASSIGN(auto model, backend->load(load));
-  auto caller = std::make_unique<ModelCaller>(std::move(model), clock, observer, audience);
+  SERIN_TRY_ASSIGN(auto model, backend->load(load_options(package, options)));
+  auto caller = std::make_unique<ModelCaller>(std::move(model), clock, observer);
   SERIN_TRY_ASSIGN(auto loaded, assemble(package, std::move(parser), std::move(caller)));
   loaded.backend = std::move(backend);
   return loaded;

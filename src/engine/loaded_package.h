@@ -4,6 +4,7 @@
 // outlive it.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "engine/loops/loop.h"
@@ -22,8 +23,10 @@ struct LoadedPackage {
 // True for an exported program (.pt2), which is compiled for the machine before it can be loaded.
 bool needs_preparation(const model::Manifest& manifest);
 // Loads the model and lets it go, which leaves in options.cache what loading it needed: blocks for
-// minutes and starts other programs, which a worker in its sandbox cannot.
-Status prepare_package(const model::Package& package, const EngineOptions& options);
+// minutes and starts other programs, which a worker in its sandbox cannot. `compiling` is called
+// before that, and not where it was done already.
+Status prepare_package(const model::Package& package, const EngineOptions& options,
+                       std::function<void()> compiling = {});
 // The folder in options.cache where that is, named by the digest of the model's file: all of it
 // that loading the package reads.
 std::filesystem::path prepared_folder(const model::Package& package, const EngineOptions& options);

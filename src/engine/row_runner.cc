@@ -84,9 +84,9 @@ Status check_results(const model::Call& call, const std::vector<Tensor>& results
   return {};
 }
 
-std::vector<Result<Row>> RowRunner::run(const std::vector<Row>& rows) {
+std::vector<Result<Row>> RowRunner::run(const std::vector<Row>& rows, const Abandoned& abandoned) {
   std::vector<Result<Row>> results(rows.size(), fail(Code::kInternal, "not run"));
-  for (const Places& places : batches_of(rows)) run_batch(rows, places, results);
+  for (const Places& places : batches_of(rows)) run_batch(rows, places, abandoned, results);
   return results;
 }
 
@@ -105,7 +105,8 @@ std::vector<RowRunner::Places> RowRunner::batches_of(const std::vector<Row>& row
   return batches;
 }
 
-Result<std::vector<Tensor>> RowRunner::call(const std::vector<Row>& rows, const Places& places) {
+Result<std::vector<Tensor>> RowRunner::call(const std::vector<Row>& rows, const Places& places,
+                                            const Abandoned& abandoned) {
   const std::int64_t size = padded_size(manifest_->batching.sizes, places.size());
   std::vector<Tensor> arguments;
   for (std::size_t a = 0; a < manifest_->call.arguments.size(); ++a) {
@@ -113,8 +114,9 @@ Result<std::vector<Tensor>> RowRunner::call(const std::vector<Row>& rows, const 
     for (const std::size_t place : places) items.push_back(&rows[place][a]);
     arguments.push_back(stack(items, size, manifest_->call.arguments[a].dtype));
   }
-  SERIN_TRY_ASSIGN(auto results, caller_->call(arguments, nullptr,
-                                               static_cast<std::int64_t>(places.size()), size));
+  SERIN_TRY_ASSIGN(
+      auto results,
+      caller_->call(arguments, nullptr, static_cast<std::int64_t>(places.size()), size, abandoned));
   SERIN_TRY(check_results(manifest_->call, results, size, {}));
   return results;
 }
@@ -130,10 +132,10 @@ bool may_be_a_rows_fault(const Error& error) {
 }  // namespace
 
 void RowRunner::run_batch(const std::vector<Row>& rows, const Places& places,
-                          std::vector<Result<Row>>& results) {
-  const auto called = call(rows, places);
+                          const Abandoned& abandoned, std::vector<Result<Row>>& results) {
+  const auto called = call(rows, places, abandoned);
   if (!called && places.size() > 1 && may_be_a_rows_fault(called.error())) {
-    for (const std::size_t place : places) run_batch(rows, {place}, results);
+    for (const std::size_t place : places) run_batch(rows, {place}, abandoned, results);
     return;
   }
   for (std::size_t i = 0; i < places.size(); ++i) {

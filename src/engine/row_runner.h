@@ -37,14 +37,16 @@ class RowRunner {
   std::size_t largest_batch() const {
     return static_cast<std::size_t>(manifest_->batching.sizes.back());
   }
-  // As many results as rows, each with what call.results gave for it.
-  std::vector<Result<Row>> run(const std::vector<Row>& rows);
+  // As many results as rows, each with what call.results gave for it. `abandoned` is of all rows
+  // together.
+  std::vector<Result<Row>> run(const std::vector<Row>& rows, const Abandoned& abandoned = {});
 
  private:
   using Places = std::vector<std::size_t>;
   std::vector<Places> batches_of(const std::vector<Row>& rows) const;
-  Result<std::vector<Tensor>> call(const std::vector<Row>& rows, const Places& places);
-  void run_batch(const std::vector<Row>& rows, const Places& places,
+  Result<std::vector<Tensor>> call(const std::vector<Row>& rows, const Places& places,
+                                   const Abandoned& abandoned);
+  void run_batch(const std::vector<Row>& rows, const Places& places, const Abandoned& abandoned,
                  std::vector<Result<Row>>& results);
 
   const model::Manifest* manifest_;

@@ -15,6 +15,7 @@ using Protocol = Remote::Protocol;
 constexpr std::string_view kKeyPrefix = "SERIN_UPSTREAM_";
 constexpr std::chrono::hours kLongestTimeout{1};
 constexpr std::size_t kMostWords = 256;
+constexpr std::int64_t kMostCalls = 256;
 
 std::string replaced(std::string text, std::string_view from, std::string_view with) {
   for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at)) {
@@ -87,6 +88,16 @@ void read_command(const Fields& fields, Remote& remote) {
   remote.connect = read_ports(fields["connect"]);
 }
 
+// Of tensors alone: what is relayed waits in the upstream's own queue.
+void read_concurrency(const Fields& fields, Remote& remote) {
+  if (!fields.has("concurrency")) return;
+  if (remote.protocol != Protocol::kOpenInference)
+    return fields.wrong("concurrency", "goes only with protocol openInference");
+  const auto standard = static_cast<std::int64_t>(remote.concurrency);
+  remote.concurrency =
+      static_cast<std::size_t>(fields["concurrency"].integer(1, kMostCalls, standard));
+}
+
 void read_names(const Fields& fields, Remote& remote) {
   if (remote.protocol == Protocol::kHttp) {
     remote.path = read_path(fields.required("path"));
@@ -106,8 +117,8 @@ std::string filled(std::string text, std::uint16_t port, std::string_view socket
 
 Remote read_remote(const Value& value) {
   const Fields fields(
-      value, {"protocol", "url", "model", "path", "keyVariable", "healthPath", "timeout", "command",
-              "directory", "environment", "read", "write", "connect"});
+      value, {"protocol", "url", "model", "path", "keyVariable", "healthPath", "timeout",
+              "concurrency", "command", "directory", "environment", "read", "write", "connect"});
   Remote remote;
   remote.protocol = fields.required("protocol")
                         .one_of<Protocol>({{"openai", Protocol::kOpenAi},
@@ -128,6 +139,7 @@ Remote read_remote(const Value& value) {
               ", so that a package cannot ask for other secrets");
   }
   remote.health_path = read_path(fields["healthPath"]);
+  read_concurrency(fields, remote);
   if (const Value timeout = fields["timeout"]; timeout.present()) {
     const auto parsed = parse_wait(timeout.json().is_string() ? timeout.text() : "");
     if (!parsed || *parsed > kLongestTimeout || *parsed < std::chrono::milliseconds(1)) {

@@ -124,6 +124,24 @@ remote:
   model: llama
 )yaml";
 
+// Somebody else's server of tensors.
+inline constexpr std::string_view kTensors = R"yaml(format: serin.dev/package/v1
+name: tensors
+task: inference
+engine: remote
+remote:
+  protocol: openInference
+  url: http://127.0.0.1:8000
+  model: doubles
+  concurrency: 4
+inputs:
+- {name: x, kind: number, default: 1.0}
+call:
+  arguments: [{name: x, input: x, dtype: float32, shape: [N]}]
+  results: [{name: y, dtype: float32, shape: [N]}]
+outputs: [{name: y, kind: tensor, result: y}]
+)yaml";
+
 // A program with a route of its own, started by the worker.
 inline constexpr std::string_view kApp = R"yaml(format: serin.dev/package/v1
 name: app

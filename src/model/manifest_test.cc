@@ -73,6 +73,18 @@ TEST(Manifest, ReadsARemotePackageWithoutTensors) {
   EXPECT_TRUE(manifest->outputs.empty());
 }
 
+TEST(Manifest, ReadsAndWritesHowManyCallsAServerOfTensorsTakesAtOnce) {
+  std::string document(samples::kTensors);
+  const auto manifest = parse_manifest(document);
+  ASSERT_TRUE(manifest.has_value()) << manifest.error().message;
+  EXPECT_EQ(manifest->remote->concurrency, 4U);
+  const auto again = parse_manifest(write_manifest(*manifest));
+  ASSERT_TRUE(again.has_value()) << again.error().message;
+  EXPECT_EQ(again->remote->concurrency, 4U);
+  document.erase(document.find("  concurrency"), std::string_view("  concurrency: 4\n").size());
+  EXPECT_EQ(parse_manifest(document)->remote->concurrency, 8U);
+}
+
 TEST(Manifest, ReadsARemotePackageThatStartsACommand) {
   const auto manifest = parse_manifest(samples::kApp);
   ASSERT_TRUE(manifest.has_value()) << manifest.error().message;

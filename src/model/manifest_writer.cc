@@ -197,6 +197,8 @@ class Writer {
     word("keyVariable", remote.key_variable);
     word("healthPath", remote.health_path);
     line("  timeout: " + std::to_string(remote.timeout.count()) + "ms");
+    if (remote.protocol == Protocol::kOpenInference)
+      line("  concurrency: " + std::to_string(remote.concurrency));
     words("command", remote.command);
     word("directory", remote.directory);
     words("environment", remote.environment);

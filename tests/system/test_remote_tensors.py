@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers in front of servers of tensors: another worker, and MLServer."""
+import concurrent.futures
 import contextlib
+import http.server
 import io
 import json
 import os
 import socket
 import subprocess
+import threading
 import time
 
 import numpy as np
@@ -13,10 +16,10 @@ import pytest
 import tritonclient.http
 
 from remote import PACKAGES, VENVS, error_of, eventually, reason
-from worker import SERIN, served
+from worker import PATIENCE, SERIN, served
 
 
-def v2_package(folder, url, model="slow", result="[N]"):
+def v2_package(folder, url, model="slow", result="[N]", more=""):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.yaml").write_text(f"""format: serin.dev/package/v1
 name: tensors
@@ -27,7 +30,7 @@ remote:
   url: {url}
   model: {model}
   timeout: 60s
-inputs:
+{more}inputs:
 - {{name: x, kind: number, default: 1.0}}
 - {{name: seconds, kind: number, default: 0.0, min: 0, max: 1000}}
 call:
@@ -91,6 +94,60 @@ def test_a_slow_upstream_does_not_outlast_a_deadline_or_a_client(tensors, slow):
     assert tensors.until("serin_requests_running", 1)
     connection.close()
     assert tensors.until("serin_requests_running", 0)
+
+
+class Held(http.server.BaseHTTPRequestHandler):
+    """Doubles x. A call that asks for seconds is answered when `together` of them are under way."""
+    protocol_version = "HTTP/1.1"
+    together = threading.Barrier(1)
+    lock, under_way, most = threading.Lock(), 0, 0
+
+    def do_GET(self):
+        numbers = [{"name": name, "datatype": "FP64", "shape": [-1]} for name in ("x", "seconds")]
+        self.say({"name": "slow", "inputs": numbers, "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1]}]})
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        given = {tensor["name"]: tensor["data"] for tensor in asked["inputs"]}
+        if given["seconds"][0] > 0:
+            self.wait()
+        data = [2 * x for x in given["x"]]
+        self.say({"model_name": "slow", "outputs": [{"name": "y", "datatype": "FP32", "shape": [len(data)], "data": data}]})
+
+    def wait(self):
+        with Held.lock:
+            Held.under_way += 1
+            Held.most = max(Held.most, Held.under_way)
+        self.together.wait(PATIENCE)
+        with Held.lock:
+            Held.under_way -= 1
+
+    def say(self, body):
+        data = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("more,calls", [("", 8), ("  concurrency: 3\n", 3)], ids=["by default", "as the package says"])
+def test_an_upstream_that_is_slow_has_several_calls_under_way(start, tmp_path, more, calls):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Held)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    package = v2_package(tmp_path, f"http://127.0.0.1:{server.server_port}", more=more)
+    text = (package / "model.yaml").read_text()
+    (package / "model.yaml").write_text(text.replace("sizes: [1, 2, 4]", "sizes: [1]"))
+    worker = start(package, "--idle-probe", "600").wait_ready()
+    Held.together, Held.most = threading.Barrier(calls), 0
+    with concurrent.futures.ThreadPoolExecutor(3 * calls) as clients:
+        asked = [{"x": i, "seconds": 1.0, "seed": i} for i in range(3 * calls)]
+        answers = list(clients.map(lambda ask: worker.post("/generate", ask, {"Accept": "application/x-npy"}, PATIENCE), asked))
+    server.shutdown()
+    assert [float(np.load(io.BytesIO(body))) for _, _, body in answers] == [2.0 * i for i in range(3 * calls)]
+    assert Held.most == calls
 
 
 def test_tensors_go_through_tls_too(localhost, start, tmp_path):

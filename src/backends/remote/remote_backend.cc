@@ -19,12 +19,13 @@ constexpr std::size_t kAnswerBytes = 256 * 1024 * 1024;
 constexpr milliseconds kMetadataTimeout{10'000};
 constexpr milliseconds kLook{20};  // how late a call that nobody waits for ends
 
-// The upstream as one model of this protocol.
+// The upstream as one model of this protocol. For any thread.
 class Server {
  public:
   static Result<Server> connect(engine::Upstream upstream) {
     net::ClientOptions options;
     options.limits.body_bytes = kAnswerBytes;
+    options.limits.connections_per_host = upstream.remote.concurrency;
     options.addresses = upstream.addresses;
     SERIN_TRY_ASSIGN(auto client, net::Client::create(std::move(options)));
     return Server(std::move(upstream), std::move(client));
@@ -32,7 +33,7 @@ class Server {
 
   // Any answer below 300; others as the caller's caller should see them.
   Result<net::Response> send(net::ClientRequest request, std::string_view path,
-                             const std::function<bool()>& abandoned) {
+                             const engine::Abandoned& abandoned) {
     request.url = upstream_.remote.url + std::string(path);
     if (!upstream_.key.empty()) request.headers.set("authorization", "Bearer " + upstream_.key);
     const CancelToken cancel = request.cancel;
@@ -55,6 +56,7 @@ class Server {
 
   std::string model_path() const { return "/v2/models/" + upstream_.remote.model; }
   milliseconds timeout() const { return upstream_.remote.timeout; }
+  std::size_t calls_at_once() const { return upstream_.remote.concurrency; }
 
  private:
   Server(engine::Upstream upstream, std::unique_ptr<net::Client> client)
@@ -96,11 +98,10 @@ class HostState final : public engine::State {
 
 class RemoteModel final : public engine::Model {
  public:
-  RemoteModel(Server server, model::Call call, bool binary, std::function<bool()> abandoned)
-      : server_(std::move(server)),
-        call_(std::move(call)),
-        binary_(binary),
-        abandoned_(std::move(abandoned)) {}
+  RemoteModel(Server server, model::Call call, bool binary)
+      : server_(std::move(server)), call_(std::move(call)), binary_(binary) {}
+
+  std::size_t calls_at_once() const override { return server_.calls_at_once(); }
 
   Result<std::unique_ptr<engine::State>> make_state(std::span<const Carry> pairs,
                                                     std::int64_t batch) override {
@@ -116,8 +117,8 @@ class RemoteModel final : public engine::Model {
     return state;
   }
 
-  Result<std::vector<Tensor>> run(std::span<const Tensor> arguments,
-                                  engine::State* state) override {
+  Result<std::vector<Tensor>> run(std::span<const Tensor> arguments, engine::State* state,
+                                  const engine::Abandoned& abandoned) override {
     auto* carried = static_cast<HostState*>(state);
     std::vector<bool> fed(call_.arguments.size());
     if (carried != nullptr)
@@ -127,7 +128,7 @@ class RemoteModel final : public engine::Model {
     std::vector<Tensor> all(arguments.begin(), arguments.end());
     for (std::size_t i = 0; carried != nullptr && i < carried->pairs.size(); ++i)
       all[carried->pairs[i].argument] = carried->values[i];
-    SERIN_TRY_ASSIGN(std::vector<Tensor> results, infer(all));
+    SERIN_TRY_ASSIGN(std::vector<Tensor> results, infer(all, abandoned));
     for (std::size_t i = 0; i < results.size(); ++i)
       SERIN_TRY(check_result(call_.results[i], results[i].dtype(), results[i].shape(), dimensions));
     for (std::size_t i = 0; carried != nullptr && i < carried->pairs.size(); ++i)
@@ -138,7 +139,8 @@ class RemoteModel final : public engine::Model {
   std::uint64_t device_memory_bytes() const override { return 0; }
 
  private:
-  Result<std::vector<Tensor>> infer(std::span<const Tensor> arguments) {
+  Result<std::vector<Tensor>> infer(std::span<const Tensor> arguments,
+                                    const engine::Abandoned& abandoned) {
     v2::Body body = v2::write_request(call_, arguments, binary_);
     net::ClientRequest request;
     request.method = "POST";
@@ -147,7 +149,7 @@ class RemoteModel final : public engine::Model {
     if (body.header_bytes) request.headers.add(kHeaderLength, std::to_string(*body.header_bytes));
     request.body = std::move(body.bytes);
     SERIN_TRY_ASSIGN(const net::Response answer,
-                     server_.send(std::move(request), server_.model_path() + "/infer", abandoned_));
+                     server_.send(std::move(request), server_.model_path() + "/infer", abandoned));
     std::optional<std::size_t> header_bytes;
     if (const auto field = answer.headers.find(kHeaderLength))
       header_bytes = std::strtoull(std::string(*field).c_str(), nullptr, 10);
@@ -157,7 +159,6 @@ class RemoteModel final : public engine::Model {
   Server server_;
   model::Call call_;
   bool binary_;
-  std::function<bool()> abandoned_;
 };
 
 class RemoteBackend final : public engine::Backend {
@@ -176,8 +177,7 @@ class RemoteBackend final : public engine::Backend {
     SERIN_TRY(v2::check_call(options.call, signature));
     const auto about = server.get("/v2");
     const bool binary = about && v2::has_binary_extension(about->body);
-    return std::make_unique<RemoteModel>(std::move(server), options.call, binary,
-                                         options.abandoned);
+    return std::make_unique<RemoteModel>(std::move(server), options.call, binary);
   }
 };
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -51,8 +52,8 @@ class Remote : public testing::Test {
     return options;
   }
 
-  static Result<std::vector<Tensor>> run(Model& model) {
-    return model.run(std::vector<Tensor>{floats({1, 4}, {1, 2, 3, 4})}, nullptr);
+  static Result<std::vector<Tensor>> run(Model& model, const Abandoned& abandoned = {}) {
+    return model.run(std::vector<Tensor>{floats({1, 4}, {1, 2, 3, 4})}, nullptr, abandoned);
   }
 
   std::unique_ptr<Backend> backend_;
@@ -123,11 +124,29 @@ TEST_F(Remote, EndsACallForWhichNobodyWaits) {
     exchange->on_gone([&] { gone = true; });
     abandoned = true;  // and never an answer
   });
-  LoadOptions given = options();
-  given.abandoned = [&] { return abandoned.load(); };
-  const auto model = *backend_->load(given);
-  EXPECT_EQ(run(*model).error().code, Code::kCancelled);
+  const auto model = *backend_->load(options());
+  EXPECT_EQ(run(*model, [&] { return abandoned.load(); }).error().code, Code::kCancelled);
   while (!gone) std::this_thread::yield();
+}
+
+TEST_F(Remote, HasAsManyCallsUnderWayAsThePackageSays) {
+  constexpr std::size_t kCalls = 3;
+  std::vector<std::shared_ptr<net::Exchange>> held;
+  // Nobody is answered before all are there; mutex_ is held.
+  infer([&](std::shared_ptr<net::Exchange> exchange) {
+    held.push_back(std::move(exchange));
+    if (held.size() < kCalls) return;
+    for (const auto& one : held) models_(one);
+  });
+  LoadOptions given = options();
+  given.upstream->remote.concurrency = kCalls;
+  const auto model = *backend_->load(given);
+  ASSERT_EQ(model->calls_at_once(), kCalls);
+  std::vector<std::future<Result<std::vector<Tensor>>>> calls;
+  for (std::size_t i = 0; i < kCalls; ++i)
+    calls.push_back(std::async(std::launch::async, [&] { return run(*model); }));
+  for (auto& call : calls) EXPECT_TRUE(call.get().has_value());
+  EXPECT_EQ(held.size(), kCalls);
 }
 
 TEST_F(Remote, WaitsNoLongerThanThePackageSays) {

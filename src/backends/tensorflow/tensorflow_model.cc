@@ -204,7 +204,7 @@ Result<std::unique_ptr<engine::State>> TensorflowModel::make_state(std::span<con
 }
 
 Result<std::vector<Tensor>> TensorflowModel::run(std::span<const Tensor> arguments,
-                                                 engine::State* state) {
+                                                 engine::State* state, const engine::Abandoned&) {
   auto* held = static_cast<TensorflowState*>(state);
   std::vector<bool> carried(call_.arguments.size(), false);
   std::vector<TF_Tensor*> values(call_.arguments.size(), nullptr);

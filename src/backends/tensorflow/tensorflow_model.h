@@ -24,7 +24,9 @@ class TensorflowModel final : public engine::Model {
 
   Result<std::unique_ptr<engine::State>> make_state(std::span<const Carry> pairs,
                                                     std::int64_t batch) override;
-  Result<std::vector<Tensor>> run(std::span<const Tensor> arguments, engine::State* state) override;
+  std::size_t calls_at_once() const override { return 1; }
+  Result<std::vector<Tensor>> run(std::span<const Tensor> arguments, engine::State* state,
+                                  const engine::Abandoned& abandoned) override;
   std::uint64_t device_memory_bytes() const override { return weight_bytes_; }
 
  private:

@@ -67,7 +67,7 @@ class CudaModels : public testing::Test {
     return made ? *std::move(made) : nullptr;
   }
   static Tensor ran(Model& model, const Tensor& x) {
-    auto results = model.run(std::vector<Tensor>{x}, nullptr);
+    auto results = model.run(std::vector<Tensor>{x}, nullptr, {});
     EXPECT_TRUE(results.has_value()) << results.error().message;
     return results ? std::move(results->front()) : Tensor();
   }
@@ -142,7 +142,7 @@ TEST_F(CudaModels, KeepTheirStateOnTheDevice) {
   const Tensor ones = Tensor::of<float>({1, 4}, std::vector<float>{1, 1, 1, 1});
   for (int i = 1; i <= 5; ++i) {
     for (State* state : {a->get(), b->get()}) {
-      const auto given = model->run(std::vector<Tensor>{ones, Tensor()}, state);
+      const auto given = model->run(std::vector<Tensor>{ones, Tensor()}, state, {});
       ASSERT_TRUE(given.has_value()) << given.error().message;
       EXPECT_EQ(values_of((*given)[0])[0], static_cast<float>(4 * i));
     }
@@ -171,7 +171,7 @@ TEST_F(CudaModels, LiveOnWhenMemoryRunsOut) {
   const auto model = loaded("large.pt", simple(4)), fine = loaded("affine.pt", simple(3));
   const Tensor first = ran(*fine, counted(2));
   for (int i = 0; i < 3; ++i) {
-    const auto results = model->run(std::vector<Tensor>{counted(1)}, nullptr);
+    const auto results = model->run(std::vector<Tensor>{counted(1)}, nullptr, {});
     ASSERT_FALSE(results.has_value());
     EXPECT_EQ(results.error().code, Code::kResourceExhausted) << results.error().message;
     EXPECT_EQ(results.error().reason, "out_of_memory");
@@ -183,7 +183,8 @@ TEST_F(CudaModels, StayWithinTheirCap) {
   constexpr std::uint64_t kCap = std::uint64_t{256} << 20;
   auto capped = load("affine.pt", simple(3), kCap);
   ASSERT_TRUE(capped.has_value()) << capped.error().message;
-  const auto results = (*capped)->run(std::vector<Tensor>{counted(std::int64_t{1} << 25)}, nullptr);
+  const auto results =
+      (*capped)->run(std::vector<Tensor>{counted(std::int64_t{1} << 25)}, nullptr, {});
   ASSERT_FALSE(results.has_value());  // 512 MiB of arguments
   EXPECT_EQ(results.error().reason, "out_of_memory") << results.error().message;
   EXPECT_LE((*capped)->device_memory_bytes(), kCap);

@@ -40,8 +40,8 @@ Result<std::unique_ptr<engine::State>> TensorModel::make_state(std::span<const C
   return state;
 }
 
-std::vector<at::Tensor> TensorModel::inputs_of(
-    std::span<const Tensor> arguments, const std::vector<const at::Tensor*>& carried) const {
+std::vector<at::Tensor> TensorModel::inputs_of(std::span<const Tensor> arguments,
+                                               const Carried& carried) const {
   std::vector<at::Tensor> inputs;
   inputs.reserve(arguments.size());
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -59,9 +59,9 @@ std::vector<at::Tensor> TensorModel::inputs_of(
 }
 
 Result<std::vector<Tensor>> TensorModel::run(std::span<const Tensor> arguments,
-                                             engine::State* state) {
+                                             engine::State* state, const engine::Abandoned&) {
   auto* held = static_cast<TorchState*>(state);
-  std::vector<const at::Tensor*> carried(call_.arguments.size(), nullptr);
+  Carried carried(call_.arguments.size(), nullptr);
   std::vector<bool> is_carried(call_.arguments.size(), false);
   for (std::size_t i = 0; held != nullptr && i < held->pairs.size(); ++i) {
     carried[held->pairs[i].argument] = &held->tensors[i];
@@ -71,6 +71,7 @@ Result<std::vector<Tensor>> TensorModel::run(std::span<const Tensor> arguments,
   if (held != nullptr) known.batch = held->batch;
   SERIN_TRY_ASSIGN(const Dimensions dimensions,
                    check_arguments(call_, arguments, is_carried, known));
+  const bool first = !std::exchange(called_, true);
   try {
     const c10::InferenceMode guard;
     at::set_num_threads(
@@ -106,9 +107,52 @@ Result<std::vector<Tensor>> TensorModel::run(std::span<const Tensor> arguments,
     return results;
   } catch (const std::exception& problem) {
     Error error = error_of_exception(problem);
-    if (error.code == Code::kResourceExhausted) lane_->release();
+    if (error.code == Code::kResourceExhausted)
+      lane_->release();
+    else if (first)
+      error = first_refusal(error, arguments, carried);
     return fail(std::move(error));
   }
+}
+
+Error TensorModel::first_refusal(const Error& theirs, std::span<const Tensor> arguments,
+                                 const Carried& carried) {
+  std::string given;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const model::Argument& argument = call_.arguments[i];
+    const std::string dtype(name_of(argument.dtype));
+    given += (given.empty() ? "" : ", ") + argument.name + " as " + dtype + " " +
+             model::declared_shape(argument.shape);
+    const auto taken = taken_as(i, arguments, carried);
+    if (!taken) continue;
+    return Error{Code::kInvalidArgument,
+                 "the model does not take the argument " + argument.name + " as " + dtype +
+                     ", as the package declares it; it takes " + std::string(name_of(*taken)) +
+                     ". " + theirs.message,
+                 "", "call.arguments"};
+  }
+  return Error{theirs.code, "the model does not take " + given + ", as the package declares it. " +
+                                theirs.message};
+}
+
+std::optional<DType> TensorModel::taken_as(std::size_t argument, std::span<const Tensor> arguments,
+                                           const Carried& carried) {
+  // After a failure a GPU may take no call at all.
+  if (carried[argument] != nullptr || device_.kind != engine::Device::Kind::kCpu) return {};
+  constexpr DType kUsual[] = {DType::kFloat32, DType::kInt64,   DType::kInt32,
+                              DType::kFloat64, DType::kFloat16, DType::kBFloat16};
+  const c10::InferenceMode guard;
+  for (const DType dtype : kUsual) {
+    if (dtype == call_.arguments[argument].dtype) continue;
+    try {
+      std::vector<at::Tensor> inputs = inputs_of(arguments, carried);
+      inputs[argument] = inputs[argument].to(scalar_type_of(dtype));
+      if (compute(std::move(inputs))) return dtype;
+    } catch (const std::exception&) {
+      continue;  // neither
+    }
+  }
+  return {};
 }
 
 std::uint64_t TensorModel::device_memory_bytes() const {

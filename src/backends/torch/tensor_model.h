@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "backends/call_check.h"
@@ -19,7 +20,9 @@ class TensorModel : public engine::Model {
  public:
   Result<std::unique_ptr<engine::State>> make_state(std::span<const Carry> pairs,
                                                     std::int64_t batch) override;
-  Result<std::vector<Tensor>> run(std::span<const Tensor> arguments, engine::State* state) override;
+  std::size_t calls_at_once() const override { return 1; }
+  Result<std::vector<Tensor>> run(std::span<const Tensor> arguments, engine::State* state,
+                                  const engine::Abandoned& abandoned) override;
   std::uint64_t device_memory_bytes() const override;
 
  protected:
@@ -42,13 +45,21 @@ class TensorModel : public engine::Model {
   const model::Call& declared() const { return call_; }
 
  private:
+  using Carried = std::vector<const at::Tensor*>;  // by argument; null where it is given
   std::vector<at::Tensor> inputs_of(std::span<const Tensor> arguments,
-                                    const std::vector<const at::Tensor*>& carried) const;
+                                    const Carried& carried) const;
+  // What PyTorch refused, said of what the package declares: TorchScript knows no dtypes, so that
+  // the first call tells whether they are right.
+  Error first_refusal(const Error& theirs, std::span<const Tensor> arguments,
+                      const Carried& carried);
+  std::optional<DType> taken_as(std::size_t argument, std::span<const Tensor> arguments,
+                                const Carried& carried);
 
   model::Call call_;
   engine::Device device_;
   int threads_;
   std::unique_ptr<Lane> lane_;
+  bool called_ = false;
 };
 
 }  // namespace serin::backends

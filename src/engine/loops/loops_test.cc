@@ -103,18 +103,22 @@ TEST(OnceLoop, DoesNotTryAgainAloneWhatNoRowIsToBlameFor) {
 
 TEST(OnceLoop, TellsTheModelWhenNobodyWaitsForItsCallAnyMore) {
   const auto package = number_package({1, 2});
-  LoadedPackage* seen = nullptr;
   std::vector<CancelToken> clients;
   std::vector<bool> gone;
-  auto loaded = loaded_with(package, [&](auto, auto&) -> Result<std::vector<Tensor>> {
+  const auto look = [&](const Abandoned& abandoned) {
     for (const CancelToken& client : clients) {
-      gone.push_back(seen->caller->audience().gone());
+      gone.push_back(abandoned());
       client.cancel();
     }
-    gone.push_back(seen->caller->audience().gone());
-    return fail(Code::kCancelled, "given up");
-  });
-  seen = &loaded;
+    gone.push_back(abandoned());
+  };
+  auto loaded = *load_package_with(package, parser_of(package),
+                                   std::make_unique<FakeModel>(
+                                       [](auto, auto&) -> Result<std::vector<Tensor>> {
+                                         return fail(Code::kCancelled, "given up");
+                                       },
+                                       1, look),
+                                   Clock::real(), nullptr);
   std::vector<Request> requests;
   for (int i = 0; i < 2; ++i) {
     requests.push_back(*loaded.parser->parse({}));
@@ -123,7 +127,6 @@ TEST(OnceLoop, TellsTheModelWhenNobodyWaitsForItsCallAnyMore) {
   for (const auto& outcome : run_together(*loaded.loop, std::move(requests)))
     EXPECT_EQ(outcome.error().code, Code::kCancelled);
   EXPECT_EQ(gone, (std::vector<bool>{false, false, true}));
-  EXPECT_FALSE(loaded.caller->audience().gone());
 }
 
 TEST(OnceLoop, RefusesResultsThatTheManifestDoesNotDeclare) {

@@ -23,10 +23,7 @@ Result<Finished> result_of(const model::Manifest& manifest, const Result<Row>& r
 class OnceLoop final : public Loop {
  public:
   OnceLoop(const model::Manifest& manifest, ModelCaller& caller)
-      : manifest_(&manifest),
-        caller_(&caller),
-        runner_(manifest, caller),
-        clock_(&caller.clock()) {}
+      : manifest_(&manifest), runner_(manifest, caller), clock_(&caller.clock()) {}
 
   std::size_t places() const override { return runner_.largest_batch() - jobs_.size(); }
   std::size_t running() const override { return jobs_.size(); }
@@ -48,12 +45,10 @@ class OnceLoop final : public Loop {
     std::erase_if(jobs_, [](const JobPtr& job) { return job->ended; });
     std::vector<Row> rows;
     for (const auto& job : jobs_) rows.push_back(row_of(*manifest_, job->request));
-    caller_->audience().is([this] {
+    const auto results = runner_.run(rows, [this] {
       return std::ranges::all_of(
           jobs_, [now = clock_->now()](const JobPtr& job) { return job->gone(now).has_value(); });
     });
-    const auto results = runner_.run(rows);
-    caller_->audience().is(nullptr);
     const auto jobs = std::exchange(jobs_, {});
     for (std::size_t i = 0; i < jobs.size(); ++i) {
       auto finished = result_of(*manifest_, results[i]);
@@ -72,7 +67,6 @@ class OnceLoop final : public Loop {
 
  private:
   const model::Manifest* manifest_;
-  ModelCaller* caller_;
   RowRunner runner_;
   const Clock* clock_;
   std::vector<JobPtr> jobs_;

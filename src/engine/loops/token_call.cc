@@ -81,7 +81,7 @@ Result<TokenCaller::Logits> TokenCaller::run(Slots slots, std::span<const std::s
   const auto count = static_cast<std::int64_t>(slots.size());
   const auto arguments = arguments_for(slots, rows, width);
   SERIN_TRY_ASSIGN(auto results, caller_->call(arguments, state_.get(),
-                                               static_cast<std::int64_t>(rows.size()), count));
+                                               static_cast<std::int64_t>(rows.size()), count, {}));
   SERIN_TRY(check_results(manifest_->call, results, count, loop_->cache));
   Logits logits;
   const auto all = results[logits_].values<float>();
