@@ -5,6 +5,8 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
@@ -35,6 +37,11 @@ void add_man(CLI::App& app, Action& chosen);
 // The program's exit code for an error: 2 for what the caller got wrong, 1 for the rest. The one
 // mapping.
 int exit_code(const Error& error);
+
+// What was probably meant where `words`, which the parser refused, name a command or an option that
+// does not exist; empty where they do not.
+std::string mistake_in(const CLI::App& app, const std::vector<std::string>& words);
+std::string no_such_topic(const CLI::App& app, const std::string& word);  // of `serin help`
 
 // Texts of `serin help TOPIC`; empty for an unknown topic.
 std::string topic_text(std::string_view topic);

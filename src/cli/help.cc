@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/takes.h"
 
 namespace serin::cli {
 namespace {
@@ -34,8 +35,8 @@ Status help(const CLI::App& app, const std::vector<std::string>& words) {
   }
   const std::string text = words.size() == 1 ? topic_text(words.front()) : std::string();
   if (text.empty()) {
-    return invalid("there is no command and no topic \"" + words.front() + "\"; topics are " +
-                   topic_list());
+    if (words.size() > 1) return invalid(mistake_in(app, words));
+    return invalid(no_such_topic(app, words.front()));
   }
   std::cout << text;
   return {};
@@ -46,7 +47,7 @@ Status help(const CLI::App& app, const std::vector<std::string>& words) {
 void add_help(CLI::App& app, Action& chosen) {
   auto words = std::make_shared<std::vector<std::string>>();
   CLI::App* command = app.add_subcommand("help", "Explain a command or a topic");
-  command->add_option("topic", *words, "A command, or one of: " + topic_list());
+  takes_topic(command->add_option("topic", *words, "A command, or one of: " + topic_list()));
   command->callback(
       [&app, words, &chosen] { chosen = [&app, words] { return help(app, *words); }; });
 }
@@ -63,9 +64,7 @@ void add_man(CLI::App& app, Action& chosen) {
 void add_completion(CLI::App& app, Action& chosen) {
   auto shell = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("completion", "Print completions for a shell");
-  command->add_option("shell", *shell, "bash, zsh or fish")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  takes_one_of(command->add_option("shell", *shell, "Whose"), {"bash", "zsh", "fish"})->required();
   command->callback([&app, shell, &chosen] {
     chosen = [&app, shell]() -> Status {
       SERIN_TRY_ASSIGN(const auto script, completions(app, *shell));

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/takes.h"
 #include "cli/version.h"
 
 namespace {
@@ -32,11 +33,11 @@ int main(int count, char** words) {
   app.fallthrough();
   std::string level = "info";
   std::string form = "auto";
-  app.add_option("--log-level", level, "debug, info, warning or error")
-      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+  takes_one_of(app.add_option("--log-level", level, "The least that is logged"),
+               {"debug", "info", "warning", "error"})
       ->capture_default_str();
-  app.add_option("--log-format", form, "auto (text on a terminal), json or text")
-      ->check(CLI::IsMember({"auto", "json", "text"}))
+  takes_one_of(app.add_option("--log-format", form, "How; auto: text on a terminal, else json"),
+               {"auto", "json", "text"})
       ->capture_default_str();
 
   Action chosen;
@@ -55,7 +56,12 @@ int main(int count, char** words) {
   try {
     app.parse(count, words);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    const bool wrong = error.get_exit_code() != 0;
+    const std::string mistake =
+        wrong ? mistake_in(app, std::vector<std::string>(words + 1, words + count)) : "";
+    if (mistake.empty()) return app.exit(error) == 0 ? 0 : 2;
+    std::cerr << "serin: " << mistake << "\n";
+    return 2;
   }
   if (!chosen) {
     std::cout << app.help();

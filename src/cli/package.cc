@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "cli/command.h"
 #include "cli/source.h"
+#include "cli/takes.h"
 #include "cli/version.h"
 #include "engine/golden.h"
 #include "engine/loaded_package.h"
@@ -63,6 +64,37 @@ Result<std::optional<model::Trust>> trust_of(const PackageLine& line) {
   return std::optional(std::move(trust));
 }
 
+constexpr const char* kAskTrust = "; --trust says whether by whom you trust";
+
+// Whether it is signed, of what, by whom, and whether that is believed.
+Status print_signature(const PackageLine& line, const model::Package& package) {
+  std::cout << "signed:   ";
+  const auto signature = model::read_signature(package);
+  if (!signature) {
+    std::cout << "not believed: " << signature.error().message << "\n";
+    return {};
+  }
+  if (!*signature) {
+    std::cout << "no\n";
+    return {};
+  }
+  const std::size_t files = (*signature)->resources.size();
+  const std::string covered =
+      ", " + std::to_string(files) + (files == 1 ? " file" : " files, model.yaml among them");
+  SERIN_TRY_ASSIGN(const auto trust, trust_of(line));
+  if (!trust) {
+    std::cout << "by somebody" << covered << kAskTrust << "\n";
+    return {};
+  }
+  const auto signer = model::verify_signature(package, *trust);
+  if (signer) {
+    std::cout << "by " << *signer << covered << "\n";
+  } else {
+    std::cout << "not believed: " << signer.error().message << "\n";
+  }
+  return {};
+}
+
 // What was attested of the package, by whom, and what of it is not believed.
 Status print_attestations(const PackageLine& line, const model::Package& package) {
   SERIN_TRY_ASSIGN(const auto trust, trust_of(line));
@@ -73,8 +105,8 @@ Status print_attestations(const PackageLine& line, const model::Package& package
       continue;
     }
     std::cout << "attested: " << one.attestation->profile << " " << in_a_word(*one.attestation)
-              << ", signed by " << one.signer
-              << (one.signer == "somebody" ? "; --trust says whether by whom you trust\n" : "\n");
+              << ", signed by " << one.signer << (one.signer == "somebody" ? kAskTrust : "")
+              << "\n";
   }
   return {};
 }
@@ -109,7 +141,9 @@ Status run_golden(const PackageLine& line, const model::Package& package) {
 Status inspect(const PackageLine& line) {
   SERIN_TRY_ASSIGN(const auto held,
                    model::fetch_package(line.package.string(), source_options(line.from)));
-  SERIN_TRY_ASSIGN(const auto package, model::open_package(held.root, model::Verify::kStructure));
+  // A signature is of bytes.
+  const auto how = line.trust.empty() ? model::Verify::kStructure : model::Verify::kDigests;
+  SERIN_TRY_ASSIGN(const auto package, model::open_package(held.root, how));
   const model::Manifest& manifest = package.manifest;
   std::uint64_t bytes = 0;
   for (const model::FileEntry& file : manifest.files) bytes += file.size;
@@ -131,6 +165,7 @@ Status inspect(const PackageLine& line) {
   }
   for (const model::Output& output : manifest.outputs)
     std::cout << "output:   " << output.name << "\n";
+  SERIN_TRY(print_signature(line, package));
   return print_attestations(line, package);
 }
 
@@ -297,14 +332,6 @@ Status import(const PackageLine& line) {
   return {};
 }
 
-// "a|b|c", for --help.
-template <class T>
-std::string joined(const std::map<std::string, T>& choices) {
-  std::string text;
-  for (const auto& [name, value] : choices) text += (text.empty() ? "" : "|") + name;
-  return text;
-}
-
 Status make(const PackageLine& line) {
   fs::path folder = line.folder.lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();  // "mine/"
@@ -312,6 +339,13 @@ Status make(const PackageLine& line) {
   std::cout << (folder / "model.yaml").string()
             << ": go through it from 1 on, and put the model beside it\n";
   return {};
+}
+
+template <class T>
+CLI::Option* takes_named(CLI::Option* option, const std::map<std::string, T>& choices) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : choices) names.push_back(name);
+  return takes_words(option->transform(CLI::CheckedTransformer(choices).description("")), names);
 }
 
 void add_new(CLI::App& made, PackageLine& line) {
@@ -324,22 +358,20 @@ void add_new(CLI::App& made, PackageLine& line) {
   std::map<std::string, EngineKind> engines;
   for (const EngineKind engine : {EngineKind::kTorch, EngineKind::kTensorflow})
     engines.emplace(name_of(engine), engine);
-  made.add_option("folder", line.folder, "The package's folder; its name names the package")
+  takes_folder(
+      made.add_option("folder", line.folder, "The package's folder; its name names the package"))
       ->required();
-  made.add_option("--task", line.task, "What the model makes")
-      ->required()
-      ->transform(CLI::CheckedTransformer(tasks).description(""))
-      ->type_name(joined(tasks));
-  made.add_option("--engine", line.engine, "What the model was saved by")
-      ->required()
-      ->transform(CLI::CheckedTransformer(engines).description(""))
-      ->type_name(joined(engines));
+  takes_named(made.add_option("--task", line.task, "What the model makes"), tasks)->required();
+  takes_named(made.add_option("--engine", line.engine, "What the model was saved by"), engines)
+      ->required();
 }
 
 void add_import(CLI::App& made, PackageLine& line) {
-  made.add_option("source", line.source, "A .pt, .pt2, .h5 or .keras file, or a SavedModel folder")
+  takes_path(made.add_option("source", line.source,
+                             "A .pt, .pt2, .h5 or .keras file, or a SavedModel folder"))
       ->required();
-  made.add_option("-o,--output", line.folder, "The package's folder; its name names the package");
+  takes_folder(made.add_option("-o,--output", line.folder,
+                               "The package's folder; its name names the package"));
   made.add_option("--class", line.class_name,
                   "FILE:CLASS that a pickle is an instance of, or its state");
   made.add_option("--input", line.inputs, "What the file does not say: NAME=float32[N,3,64,64]");
@@ -358,39 +390,37 @@ void add_package(CLI::App& app, Action& chosen) {
     return made;
   };
   auto takes_package = [&](CLI::App* made) {
-    made->add_option("package", line->package, "The package's folder")->required();
+    takes_folder(made->add_option("package", line->package, "The package's folder"))->required();
     return made;
   };
   auto runs_model = [&](CLI::App* made) {
-    made->add_option("--device", line->device, "auto, cpu or cuda:N")->capture_default_str();
+    takes_words(made->add_option("--device", line->device, "Where the model runs"), kDevices)
+        ->capture_default_str();
     made->add_option("--threads", line->threads, "Threads of one operation")
         ->check(CLI::Range(1, 256))
         ->capture_default_str();
     made->add_flag("--allow-command", line->upstream.allow_command,
                    "Let a remote package start its command");
-    made->add_option("--upstream-key-file", line->upstream.key_file,
-                     "The key that a remote package's upstream wants")
-        ->check(CLI::ExistingFile);
+    takes_file(made->add_option("--upstream-key-file", line->upstream.key_file,
+                                "The key that a remote package's upstream wants"));
   };
 
   add_new(*command("new", "Make a package's folder with a model.yaml to fill in", make), *line);
   add_import(*command("import", "Make a package of a model as its framework saved it", import),
              *line);
   auto takes_trust = [&](CLI::App* made) {
-    made->add_option("--trust", line->trust,
-                     "Public key or authorities (PEM) that must have signed")
-        ->check(CLI::ExistingFile);
+    takes_file(made->add_option("--trust", line->trust,
+                                "Public key or authorities (PEM) that must have signed"));
     return made;
   };
   auto signs = [&](CLI::App* made) {
-    made->add_option("--certificate", line->certificates,
-                     "The key's certificate (PEM), then those above it")
-        ->check(CLI::ExistingFile);
-    return made->add_option("--key", line->key, "Private key (PEM, P-256, P-384 or P-521)")
-        ->check(CLI::ExistingFile);
+    takes_file(made->add_option("--certificate", line->certificates,
+                                "The key's certificate (PEM), then those above it"));
+    return takes_file(
+        made->add_option("--key", line->key, "Private key (PEM, P-256, P-384 or P-521)"));
   };
   auto takes_source = [&](CLI::App* made) {
-    made->add_option("package", line->package, kSourceHelp)->required();
+    takes_package(made->add_option("package", line->package, kSourceHelp))->required();
     add_source_options(*made, line->from);
     return made;
   };
@@ -413,7 +443,7 @@ void add_package(CLI::App& app, Action& chosen) {
   signs(write)->required();
   CLI::App* in = takes_package(
       command("pack", "Make one archive of a package, the same to the byte each time", pack));
-  in->add_option("-o,--output", line->archive, "The archive; default: NAME.serin");
+  takes_path(in->add_option("-o,--output", line->archive, "The archive; default: NAME.serin"));
   auto moves = [&](const std::string& name, const std::string& about) {
     CLI::App* made = takes_source(command(name, about, push));
     made->add_flag("--replace", line->replace, "Write over what is there, or move the name");
@@ -433,9 +463,10 @@ void add_package(CLI::App& app, Action& chosen) {
           },
           ""));
   CLI::App* out = command("unpack", "Fetch or unpack an archive, and check it", unpack);
-  out->add_option("archive", line->archive, kSourceHelp)->required();
+  takes_package(out->add_option("archive", line->archive, kSourceHelp))->required();
   add_source_options(*out, line->from);
-  out->add_option("-o,--output", line->folder, "The folder; default: the archive's name");
+  takes_folder(
+      out->add_option("-o,--output", line->folder, "The folder; default: the archive's name"));
   add_registry(*group, chosen);
 }
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/source.h"
+#include "cli/takes.h"
 #include "worker/keys.h"
 #include "worker/worker.h"
 
@@ -158,7 +159,7 @@ void add_serve(CLI::App& app, Action& chosen) {
   auto line = std::make_shared<ServeLine>();
   worker::WorkerOptions& options = line->options;
   CLI::App* command = app.add_subcommand("serve", "Serve one package over HTTP and gRPC");
-  command->add_option("package", line->package, kSourceHelp)->required();
+  takes_package(command->add_option("package", line->package, kSourceHelp))->required();
   add_source_options(*command, line->source);
 
   command->add_option("--port", line->port, "TCP port; 0: any free one")
@@ -168,21 +169,23 @@ void add_serve(CLI::App& app, Action& chosen) {
   command->add_option("--address", options.server.address, "Address for the port")
       ->capture_default_str()
       ->group("Listening");
-  command->add_option("--socket", options.server.unix_socket, "Unix socket to listen on too")
+  takes_path(
+      command->add_option("--socket", options.server.unix_socket, "Unix socket to listen on too"))
       ->group("Listening");
-  command
-      ->add_option("--tls-certificate", line->certificate, "PEM chain; TLS 1.2 and up on the port")
+  takes_file(command->add_option("--tls-certificate", line->certificate,
+                                 "PEM chain; TLS 1.2 and up on the port"))
       ->group("Listening");
-  command->add_option("--tls-key", line->key, "PEM key of the certificate")->group("Listening");
-  command
-      ->add_option("--key-file", line->key_file, "SHA-256 of each accepted bearer key, one a line")
+  takes_file(command->add_option("--tls-key", line->key, "PEM key of the certificate"))
+      ->group("Listening");
+  takes_file(command->add_option("--key-file", line->key_file,
+                                 "SHA-256 of each accepted bearer key, one a line"))
       ->group("Listening");
   command->add_option("--io-threads", options.server.threads, "Threads that speak to clients")
       ->check(CLI::Range(1, 64))
       ->capture_default_str()
       ->group("Listening");
 
-  command->add_option("--device", line->device, "auto, cpu or cuda:N")
+  takes_words(command->add_option("--device", line->device, "Where the model runs"), kDevices)
       ->capture_default_str()
       ->group("Model");
   command->add_option("--threads", options.engine.threads, "Threads of one operation")
@@ -194,22 +197,19 @@ void add_serve(CLI::App& app, Action& chosen) {
                    "Bytes of device memory; 0: no cap")
       ->transform(CLI::AsSizeValue(false))
       ->group("Model");
-  command
-      ->add_option("--trust", options.trust,
-                   "Public key or authority that must have signed the package")
-      ->check(CLI::ExistingFile)
+  takes_file(command->add_option("--trust", options.trust,
+                                 "Public key or authority that must have signed the package"))
       ->group("Model");
   command
       ->add_flag("--allow-command", options.upstream.allow_command,
                  "Let a remote package start its command")
       ->group("Model");
-  command
-      ->add_option("--upstream-key-file", options.upstream.key_file,
-                   "The key that a remote package's upstream wants")
-      ->check(CLI::ExistingFile)
+  takes_file(command->add_option("--upstream-key-file", options.upstream.key_file,
+                                 "The key that a remote package's upstream wants"))
       ->group("Model");
-  command->add_option("--sandbox", line->sandbox, "on or off")
-      ->check(CLI::IsMember({"on", "off"}))
+  takes_one_of(command->add_option("--sandbox", line->sandbox,
+                                   "Whether the worker is kept from files and network"),
+               {"on", "off"})
       ->capture_default_str()
       ->group("Model");
 
@@ -220,7 +220,8 @@ void add_serve(CLI::App& app, Action& chosen) {
       ->group("Names");
   command->add_option("--otlp", options.otlp_endpoint, "OpenTelemetry collector, http://host:4318")
       ->group("Names");
-  command->add_option("--state", options.state, "Folder for durable jobs")->group("Names");
+  takes_folder(command->add_option("--state", options.state, "Folder for durable jobs"))
+      ->group("Names");
 
   command
       ->add_option("--queue", options.engine.queue_requests,

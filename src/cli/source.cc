@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "cli/takes.h"
 #include "objects/oci_reference.h"
 
 namespace serin::cli {
@@ -17,7 +18,7 @@ constexpr std::chrono::seconds kBetweenLines{2};
 }  // namespace
 
 void add_registry_option(CLI::App& command, SourceLine& line) {
-  command.add_option("--registry", line.registry, "Folder of the packages with names")
+  takes_folder(command.add_option("--registry", line.registry, "Folder of the packages with names"))
       ->capture_default_str()
       ->group("Source");
 }

@@ -113,13 +113,8 @@ Status compare(const Resources& here, const Resources& resources) {
 }
 
 Result<std::string> verify(const Package& package, const Trust& trust) {
-  SERIN_TRY_ASSIGN(const Folder folder, Folder::open(package.root));
-  auto read = folder.read(kSignatureFile, kSignatureLimit);
-  if (!read && read.error().code == Code::kNotFound)
-    return fail(Code::kPermissionDenied, "is not signed: there is no model.sig");
-  SERIN_TRY_ASSIGN(const std::string text, std::move(read));
-  auto signature = parse_signature(text);
-  if (!signature) return fail(std::move(signature.error()).within(kSignatureFile));
+  SERIN_TRY_ASSIGN(const auto signature, read_signature(package));
+  if (!signature) return fail(Code::kPermissionDenied, "is not signed: there is no model.sig");
   auto signer = trust.verify(signature->bundle.envelope, signature->bundle.voucher);
   if (!signer) return fail(std::move(signer.error()).within(kSignatureFile));
   SERIN_TRY(compare(resources_of(package), signature->resources));
@@ -133,6 +128,16 @@ Result<Signature> parse_signature(std::string_view text) {
   SERIN_TRY_ASSIGN(signature.bundle, read_bundle(text, kPredicateType));
   SERIN_TRY_ASSIGN(signature.resources, parse_statement(signature.bundle.statement));
   return signature;
+}
+
+Result<std::optional<Signature>> read_signature(const Package& package) {
+  SERIN_TRY_ASSIGN(const Folder folder, Folder::open(package.root));
+  const auto text = folder.read(kSignatureFile, kSignatureLimit);
+  if (!text && text.error().code == Code::kNotFound) return std::optional<Signature>();
+  if (!text) return fail(text.error());
+  auto signature = parse_signature(*text);
+  if (!signature) return fail(std::move(signature.error()).within(kSignatureFile));
+  return std::optional(*std::move(signature));
 }
 
 Status sign_package(const Package& package, const SigningKey& key) {

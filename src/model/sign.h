@@ -5,6 +5,7 @@
 // not attestations/.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,9 @@ struct Signature {
 
 // Reads model.sig; says nothing yet of who signed. kInvalidArgument: what is wrong in it.
 Result<Signature> parse_signature(std::string_view text);
+
+// That of a package; nothing where there is none. As little is said of who signed.
+Result<std::optional<Signature>> read_signature(const Package& package);
 
 // Writes model.sig beside model.yaml. The package must have been opened with Verify::kDigests.
 Status sign_package(const Package& package, const SigningKey& key);

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program as somebody at a terminal meets it."""
 import hashlib
+import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -48,15 +50,85 @@ def test_a_wrong_line_exits_with_2_and_says_why(words):
     assert "Traceback" not in answer.stderr and (answer.stderr or answer.stdout)
 
 
-def test_completions_know_commands_and_options():
-    bash = run("completion", "bash").stdout
-    subprocess.run(["bash", "-n"], input=bash, text=True, check=True)
-    script = bash + "\nCOMP_WORDS=(serin package ve); COMP_CWORD=2; _serin; echo ${COMPREPLY[@]}"
-    assert subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.split() == ["verify"]
-    script = bash + "\nCOMP_WORDS=(serin serve --drain); COMP_CWORD=2; _serin; echo ${COMPREPLY[@]}"
-    assert subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.split() == ["--drain-within"]
+@pytest.mark.parametrize("words,meant", [
+    (["serv"], 'serin has no command "serv"; did you mean serve?'),
+    (["serv", "package", "--port", "1"], 'serin has no command "serv"; did you mean serve?'),
+    (["--log-level", "info", "pakage", "verify", "x"], 'serin has no command "pakage"; did you mean package?'),
+    (["package", "verfy", "x"], 'serin package has no command "verfy"; did you mean verify?'),
+    (["serve", "x", "--prot", "5000"], "serin serve has no option --prot; did you mean --port?"),
+    (["serve", "x", "--devise=cpu"], "serin serve has no option --devise; did you mean --device?"),
+    (["serve", "x", "--log-levl", "info"], "serin serve has no option --log-levl; did you mean --log-level?"),
+    (["help", "seds"], 'there is no command and no topic "seds"; did you mean seeds?'),
+    (["help", "package", "verfy"], 'serin package has no command "verfy"; did you mean verify?'),
+    (["xylophone"], 'serin has no command "xylophone"; it has serve, package'),
+    (["serve", "x", "--xylophone"], "serin serve has no option --xylophone; `serin serve --help` lists what it has"),
+])
+def test_a_typo_is_answered_with_what_was_meant(words, meant):
+    answer = run(*words)
+    assert answer.returncode == 2 and meant in answer.stderr and answer.stderr.startswith("serin: "), answer.stderr
+
+
+# What each shell answers for a line whose last word is not complete yet.
+
+def bash_offers(folder, *words):
+    script = run("completion", "bash").stdout + '\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _serin; printf "%s\\n" "${COMPREPLY[@]}"'
+    return offered(["bash", "-c", script, "bash", "serin", *words], folder)
+
+
+def zsh_offers(folder, *words):
+    """As bashcompinit calls a function of bash's; which of its words begin right is zsh's own look."""
+    script = ("autoload -U compinit && compinit -D -u && eval \"$SERIN_SCRIPT\" && words=(\"$@\") CURRENT=$# && "
+              "COMP_WORDS=(\"$@\") COMP_CWORD=$((CURRENT - 1)) && () { emulate -L sh; setopt kshglob braceexpand ksharrays; _serin } && "
+              "print -l -- $COMPREPLY")
+    found = offered(["zsh", "-fc", script, "zsh", "serin", *words], folder, {"SERIN_SCRIPT": run("completion", "zsh").stdout})
+    return {word for word in found if word.startswith(words[-1])}
+
+
+def fish_offers(folder, *words):
+    script = run("completion", "fish").stdout + '\ncomplete -C "$argv"'
+    return {line.split("\t")[0].removesuffix("/") for line in offered(["fish", "--no-config", "-c", script, " ".join(["serin", *words])], folder)}
+
+
+def offered(command, folder, environment=None):
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, env={**os.environ, **(environment or {})})
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return {line.rstrip("/") for line in done.stdout.splitlines() if line}
+
+
+TASKS = {"text-generation", "image-generation", "audio-generation", "video-generation", "inference"}
+
+
+@pytest.mark.parametrize("offers", [bash_offers, zsh_offers, fish_offers])
+def test_completions_offer_commands_options_and_what_each_takes(offers, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "packed.serin").touch()
+    (tmp_path / "key.pem").touch()
+    for words, expected in [
+            (["package", "ve"], {"verify"}),
+            (["serve", "--drain"], {"--drain-within"}),
+            (["serve", "mine", "--drain"], {"--drain-within"}),
+            (["package", "verify", "mine", "--repro"], {"--reproducible"}),
+            (["serve", "--log-lev"], {"--log-level"}),
+            (["serve", "mine", "--device", ""], {"auto", "cpu", "cuda:0"}),
+            (["serve", "--sandbox", "o"], {"on", "off"}),
+            (["package", "new", "x", "--task", ""], TASKS),
+            (["package", "new", "x", "--engine", "t"], {"torch", "tensorflow"}),
+            (["--log-format", ""], {"auto", "json", "text"}),
+            (["serve", "--log-level", "w"], {"warning"}),
+            (["completion", ""], {"bash", "zsh", "fish"}),
+            (["help", "se"], {"serve", "seeds"}),
+            (["serve", "--port", ""], set()),
+            (["serve", ""], {"mine", "packed.serin"}),
+            (["package", "sign", ""], {"mine"}),
+            (["package", "sign", "mine", "--key", "k"], {"key.pem"}),
+            (["package", "verify", "--trust", "key"], {"key.pem"})]:
+        assert offers(tmp_path, *words) == expected, words
+    assert offers(tmp_path, "key", "new", "--") >= {"--help"} and "--task" not in offers(tmp_path, "key", "new", "--")
+
+
+def test_completions_are_for_three_shells():
+    subprocess.run(["bash", "-n"], input=run("completion", "bash").stdout, text=True, check=True)
     assert run("completion", "zsh").stdout.startswith("#compdef serin")
-    assert "complete -c serin" in run("completion", "fish").stdout
     assert run("completion", "tcsh").returncode == 2
 
 
@@ -136,6 +208,24 @@ def test_seal_golden_records_what_the_model_gives(package):
         golden.write_bytes(b"spoilt")
     assert run("package", "verify", package).returncode != 0
     assert run("package", "seal", package, "--golden").stdout == before
+
+
+def test_inspect_says_who_signed_what_and_whether_it_is_believed(package, tmp_path):
+    for name in ("mine", "other"):
+        subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", tmp_path / name], check=True)
+        subprocess.run(["openssl", "ec", "-in", tmp_path / name, "-pubout", "-out", tmp_path / f"{name}.pub"], check=True, capture_output=True)
+    mine, other = tmp_path / "mine.pub", tmp_path / "other.pub"
+    said = run("package", "inspect", package).stdout
+    assert "signed:   no\n" in said and "attested: " in said
+    assert run("package", "sign", package, "--key", tmp_path / "mine").returncode == 0
+    assert "signed:   by somebody, 4 files, model.yaml among them; --trust says" in run("package", "inspect", package).stdout
+    said = run("package", "inspect", package, "--trust", mine).stdout
+    assert re.search(r"signed:   by public key [0-9a-f]+, 4 files, model.yaml among them\n", said), said
+    assert "not believed: attestations/" in said  # the example's own is unsigned
+    said = run("package", "inspect", package, "--trust", other)
+    assert said.returncode == 0 and re.search(r"signed:   not believed: .*model.sig: .*not by the trusted", said.stdout), said.stdout
+    (package / "model.yaml").write_text((package / "model.yaml").read_text() + "# one more remark\n")
+    assert "model.yaml: is not the file that was signed" in run("package", "inspect", package, "--trust", mine).stdout
 
 
 def test_inspect_says_what_a_package_is(package):
