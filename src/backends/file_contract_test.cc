@@ -75,7 +75,7 @@ TEST_P(FileContract, LivesOnWhenMemoryRunsOut) {
   if (model == nullptr) return;
   Call call = simple(4);
   call.results[0].shape = {kBatchDimension, 4};
-  const auto results = model->run(std::vector<Tensor>{floats({1, 4}, {1, 2, 3, 4})}, nullptr);
+  const auto results = model->run(std::vector<Tensor>{floats({1, 4}, {1, 2, 3, 4})}, nullptr, {});
   ASSERT_FALSE(results.has_value());
   EXPECT_EQ(results.error().code, Code::kResourceExhausted) << results.error().message;
   EXPECT_EQ(results.error().reason, "out_of_memory");
@@ -186,6 +186,23 @@ TEST_F(TorchFiles, ThatWriteIntoTheirArgumentsDoNotChangeTheCallers) {
     EXPECT_EQ(values_of(ran(**model, {x})[0]), (std::vector<float>{2, 3, 4, 5})) << file;
     EXPECT_EQ(values_of(x), (std::vector<float>{1, 2, 3, 4})) << file;
   }
+}
+
+TEST_F(TorchFiles, ThatTakeAnotherDtypeThanIsDeclaredSayWhich) {
+  LoadOptions options = plain_options("torch/affine.pt");
+  options.call.arguments[0].dtype = DType::kInt64;
+  options.call.results[0].shape = {kBatchDimension, 3};
+  const std::vector<Tensor> whole{Tensor(DType::kInt64, {2, 4})};
+  const auto model = backend_->load(options);
+  ASSERT_TRUE(model.has_value()) << model.error().message;
+  const auto refused = (*model)->run(whole, nullptr, {});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Code::kInvalidArgument);
+  EXPECT_TRUE(refused.error().message.starts_with(
+      "the model does not take the argument x as int64, as the package declares it; it takes "
+      "float32. PyTorch: "))
+      << refused.error().message;
+  EXPECT_EQ(refused.error().message.find('\n'), std::string::npos) << refused.error().message;
 }
 
 TEST_F(TorchFiles, ThatAreExportedProgramsAreCheckedBeforeTheyAreCompiled) {

@@ -389,7 +389,7 @@ void add_package(CLI::App& app, Action& chosen) {
     made->callback([line, action, &chosen] { chosen = [line, action] { return action(*line); }; });
     return made;
   };
-  auto takes_package = [&](CLI::App* made) {
+  auto on_folder = [&](CLI::App* made) {
     takes_folder(made->add_option("package", line->package, "The package's folder"))->required();
     return made;
   };
@@ -432,16 +432,16 @@ void add_package(CLI::App& app, Action& chosen) {
                   "Run them alone and in company, and write an attestation, signed with --key");
   signs(check);
   runs_model(check);
-  runs_model(takes_package(command(
+  runs_model(on_folder(command(
       "compile", "Compile an exported program (.pt2) for this machine, as the first start does",
       compile)));
-  CLI::App* close = takes_package(command("seal", "Write the list of files into model.yaml", seal));
+  CLI::App* close = on_folder(command("seal", "Write the list of files into model.yaml", seal));
   close->add_flag("--golden", line->golden, "Record what the golden requests give, first");
   runs_model(close);
   CLI::App* write =
-      takes_package(command("sign", "Write an OpenSSF model-signing bundle, model.sig", sign));
+      on_folder(command("sign", "Write an OpenSSF model-signing bundle, model.sig", sign));
   signs(write)->required();
-  CLI::App* in = takes_package(
+  CLI::App* in = on_folder(
       command("pack", "Make one archive of a package, the same to the byte each time", pack));
   takes_path(in->add_option("-o,--output", line->archive, "The archive; default: NAME.serin"));
   auto moves = [&](const std::string& name, const std::string& about) {

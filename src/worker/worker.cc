@@ -26,7 +26,7 @@ namespace {
 using std::chrono::milliseconds;
 
 // Where a start stands, for the start-up probe and for people who wait.
-enum class Phase { kPreparing, kLoading, kServing };
+enum class Phase { kLoading, kCompiling, kServing };
 
 Result<std::shared_ptr<const model::ChatTemplate>> load_chat_template(
     const model::Package& package) {
@@ -50,7 +50,7 @@ net::Response while_loading(const std::string& path, Phase phase) {
     return {200, {{"content-type", "application/json"}}, R"({"status":"live"})"};
   }
   Error error{Code::kUnavailable,
-              phase == Phase::kPreparing ? "the model is being compiled for this machine"
+              phase == Phase::kCompiling ? "the model is being compiled for this machine"
                                          : "the model is still loading",
               "model_loading"};
   error.retry_after = milliseconds(1000);
@@ -65,7 +65,6 @@ class WorkerImpl final : public Worker {
         package_(std::move(package)),
         trust_(std::move(trust)),
         preparation_(std::move(preparation)),
-        phase_(preparation_ == nullptr ? Phase::kLoading : Phase::kPreparing),
         upstream_(std::move(upstream)),
         metrics_(service(), options_.version, package_.digest),
         // Two at least, so that one long task holds up no other.
@@ -146,7 +145,8 @@ class WorkerImpl final : public Worker {
   Status await_preparation() {
     if (preparation_ == nullptr) return {};
     const Instant began = clock_.now();
-    SERIN_TRY(preparation_->finish());
+    SERIN_TRY(preparation_->finish(
+        [this] { phase_.store(Phase::kCompiling, std::memory_order_release); }));
     preparation_.reset();
     const auto took = std::chrono::duration_cast<milliseconds>(clock_.now() - began);
     log::info("prepared", {{"prepare_ms", took.count()}});
@@ -279,7 +279,7 @@ class WorkerImpl final : public Worker {
   std::unique_ptr<Preparation> preparation_;  // until load() has waited for it
   const Clock& clock_ = Clock::real();
   std::atomic<bool> draining_{false};
-  std::atomic<Phase> phase_;
+  std::atomic<Phase> phase_{Phase::kLoading};
   std::unique_ptr<Upstream> upstream_;
   std::unique_ptr<api::Relay> relay_;
   std::unique_ptr<net::Client> client_;

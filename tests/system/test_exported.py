@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from worker import CACHE, SERIN, python_with
+from remote import eventually
+from worker import CACHE, PATIENCE, SERIN, python_with
 
 COMPILING = 900  # seconds; a minute where nothing else runs
 
@@ -62,6 +63,12 @@ def lines_of(worker):
     return [json.loads(line) for line in worker.log if line.startswith("{")]
 
 
+def said_at_startup(worker):
+    """Why the worker has not started yet; None once it has."""
+    status, _, body = worker.get("/health/startup")
+    return None if status == 200 else json.loads(body)["error"]["message"]
+
+
 def ready(worker):
     deadline = time.monotonic() + COMPILING
     while worker.get("/health/ready")[0] != 200:
@@ -85,8 +92,7 @@ def test_an_exported_program_is_served(package, start):
     before = entries()
     # Told to stop while it compiles, it stops.
     impatient = start(package)
-    status, _, body = impatient.get("/health/startup")
-    assert status == 503 and b"is being compiled for this machine" in body
+    assert eventually(lambda: said_at_startup(impatient) == "the model is being compiled for this machine", PATIENCE)
     assert impatient.stop() == 0
 
     first = ready(start(package))
@@ -98,7 +104,11 @@ def test_an_exported_program_is_served(package, start):
     assert first.stop() == 0
 
     # A second start takes it from the cache; no Python is needed.
-    again = ready(start(package, environment={"SERIN_PYTHON_TORCH": "/nowhere"}))
+    again = start(package, environment={"SERIN_PYTHON_TORCH": "/nowhere"})
+    said = set()
+    assert eventually(lambda: said.add(said_at_startup(again)) or None in said, PATIENCE)
+    assert said <= {None, "the model is still loading"}
+    ready(again)
     assert not [line for line in lines_of(again) if "compil" in line["message"]]
     assert [line["prepare_ms"] for line in lines_of(again) if line["message"] == "prepared"][0] < 1000 * COMPILING / 10
     assert largest_error(again, package) < 1e-5

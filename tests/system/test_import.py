@@ -59,3 +59,13 @@ def test_a_wrong_size_is_told_with_what_was_given(tmp_path):
 def test_a_wrong_dtype_of_a_savedmodel_is_told_with_the_right_one(tmp_path):
     said = bad("package", "import", ROOT / "examples/spoken-digits/package/model", "-o", tmp_path / "mine", "--input", "z=int64[N,6]")
     assert "--input says that z is int64[N,6]; the file says float32 of the shape (None, 6)" in said and said.count("\n") == 1, said
+
+
+def test_a_package_that_declares_a_wrong_dtype_says_which_is_right(tmp_path):
+    folder = shutil.copytree(ROOT / "examples/motion/package", tmp_path / "motion")
+    manifest = folder / "model.yaml"
+    manifest.write_text(manifest.read_text().replace("{name: noise, input: noise, dtype: float32", "{name: noise, input: noise, dtype: float64"))
+    good("package", "seal", folder)
+    said = bad("package", "verify", folder, "--run")
+    assert "the model does not take the argument noise as float64, as the package declares it; it takes float32. PyTorch: " in said, said
+    assert said.count("\n") == 1

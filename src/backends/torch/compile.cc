@@ -109,6 +109,7 @@ Result<CompiledEntry> found_or_compiled(const engine::LoadOptions& options, cons
     log::warning("a compiled program is not used and made again",
                  {{"folder", (options.cache / key.file / digest).string()}, {"reason", why_not}});
   }
+  if (options.compiling) options.compiling();
   log::info("compiling the exported program", {{"model", options.model.string()},
                                                {"method", options.call.method},
                                                {"threads", options.threads}});

@@ -5,6 +5,7 @@
 #include <caffe2/serialize/read_adapter_interface.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <algorithm>
 #include <new>
 #include <string>
 
@@ -104,6 +105,20 @@ void add_results(engine::Signature& signature, const c10::TypePtr& type) {
   }
 }
 
+std::string reason_in(std::string message) {
+  // The interpreter puts the traceback of the model's code first, which ends with the place.
+  constexpr std::string_view kPlace = "<--- HERE\n", kKind = "RuntimeError: ";
+  if (const std::size_t place = message.rfind(kPlace); place != std::string::npos)
+    message.erase(0, place + kPlace.size());
+  if (const std::size_t kind = message.rfind(kKind); kind != std::string::npos)
+    message.erase(0, kind + kKind.size());
+  while (!message.empty() && message.back() == '\n') message.pop_back();
+  std::ranges::replace(message, '\n', ' ');
+  constexpr std::size_t kMost = 500;
+  if (message.size() > kMost) message.replace(kMost, std::string::npos, " …");
+  return message;
+}
+
 }  // namespace
 
 Error error_of_exception(const std::exception& problem) {
@@ -115,12 +130,7 @@ Error error_of_exception(const std::exception& problem) {
                       message.find("CUDA out of memory") != std::string::npos ||
                       message.find("CUDA error: out of memory") != std::string::npos ||
                       message.find("_ALLOC_FAILED") != std::string::npos;  // cuBLAS and cuDNN
-  // The interpreter puts the traceback of the model's code first and the reason last.
-  if (const std::size_t reason = message.rfind("RuntimeError: "); reason != std::string::npos)
-    message.erase(0, reason + 14);
-  constexpr std::size_t kMost = 2000;
-  if (message.size() > kMost) message.resize(kMost);
-  while (!message.empty() && message.back() == '\n') message.pop_back();
+  message = reason_in(std::move(message));
   if (memory) return out_of_memory(message);
   return Error{Code::kInternal, "PyTorch: " + message};
 }

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <string>
+#include <string_view>
 
 #include "base/files.h"
 #include "base/json.h"
@@ -18,25 +19,32 @@
 namespace serin::worker {
 namespace {
 
+// What the child says when it has to compile, before its answer.
+constexpr char kCompiling = 'C';
+
+void say(int pipe, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t wrote = ::write(pipe, text.data(), text.size());
+    if (wrote < 0 && errno != EINTR) return;
+    text.remove_prefix(wrote > 0 ? static_cast<std::size_t>(wrote) : 0);
+  }
+}
+
 // The child: never returns. It answers nothing when all went well.
 [[noreturn]] void prepare(const model::Package& package, const engine::EngineOptions& options,
                           int answer) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const Status done = engine::prepare_package(package, options);
+  const Status done = engine::prepare_package(
+      package, options, [answer] { say(answer, std::string_view(&kCompiling, 1)); });
   if (done) ::_exit(0);
   const Error& error = done.error();
-  const std::string text = json::serialize(json::object{{"code", static_cast<int>(error.code)},
-                                                        {"message", error.message},
-                                                        {"reason", error.reason}});
-  for (std::size_t at = 0; at < text.size();) {
-    const ssize_t wrote = ::write(answer, text.data() + at, text.size() - at);
-    if (wrote < 0 && errno != EINTR) break;
-    at += wrote > 0 ? static_cast<std::size_t>(wrote) : 0;
-  }
+  say(answer, json::serialize(json::object{{"code", static_cast<int>(error.code)},
+                                           {"message", error.message},
+                                           {"reason", error.reason}}));
   ::_exit(1);
 }
 
-std::string read_all(int pipe) {
+std::string read_all(int pipe, const std::function<void()>& compiling) {
   std::string text;
   std::array<char, 4096> piece{};
   while (true) {
@@ -44,6 +52,9 @@ std::string read_all(int pipe) {
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return text;
     text.append(piece.data(), static_cast<std::size_t>(got));
+    if (text.front() != kCompiling) continue;
+    text.erase(0, 1);
+    if (compiling) compiling();
   }
 }
 
@@ -87,8 +98,8 @@ Preparation::~Preparation() {
   ::close(answer_);
 }
 
-Status Preparation::finish() {
-  const std::string answer = read_all(answer_);
+Status Preparation::finish(const std::function<void()>& compiling) {
+  const std::string answer = read_all(answer_, compiling);
   int status = 0;
   while (::waitpid(child_, &status, 0) < 0 && errno == EINTR) {
   }

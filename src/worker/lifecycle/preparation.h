@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "base/error.h"
@@ -27,8 +28,9 @@ class Preparation {
   // Lets a sandbox read what will be left in the cache for this package alone.
   void allow(Sandbox& sandbox) const { sandbox.read.push_back(folder_); }
 
-  // Blocks until it is done; what went wrong there. Once.
-  Status finish();
+  // Blocks until it is done; what went wrong there. Once. `compiling` is called when it turns out
+  // that there is something to compile: what an earlier start left in the cache is done at once.
+  Status finish(const std::function<void()>& compiling = {});
 
  private:
   Preparation(int child, int answer, std::filesystem::path folder)
