@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/base64.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -67,6 +68,25 @@ Result<std::string> from_base64(std::string_view text) {
     bytes.pop_back();
   }
   return bytes;
+}
+
+std::string to_base64url(std::string_view bytes) {
+  std::string text = to_base64(bytes);
+  while (text.ends_with('=')) text.pop_back();
+  std::ranges::replace(text, '+', '-');
+  std::ranges::replace(text, '/', '_');
+  return text;
+}
+
+Result<std::string> from_base64url(std::string_view text) {
+  if (const auto wrong = text.find_first_of("+/="); wrong != std::string_view::npos) {
+    return invalid("not base64url: a wrong character at place " + std::to_string(wrong + 1));
+  }
+  std::string standard(text);
+  std::ranges::replace(standard, '-', '+');
+  std::ranges::replace(standard, '_', '/');
+  standard.append((4 - standard.size() % 4) % 4, '=');
+  return from_base64(standard);
 }
 
 }  // namespace serin

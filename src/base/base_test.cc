@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/base64.h"
+#include "base/bearer.h"
 #include "base/cancel.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -84,6 +85,34 @@ TEST(Base64, RefusesWhatIsNotStrictlyBase64) {
     EXPECT_FALSE(from_base64(text).has_value()) << text;
   }
   EXPECT_NE(from_base64("Zm9-").error().message.find("place 4"), std::string::npos);
+}
+
+TEST(Base64Url, HasNoPaddingAndAnotherAlphabet) {
+  const std::string bytes("\xfb\xff\xfe\x01", 4);
+  EXPECT_EQ(to_base64(bytes), "+//+AQ==");
+  EXPECT_EQ(to_base64url(bytes), "-__-AQ");
+  EXPECT_EQ(*from_base64url("-__-AQ"), bytes);
+  EXPECT_EQ(*from_base64url(""), "");
+  for (const char* text : {"-__-AQ==", "+//+AQ", "A", "-__-AR", "-__-A", "-_ -"})
+    EXPECT_FALSE(from_base64url(text).has_value()) << text;
+}
+
+TEST(Bearer, IsTheKeyOfAnAuthorizationField) {
+  EXPECT_EQ(bearer_key("Bearer abc"), "abc");
+  EXPECT_EQ(bearer_key("bearer abc"), "abc");
+  EXPECT_EQ(bearer_key("BEARER  abc"), "abc");
+  for (const char* field : {"", "Bearer", "Bearer ", "Bearer   ", "Bearerabc", "Basic abc", "abc"})
+    EXPECT_EQ(bearer_key(field), "") << field;
+}
+
+TEST(Bearer, HashesAreHexOfSha256) {
+  const std::string hash(64, 'a');
+  EXPECT_TRUE(is_key_hash(hash));
+  for (const std::string& other : {std::string(), hash + "a", hash.substr(1), std::string(64, 'A')})
+    EXPECT_FALSE(is_key_hash(other)) << other;
+  EXPECT_TRUE(same_key_hash(hash, hash));
+  EXPECT_FALSE(same_key_hash(hash, std::string(63, 'a') + "b"));
+  EXPECT_FALSE(same_key_hash(hash, hash + "a"));
 }
 
 constexpr std::chrono::system_clock::time_point kTime{std::chrono::milliseconds(1'000'000'000'042)};

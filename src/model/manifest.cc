@@ -109,27 +109,6 @@ Manifest read_manifest(const Value& document, bool draft) {
   return manifest;
 }
 
-// Where a field begins: its key, or the item of its list. The nearest place above for what is
-// absent.
-YamlMark locate(const YamlNode& root, const Path& path) {
-  const YamlNode* node = &root;
-  YamlMark mark = root.mark;
-  for (const Path::Step& step : path.steps()) {
-    if (const auto* index = std::get_if<std::size_t>(&step)) {
-      if (*index >= node->items.size()) return mark;
-      node = &node->items[*index];
-      mark = node->mark;
-      continue;
-    }
-    const auto entry =
-        std::ranges::find(node->entries, std::get<std::string>(step), &YamlNode::Entry::key);
-    if (entry == node->entries.end()) return mark;
-    node = &entry->value;
-    mark = entry->mark;
-  }
-  return mark;
-}
-
 Result<YamlNode> parse_document(std::string_view yaml, std::string_view file_name) {
   auto root = parse_yaml(yaml, kLimits);
   if (!root) {
@@ -158,11 +137,7 @@ Result<Manifest> parse(std::string_view yaml, std::string_view file_name, FileLi
   check_references(manifest, problems);
   if (!problems.any()) check_files(manifest, list, problems);
   if (!problems.any()) return manifest;
-  const Problem& problem = problems.first();
-  const std::string param = to_string(problem.path);
-  const std::string place =
-      std::string(file_name) + ":" + to_string(locate(root, problem.path)) + ": ";
-  return invalid(place + (param.empty() ? "" : param + ": ") + problem.message, param);
+  return fail(error_of(problems.first(), root, file_name));
 }
 
 template <class Items>

@@ -76,6 +76,41 @@ std::string shown(std::string_view text) {
   return json::serialize(json::value(std::string(text.substr(0, cut)) + "…"));
 }
 
+namespace {
+
+// Where a field begins: its key, or the item of its list. The nearest place above for what is
+// absent.
+YamlMark locate(const YamlNode& root, const Path& path) {
+  const YamlNode* node = &root;
+  YamlMark mark = root.mark;
+  for (const Path::Step& step : path.steps()) {
+    if (const auto* index = std::get_if<std::size_t>(&step)) {
+      if (*index >= node->items.size()) return mark;
+      node = &node->items[*index];
+      mark = node->mark;
+      continue;
+    }
+    const auto entry =
+        std::ranges::find(node->entries, std::get<std::string>(step), &YamlNode::Entry::key);
+    if (entry == node->entries.end()) return mark;
+    node = &entry->value;
+    mark = entry->mark;
+  }
+  return mark;
+}
+
+}  // namespace
+
+Error error_of(const Problem& problem, const YamlNode& root, std::string_view file_name) {
+  const std::string param = to_string(problem.path);
+  const std::string place =
+      std::string(file_name) + ":" + to_string(locate(root, problem.path)) + ": ";
+  return {Code::kInvalidArgument,
+          place + (param.empty() ? "" : param + ": ") + problem.message,
+          {},
+          param};
+}
+
 std::string listed(std::span<const std::string_view> names, std::string_view last) {
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {

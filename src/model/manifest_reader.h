@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/nearest.h"
 #include "base/tensor.h"
+#include "base/yaml.h"
 #include "model/path.h"
 
 namespace serin::model {
@@ -36,6 +37,9 @@ class Problems {
  private:
   std::optional<Problem> first_;
 };
+
+// "FILE:LINE:COLUMN: path: message", with the path as the error's param; `root` is the document.
+Error error_of(const Problem& problem, const YamlNode& root, std::string_view file_name);
 
 template <class E>
 using Names = std::initializer_list<std::pair<std::string_view, E>>;

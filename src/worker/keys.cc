@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/keys.h"
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <cctype>
 
+#include "base/bearer.h"
 #include "base/digest.h"
 #include "base/files.h"
 
@@ -13,10 +12,6 @@ namespace serin::worker {
 namespace {
 
 constexpr std::uint64_t kFileLimit = 1 << 20;
-
-bool is_hash(std::string_view text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
 
 }  // namespace
 
@@ -28,7 +23,7 @@ Result<std::vector<std::string>> parse_key_hashes(std::string_view text, std::st
     text.remove_prefix(std::min(end + 1, text.size()));
     std::erase_if(line, [](unsigned char c) { return std::isspace(c); });
     if (line.empty()) continue;
-    if (!is_hash(line)) {
+    if (!is_key_hash(line)) {
       return invalid(std::string(where) + ":" + std::to_string(number) +
                      ": must be a SHA-256 in 64 lower-case hex digits; `serin key hash` makes one");
     }
@@ -47,10 +42,7 @@ Result<std::vector<std::string>> read_key_hashes(const std::filesystem::path& pa
 bool known_key(std::string_view key, const std::vector<std::string>& hashes) {
   const std::string hash = sha256_hex(key);
   bool known = false;
-  for (const std::string& candidate : hashes) {
-    known |= candidate.size() == hash.size() &&
-             CRYPTO_memcmp(candidate.data(), hash.data(), hash.size()) == 0;
-  }
+  for (const std::string& candidate : hashes) known |= same_key_hash(candidate, hash);
   return known;
 }
 

@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/bearer.h"
 #include "net/http/error_body.h"
 #include "worker/api/relay/relay_routes.h"
 #include "worker/keys.h"
 
 namespace serin::worker::api {
 namespace {
-
-constexpr std::string_view kBearer = "Bearer ";
 
 Error no_such_route(const net::RequestHead& head) {
   return {Code::kNotFound,
@@ -72,9 +71,8 @@ Routes::Routes(const Context& context) : context_(context) {
 
 bool Routes::admitted(const net::RequestHead& head) const {
   if (context_.options.key_hashes.empty()) return true;
-  const std::string_view field = head.headers.get("authorization");
-  return field.starts_with(kBearer) &&
-         known_key(field.substr(kBearer.size()), context_.options.key_hashes);
+  const std::string_view key = bearer_key(head.headers.get("authorization"));
+  return !key.empty() && known_key(key, context_.options.key_hashes);
 }
 
 void Routes::handle(std::shared_ptr<net::Exchange> exchange) const {
