@@ -121,6 +121,29 @@ void check_metrics(const YamlNode& metrics, std::vector<Finding>& findings) {
   }
 }
 
+// What of a service's access the schema cannot say.
+void check_access(const YamlNode& rules, std::vector<Finding>& findings) {
+  for (std::size_t i = 0; i < rules.items.size(); ++i) {
+    const YamlNode& rule = rules.items[i];
+    const bool uri = rule.find("jwksUri") != nullptr, file = rule.find("jwksFile") != nullptr;
+    if (uri != file) continue;
+    findings.push_back({rule.mark, "spec.access.jwtRules[" + std::to_string(i) + "]",
+                        uri ? "has both jwksUri and jwksFile: one of them"
+                            : "needs jwksUri or jwksFile: where the issuer's keys are"});
+  }
+}
+
+// The limit finds its way between its bounds.
+void check_adaptive(const YamlNode& limits, std::vector<Finding>& findings) {
+  const auto value = [&](std::string_view name, double otherwise) {
+    const YamlNode* node = limits.find(name);
+    return node == nullptr ? otherwise : node->to_json()->to_number<double>();
+  };
+  if (value("minLimit", 20) > value("maxLimit", 200))
+    findings.push_back(
+        {limits.mark, "spec.resilience.adaptiveConcurrency", "minLimit must be at most maxLimit"});
+}
+
 std::vector<Finding> contradictions(const YamlNode& document) {
   std::vector<Finding> findings;
   const YamlNode* least = at(document, {"spec", "replicas", "min"});
@@ -143,6 +166,10 @@ std::vector<Finding> contradictions(const YamlNode& document) {
       findings.push_back({service->mark, "spec.resilience." + std::string(other) + ".service",
                           "is this service itself"});
   }
+  if (const YamlNode* rules = at(document, {"spec", "access", "jwtRules"}))
+    check_access(*rules, findings);
+  if (const YamlNode* limits = at(document, {"spec", "resilience", "adaptiveConcurrency"}))
+    check_adaptive(*limits, findings);
   if (const YamlNode* metrics = at(document, {"spec", "rollout", "analysis", "metrics"}))
     check_metrics(*metrics, findings);
   return findings;

@@ -36,8 +36,21 @@ TEST(Manifest, HasADefaultForEverythingButTheModel) {
   EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[1].margin, 0.2);
   EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[1].harm_margin, 0.1);
   EXPECT_EQ(manifest->rollout.scorers, std::vector<std::string>{"wellFormed"});
-  EXPECT_EQ(manifest->document.at("spec").at("resilience").at("retries").at("attempts").as_int64(),
-            2);
+  const json::value& resilience = manifest->document.at("spec").at("resilience");
+  EXPECT_EQ(resilience.at("retries").at("attempts").as_int64(), 2);
+  EXPECT_EQ(resilience.at("circuitBreaker").at("mode").as_string(), "metricsOnly");
+  EXPECT_EQ(resilience.at("bulkhead").at("maxConcurrentCalls").as_int64(), 1024);
+  EXPECT_FALSE(resilience.as_object().contains("fallback"));
+  EXPECT_TRUE(manifest->document.at("spec").at("access").as_object().empty());
+}
+
+TEST(Manifest, FillsInWhatATokenRuleLeavesOut) {
+  const auto manifest = read_manifest(
+      std::string(kHead) + "  access: {jwtRules: [{issuer: a, jwksFile: b}]}\n", "m.yaml");
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  const json::value& rule = manifest->document.at("spec").at("access").at("jwtRules").at(0);
+  EXPECT_EQ(rule.at("algorithms").as_array().size(), 4u);
+  EXPECT_EQ(rule.at("leeway").as_string(), "60s");
 }
 
 TEST(Manifest, ReadsWhatIsWritten) {
@@ -128,6 +141,14 @@ TEST(Manifest, SaysWhereAndWhatIsWrong) {
       {"  resilience: {circuitBreaker: {consecutiveErrors: 5}}\n",
        "m.yaml:6:33: spec.resilience.circuitBreaker.consecutiveErrors: is not a field; did you "
        "mean consecutive5xxErrors?"},
+      {"  resilience: {adaptiveConcurrency: {minLimit: 300}}\n",
+       "m.yaml:6:37: spec.resilience.adaptiveConcurrency: minLimit must be at most maxLimit"},
+      {"  access: {jwtRules: [{issuer: a}]}\n",
+       "m.yaml:6:23: spec.access.jwtRules[0]: needs jwksUri or jwksFile"},
+      {"  access: {jwtRules: [{issuer: a, jwksFile: b, jwksUri: \"https://c\"}]}\n",
+       "m.yaml:6:23: spec.access.jwtRules[0]: has both jwksUri and jwksFile"},
+      {"  access: {jwtRules: [{issuer: a, jwksFile: b, algorithms: [HS256]}]}\n",
+       "m.yaml:6:62: spec.access.jwtRules[0].algorithms[0]: \"HS256\" is not known"},
       {"  backup: {}\n", "m.yaml:6:3: spec.backup: is not a field"},
       {"  rollout: [\n", "m.yaml:7:1: "},
   };
