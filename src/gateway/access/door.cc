@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gateway/access/door.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "base/bearer.h"
+#include "base/log.h"
+
+namespace serin::gateway {
+namespace {
+
+constexpr Duration kBetween = std::chrono::seconds(1);
+// Refusals that are written down in a minute: somebody who knocks without end fills no disk.
+constexpr double kAuditedPerMinute = 600;
+
+Error no_keys_yet() {
+  Error error{Code::kUnavailable, "the keys of this service could not be read yet",
+              "keys_unavailable"};
+  error.retry_after = std::chrono::seconds(1);
+  return error;
+}
+
+// The request's proof: a bearer key, or the field that Anthropic's clients send.
+std::string_view proof_of(const net::RequestHead& head) {
+  const std::string_view bearer = bearer_key(head.headers.get("authorization"));
+  return bearer.empty() ? head.headers.get("x-api-key") : bearer;
+}
+
+const std::string& source_of(const JwtRule& rule) {
+  return rule.jwks_file.empty() ? rule.jwks_uri : rule.jwks_file;
+}
+
+std::string wanted_proof(const AccessRules& rules) {
+  if (rules.jwt_rules.empty()) return "a key: Authorization: Bearer KEY";
+  if (rules.key_file.empty()) return "a token: Authorization: Bearer TOKEN";
+  return "a key or a token: Authorization: Bearer KEY";
+}
+
+}  // namespace
+
+void Account::set(const KeyLimits& limits) {
+  const std::lock_guard lock(mutex_);
+  meter_.set(limits);
+}
+
+Result<Meter::Share> Account::begin(double estimated_tokens, const Clock& clock) {
+  const std::lock_guard lock(mutex_);
+  return meter_.begin(estimated_tokens, clock.now(), clock.wall());
+}
+
+void Account::end(const Meter::Share& share, double tokens, const Clock& clock) {
+  const std::lock_guard lock(mutex_);
+  meter_.end(share, tokens, clock.now(), clock.wall());
+}
+
+Account::Left Account::left(const Clock& clock) const {
+  const std::lock_guard lock(mutex_);
+  const Instant now = clock.now();
+  return {meter_.limits().requests_per_minute, meter_.limits().tokens_per_minute,
+          meter_.requests_left(now), meter_.tokens_left(now)};
+}
+
+Door::Door(const Clock& clock, Sources::Fetch fetch, bool background)
+    : clock_(clock), sources_(clock, std::move(fetch)) {
+  audit_room_.set(kAuditedPerMinute, std::chrono::minutes(1));
+  if (background) thread_ = std::thread([this] { run(); });
+}
+
+Door::~Door() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Door::run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    wake_.wait_for(lock, kBetween, [this] { return stopping_ || hurried_; });
+    if (stopping_) return;
+    hurried_ = false;
+    lock.unlock();
+    refresh();
+    lock.lock();
+  }
+}
+
+void Door::use(const std::vector<AccessRules>& rules) {
+  std::set<std::string> key_files, jwks_files, jwks_uris;
+  for (const AccessRules& one : rules) {
+    if (!one.key_file.empty()) key_files.insert(one.key_file);
+    for (const JwtRule& rule : one.jwt_rules)
+      (rule.jwks_file.empty() ? jwks_uris : jwks_files).insert(source_of(rule));
+  }
+  const auto list = [](const std::set<std::string>& names) {
+    return std::vector<std::string>(names.begin(), names.end());
+  };
+  sources_.want({list(key_files), list(jwks_files), list(jwks_uris)});
+  refresh(false);  // URLs are left to the thread: nobody waits for another server here
+  const std::lock_guard lock(mutex_);
+  std::erase_if(accounts_, [&](const auto& one) { return !key_files.contains(one.first); });
+  hurried_ = true;
+  wake_.notify_all();
+}
+
+void Door::refresh(bool fetch) {
+  const std::lock_guard one_at_a_time(refreshing_);
+  const auto changed = sources_.refresh(fetch);
+  for (const std::string& file : changed) {
+    const auto ring = sources_.keys(file);
+    const std::lock_guard lock(mutex_);
+    auto& accounts = accounts_[file];
+    std::map<std::string, std::shared_ptr<Account>> kept;
+    for (const ApiKey& key : ring->keys()) {
+      const auto found = accounts.find(key.name);
+      if (found == accounts.end()) continue;
+      found->second->set(key.limits);
+      kept.insert(*found);
+    }
+    accounts = std::move(kept);
+  }
+}
+
+std::shared_ptr<Account> Door::account_of(const std::string& file, const ApiKey& key) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<Account>& account = accounts_[file][key.name];
+  if (account == nullptr) {
+    account = std::make_shared<Account>();
+    account->set(key.limits);
+  }
+  return account;
+}
+
+Result<Pass> Door::enter_with_token(const AccessRules& rules, std::string_view token) {
+  const std::string issuer = claimed_issuer(token);
+  const auto rule = std::ranges::find(rules.jwt_rules, issuer, &JwtRule::issuer);
+  if (rule == rules.jwt_rules.end())
+    return fail({Code::kUnauthenticated, "the token is of an issuer that is not known here",
+                 "invalid_token"});
+  const auto keys = sources_.jwks(source_of(*rule));
+  if (keys == nullptr) return fail(no_keys_yet());
+  auto claims = verify_jwt(token, *rule, *keys, clock_.wall());
+  if (!claims) {
+    if (claims.error().reason == "unknown_token_key" && !rule->jwks_uri.empty()) {
+      sources_.hurry(rule->jwks_uri);
+      const std::lock_guard lock(mutex_);
+      hurried_ = true;
+      wake_.notify_all();
+    }
+    return fail(std::move(claims).error());
+  }
+  return Pass{{{}, claims->issuer, claims->subject}, Priority::kNormal, nullptr};
+}
+
+Result<Pass> Door::enter_with_key(const AccessRules& rules, std::string_view secret,
+                                  const net::RequestHead& head, std::string_view service) {
+  if (rules.key_file.empty())
+    return fail(
+        {Code::kUnauthenticated, "this service wants " + wanted_proof(rules), "invalid_token"});
+  const auto ring = sources_.keys(rules.key_file);
+  if (ring == nullptr) return fail(no_keys_yet());
+  const ApiKey* key = ring->find(secret);
+  if (key == nullptr)
+    return fail({Code::kUnauthenticated, "the key is not known here", "invalid_api_key"});
+  SERIN_TRY(may_call(*key, service, head.method, head.path, clock_.wall()));
+  return Pass{{key->name, {}, {}}, key->priority, account_of(rules.key_file, *key)};
+}
+
+Result<Pass> Door::enter(const AccessRules& rules, const net::RequestHead& head,
+                         std::string_view service) {
+  if (rules.open()) return Pass{};
+  const std::string_view proof = proof_of(head);
+  const auto found = [&]() -> Result<Pass> {
+    if (proof.empty())
+      return fail({Code::kUnauthenticated, "this service wants " + wanted_proof(rules),
+                   rules.key_file.empty() ? "invalid_token" : "invalid_api_key"});
+    const bool token = !rules.jwt_rules.empty() && std::ranges::count(proof, '.') == 2;
+    return token ? enter_with_token(rules, proof) : enter_with_key(rules, proof, head, service);
+  }();
+  if (!found) audit(found.error(), head, service);
+  return found;
+}
+
+void Door::audit(const Error& refused, const net::RequestHead& head, std::string_view service) {
+  std::uint64_t left_out = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const Instant now = clock_.now();
+    if (audit_room_.level(now) < 1) {
+      ++not_audited_;
+      return;
+    }
+    audit_room_.take(1, now);
+    left_out = std::exchange(not_audited_, 0);
+  }
+  log::warning("audit: refused", {{"code", refused.reason},
+                                  {"why", refused.message},
+                                  {"service", service},
+                                  {"method", head.method},
+                                  {"path", head.path},
+                                  {"peer", head.peer},
+                                  {"not_logged_before", left_out}});
+}
+
+}  // namespace serin::gateway

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may enter a service: finds who a request is from (an API key or a token), whether that may
+// make it, and what it may still use. What is refused is written to the log as an audit entry.
+//
+// Safe from any thread. A thread of its own reads files and fetches keys of tokens.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "gateway/access/jwt.h"
+#include "gateway/access/keys.h"
+#include "gateway/access/meter.h"
+#include "gateway/access/sources.h"
+#include "gateway/access/who.h"
+#include "net/http/message.h"
+
+namespace serin::gateway {
+
+// The manifest's `access`. Either kind of proof will do where both are asked for.
+struct AccessRules {
+  std::string key_file = {};  // empty: no API keys
+  std::vector<JwtRule> jwt_rules = {};
+
+  bool open() const { return key_file.empty() && jwt_rules.empty(); }
+  bool operator==(const AccessRules&) const = default;
+};
+
+// A key's meter, shared by its requests on all threads.
+class Account {
+ public:
+  void set(const KeyLimits& limits);
+  Result<Meter::Share> begin(double estimated_tokens, const Clock& clock);
+  void end(const Meter::Share& share, double tokens, const Clock& clock);
+
+  struct Left {
+    std::int64_t requests = 0, tokens = 0;  // limits of a minute; 0: not bounded
+    double requests_left = 0, tokens_left = 0;
+  };
+  Left left(const Clock& clock) const;
+
+ private:
+  mutable std::mutex mutex_;
+  Meter meter_;
+};
+
+// What a request got at the door.
+struct Pass {
+  Identity identity;
+  Priority priority = Priority::kNormal;
+  std::shared_ptr<Account> account;  // null: nothing is counted
+};
+
+class Door {
+ public:
+  // `fetch` as in Sources. With `background`, a thread refreshes every second; else refresh() does.
+  Door(const Clock& clock, Sources::Fetch fetch, bool background);
+  ~Door();
+
+  // These services' rules are in use from now on; reads their files once before it returns.
+  void use(const std::vector<AccessRules>& rules);
+  void refresh() { refresh(true); }
+
+  // kUnauthenticated: "invalid_api_key", "expired_api_key", "invalid_token", "expired_token";
+  // kPermissionDenied as may_call(); kUnavailable "keys_unavailable" where keys could not be read
+  // yet: nobody is let in by that.
+  Result<Pass> enter(const AccessRules& rules, const net::RequestHead& head,
+                     std::string_view service);
+
+ private:
+  Result<Pass> enter_with_token(const AccessRules& rules, std::string_view token);
+  Result<Pass> enter_with_key(const AccessRules& rules, std::string_view secret,
+                              const net::RequestHead& head, std::string_view service);
+  std::shared_ptr<Account> account_of(const std::string& file, const ApiKey& key);
+  void audit(const Error& refused, const net::RequestHead& head, std::string_view service);
+  void refresh(bool fetch);
+  void run();
+
+  const Clock& clock_;
+  Sources sources_;
+  std::mutex refreshing_;  // one refresh at a time
+
+  std::mutex mutex_;
+  std::map<std::string, std::map<std::string, std::shared_ptr<Account>>> accounts_;  // by file, key
+  TokenBucket audit_room_;
+  std::uint64_t not_audited_ = 0;
+
+  std::condition_variable wake_;
+  bool hurried_ = false;
+  bool stopping_ = false;
+  std::thread thread_;  // last: it uses everything above
+};
+
+}  // namespace serin::gateway

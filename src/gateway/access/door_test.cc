@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// The door with real files, and with a server of token keys that a test plays.
+#include "gateway/access/door.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "base/digest.h"
+#include "base/files.h"
+#include "gateway/access/signer_for_test.h"
+
+namespace serin::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr char kUri[] = "https://id.example/keys";
+
+class AccessDoor : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_.emplace(*TemporaryDirectory::create());
+    rules_.key_file = folder_->path() / "keys.yaml";
+    write("one");
+    use();
+  }
+  void write(const std::string& secret, const std::string& more = "") {
+    ASSERT_TRUE(write_file(rules_.key_file,
+                           "keys:\n- name: team\n  hashes: [" + sha256_hex(secret) + "]\n" + more)
+                    .has_value());
+  }
+  void use() {
+    door_.use({rules_});
+    door_.refresh();
+  }
+  void want_tokens() {
+    rules_.jwt_rules = {
+        {.issuer = "https://id.example", .audiences = {}, .jwks_uri = kUri, .jwks_file = {}}};
+    use();
+  }
+  std::string token(const Signer& signer, const std::string& issuer = "https://id.example") const {
+    return signer.token(R"({"iss":")" + issuer + R"(","sub":"ada","exp":)" +
+                        std::to_string(unix_seconds(clock_) + 6000) + "}");
+  }
+
+  Result<Pass> enter(const net::Headers& headers) {
+    net::RequestHead head;
+    head.method = "POST";
+    head.path = "/generate";
+    head.headers = headers;
+    return door_.enter(rules_, head, "glyphs");
+  }
+  Result<Pass> with(const std::string& proof) {
+    return enter({{"authorization", "Bearer " + proof}});
+  }
+  std::string reason(const Result<Pass>& pass) { return pass ? "in" : pass.error().reason; }
+
+  ManualClock clock_;
+  Signer signer_{JwtAlgorithm::kEdDsa, "k1"};
+  Result<std::string> served_ = signer_.jwks();
+  int fetched_ = 0;
+  std::optional<TemporaryDirectory> folder_;
+  AccessRules rules_;
+  Door door_{clock_,
+             [this](const std::string& url) {
+               EXPECT_EQ(url, kUri);
+               ++fetched_;
+               return served_;
+             },
+             false};
+};
+
+TEST_F(AccessDoor, IsOpenWhereNothingIsAsked) {
+  rules_ = {};
+  const auto pass = enter({});
+  ASSERT_TRUE(pass.has_value());
+  EXPECT_EQ(pass->identity.client(), "");
+  EXPECT_EQ(pass->account, nullptr);
+}
+
+TEST_F(AccessDoor, LetsKeysInThatItKnows) {
+  const auto pass = with("one");
+  ASSERT_TRUE(pass.has_value());
+  EXPECT_EQ(pass->identity.client(), "key:team");
+  EXPECT_EQ(reason(enter({{"x-api-key", "one"}})), "in");
+  EXPECT_EQ(reason(with("two")), "invalid_api_key");
+  EXPECT_EQ(reason(enter({})), "invalid_api_key");
+  EXPECT_EQ(reason(enter({{"authorization", "Basic b25l"}})), "invalid_api_key");
+  EXPECT_EQ(enter({}).error().message, "this service wants a key: Authorization: Bearer KEY");
+}
+
+TEST_F(AccessDoor, ChangesKeysWithoutARestart) {
+  write("two");
+  EXPECT_EQ(reason(with("one")), "in") << "until it has looked";
+  door_.refresh();
+  EXPECT_EQ(reason(with("one")), "invalid_api_key");
+  EXPECT_EQ(reason(with("two")), "in");
+}
+
+TEST_F(AccessDoor, KeepsTheLastKeysThatCouldBeRead) {
+  ASSERT_TRUE(write_file(rules_.key_file, "keys: [nonsense").has_value());
+  door_.refresh();
+  EXPECT_EQ(reason(with("one")), "in");
+  std::filesystem::remove(rules_.key_file);
+  door_.refresh();
+  EXPECT_EQ(reason(with("one")), "in");
+  write("three");
+  door_.refresh();
+  EXPECT_EQ(reason(with("three")), "in");
+}
+
+TEST_F(AccessDoor, LetsNobodyInWithoutAFileOfKeys) {
+  rules_.key_file = folder_->path() / "missing";
+  use();
+  const auto refused = with("one");
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().reason, "keys_unavailable");
+  EXPECT_EQ(refused.error().code, Code::kUnavailable);
+}
+
+TEST_F(AccessDoor, HoldsKeysToTheirScopes) {
+  write("one", "  services: [prose]\n");
+  door_.refresh();
+  EXPECT_EQ(reason(with("one")), "service_not_allowed");
+}
+
+TEST_F(AccessDoor, CountsAKeyAcrossRequestsAndChangesOfTheFile) {
+  write("one", "  limits: {requestsPerMinute: 2}\n");
+  door_.refresh();
+  EXPECT_TRUE(with("one")->account->begin(1, clock_).has_value());
+  EXPECT_TRUE(with("one")->account->begin(1, clock_).has_value());
+  EXPECT_EQ(with("one")->account->begin(1, clock_).error().reason, "rate_limited");
+  write("two", "  limits: {requestsPerMinute: 3}\n");
+  door_.refresh();
+  EXPECT_TRUE(with("two")->account->begin(1, clock_).has_value()) << "one more than before";
+  EXPECT_EQ(with("two")->account->begin(1, clock_).error().reason, "rate_limited");
+  EXPECT_EQ(with("two")->account->left(clock_).requests, 3);
+}
+
+TEST_F(AccessDoor, LetsTokensInThatTheirIssuerSigned) {
+  want_tokens();
+  const auto pass = with(token(signer_));
+  ASSERT_TRUE(pass.has_value()) << pass.error().message;
+  EXPECT_EQ(pass->identity.client(), "jwt:https://id.example#ada");
+  EXPECT_EQ(reason(with(token(signer_, "https://other.example"))), "invalid_token");
+  EXPECT_EQ(reason(with("a.b.c")), "invalid_token");
+  EXPECT_EQ(reason(with("one")), "in") << "a key will do as well";
+}
+
+TEST_F(AccessDoor, FetchesKeysOfTokensEveryFiveMinutes) {
+  want_tokens();
+  EXPECT_EQ(fetched_, 1);
+  clock_.advance(seconds(299));
+  door_.refresh();
+  EXPECT_EQ(fetched_, 1);
+  clock_.advance(seconds(1));
+  door_.refresh();
+  EXPECT_EQ(fetched_, 2);
+}
+
+TEST_F(AccessDoor, FetchesSoonerForAKeyThatItLacks) {
+  want_tokens();
+  const Signer newer(JwtAlgorithm::kEdDsa, "k2");
+  served_ = newer.jwks();
+  EXPECT_EQ(reason(with(token(newer))), "unknown_token_key");
+  door_.refresh();
+  EXPECT_EQ(fetched_, 1) << "but not sooner than ten seconds after the last time";
+  clock_.advance(seconds(10));
+  door_.refresh();
+  EXPECT_EQ(fetched_, 2);
+  EXPECT_EQ(reason(with(token(newer))), "in");
+}
+
+TEST_F(AccessDoor, KeepsKeysOfTokensWhileTheirServerIsAway) {
+  want_tokens();
+  served_ = fail(Code::kUnavailable, "away");
+  clock_.advance(seconds(301));
+  door_.refresh();
+  EXPECT_EQ(fetched_, 2);
+  EXPECT_EQ(reason(with(token(signer_))), "in");
+}
+
+TEST_F(AccessDoor, LetsNoTokenInBeforeItHasKeys) {
+  served_ = fail(Code::kUnavailable, "away");
+  want_tokens();
+  EXPECT_EQ(reason(with(token(signer_))), "keys_unavailable");
+  served_ = signer_.jwks();
+  clock_.advance(seconds(10));
+  door_.refresh();
+  EXPECT_EQ(reason(with(token(signer_))), "in");
+}
+
+TEST_F(AccessDoor, ReadsKeysOfTokensFromAFile) {
+  const std::string file = folder_->path() / "jwks.json";
+  ASSERT_TRUE(write_file(file, signer_.jwks()).has_value());
+  rules_ = {
+      .key_file = {},
+      .jwt_rules = {
+          {.issuer = "https://id.example", .audiences = {}, .jwks_uri = {}, .jwks_file = file}}};
+  use();
+  EXPECT_EQ(reason(with(token(signer_))), "in");
+  EXPECT_EQ(reason(with("one")), "invalid_token") << "there are no keys here";
+  const Signer newer(JwtAlgorithm::kEdDsa, "k2");
+  ASSERT_TRUE(write_file(file, newer.jwks()).has_value());
+  door_.refresh();
+  EXPECT_EQ(reason(with(token(newer))), "in");
+  EXPECT_EQ(reason(with(token(signer_))), "unknown_token_key");
+}
+
+TEST(AccessDoorThread, LooksAgainByItself) {
+  auto folder = TemporaryDirectory::create();
+  ASSERT_TRUE(folder.has_value());
+  const AccessRules rules{.key_file = folder->path() / "keys.yaml", .jwt_rules = {}};
+  Door door(Clock::real(), [](const std::string&) { return Result<std::string>(""); }, true);
+  door.use({rules});
+  ASSERT_TRUE(
+      write_file(rules.key_file, "keys:\n- name: a\n  hashes: [" + sha256_hex("one") + "]\n")
+          .has_value());
+  net::RequestHead head;
+  head.headers = {{"authorization", "Bearer one"}};
+  for (int i = 0; i < 600 && !door.enter(rules, head, "s"); ++i)
+    std::this_thread::sleep_for(milliseconds(50));
+  EXPECT_TRUE(door.enter(rules, head, "s").has_value());
+}
+
+}  // namespace
+}  // namespace serin::gateway

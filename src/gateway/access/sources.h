@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where keys come from: files of API keys, and sets of token keys from files and URLs. They are
+// read again without a restart: a file within a second of its change, a URL every five minutes and,
+// when a token names a key that it does not have, at once (but not more often than every ten
+// seconds). What cannot be read is said in the log, and the last good one is kept.
+//
+// The readers are safe from any thread and never wait for a file or a server; refresh() does, and
+// is for one thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "gateway/access/jwk.h"
+#include "gateway/access/keys.h"
+
+namespace serin::gateway {
+
+class Sources {
+ public:
+  // Fetches a URL; blocks.
+  using Fetch = std::function<Result<std::string>(const std::string& url)>;
+  Sources(const Clock& clock, Fetch fetch) : clock_(clock), fetch_(std::move(fetch)) {}
+
+  struct Wanted {
+    std::vector<std::string> key_files;
+    std::vector<std::string> jwks_files;
+    std::vector<std::string> jwks_uris;
+  };
+  // From now on these and no others; refresh() reads the new ones.
+  void want(const Wanted& wanted);
+
+  // Null until it could be read once.
+  std::shared_ptr<const KeyRing> keys(std::string_view file) const;
+  std::shared_ptr<const JwkSet> jwks(std::string_view file_or_uri) const;
+  // The set lacks a key that a token names.
+  void hurry(std::string_view uri);
+
+  // Reads files that have changed and, where it may wait for servers, URLs that are due. Gives the
+  // files of API keys that were read anew.
+  std::vector<std::string> refresh(bool fetch);
+
+ private:
+  // What a file looked like when it was read; another file has another.
+  struct Stamp {
+    std::uint64_t inode = 0, size = 0;
+    std::int64_t changed = 0;  // nanoseconds since 1970
+    bool operator==(const Stamp&) const = default;
+  };
+  struct KeyFile {
+    std::optional<Stamp> stamp;
+    std::shared_ptr<const KeyRing> ring;
+  };
+  struct JwksSource {
+    bool file = false;
+    std::optional<Stamp> stamp;
+    Instant due{};
+    Instant fetched{};
+    std::shared_ptr<const JwkSet> set;
+  };
+
+  static std::optional<Stamp> stamp_of(const std::string& path);
+  void refresh_jwks(const std::string& name, bool file);
+
+  const Clock& clock_;
+  const Fetch fetch_;
+  mutable std::mutex mutex_;
+  std::map<std::string, KeyFile, std::less<>> key_files_;
+  std::map<std::string, JwksSource, std::less<>> jwks_;
+};
+
+}  // namespace serin::gateway
