@@ -36,6 +36,7 @@ void append_access_line(std::string& lines, const AccessLine& line) {
   lines += "{\"time\":\"" + log::timestamp(line.time) + '"';
   put_text(lines, "id", line.id);
   put_text(lines, "peer", line.peer);
+  if (!line.client.empty()) put_text(lines, "client", line.client);
   put_text(lines, "method", line.method);
   put_text(lines, "path", line.path);
   put_text(lines, "service", line.service);

@@ -17,7 +17,7 @@ namespace serin::gateway {
 
 struct AccessLine {
   std::chrono::system_clock::time_point time;
-  std::string_view id, peer, method, path, service, version, replica, end;
+  std::string_view id, peer, client, method, path, service, version, replica, end;
   std::uint16_t status = 0;
   int retries = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0;

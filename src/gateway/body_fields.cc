@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/body_fields.h"
 
+#include <charconv>
 #include <cstring>
 
 #include "base/json.h"
@@ -98,6 +99,13 @@ bool is_list_of_prompts(std::string_view prompt) {
   return first != std::string_view::npos && (prompt[first] == '"' || prompt[first] == '[');
 }
 
+// A whole number; 0 for anything else.
+double number_of(std::string_view raw) {
+  std::uint32_t number = 0;
+  const auto read = std::from_chars(raw.data(), raw.data() + raw.size(), number);
+  return read.ec == std::errc() && read.ptr == raw.data() + raw.size() ? number : 0;
+}
+
 }  // namespace
 
 std::optional<BodyFields> scan_body(std::string_view body) {
@@ -122,10 +130,14 @@ std::optional<BodyFields> scan_body(std::string_view body) {
     const std::string_view value = trimmed(scanner.from(value_begin));
     if (name == R"("model")") {
       found.model = text_of(value);
+      found.model_value = value;
     } else if (name == R"("safety_identifier")") {
       safety_identifier = text_of(value);
     } else if (name == R"("user")") {
       found.user = text_of(value);
+    } else if (name == R"("max_tokens")" || name == R"("max_completion_tokens")" ||
+               name == R"("max_output_tokens")") {
+      found.max_tokens = number_of(value);
     } else if (name == R"("stream")") {
       found.stream = value == "true";
     } else if (name == R"("seed")") {
@@ -144,6 +156,14 @@ std::optional<BodyFields> scan_body(std::string_view body) {
     if (!safety_identifier.empty()) found.user = std::move(safety_identifier);
     return found;
   }
+}
+
+std::string with_model(std::string_view body, const BodyFields& fields, std::string_view model) {
+  if (fields.model_value.empty()) return std::string(body);
+  const auto at = static_cast<std::size_t>(fields.model_value.data() - body.data());
+  std::string made(body.substr(0, at));
+  made.append("\"").append(model).append("\"");
+  return made.append(body.substr(at + fields.model_value.size()));
 }
 
 std::string with_seed(std::string_view body, const BodyFields& fields, std::uint64_t seed) {

@@ -13,6 +13,12 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "gateway/access/access_rules.h"
+#include "gateway/policy/fallback.h"
+#include "gateway/policy/fault.h"
+#include "gateway/policy/guard_limits.h"
+#include "gateway/policy/outlier.h"
+#include "gateway/policy/retry_budget.h"
 #include "net/http/uri.h"
 
 namespace serin::gateway {
@@ -62,24 +68,23 @@ struct Resilience {
   bool resume_streams = true;
 
   int retry_attempts = 2;  // after the first try
-  double retry_budget = 0.2;
+  RetryBudget retry_budget;
   milliseconds retry_backoff{25};
 
   std::uint32_t max_connections = 1024;  // to one replica, of one I/O thread
   std::uint32_t max_pending_requests = 1024;
   std::uint32_t max_requests_per_connection = 0;  // 0: any number
 
-  int consecutive_5xx_errors = 5;  // 0: never ejected
-  milliseconds ejection_interval{10'000};
-  milliseconds base_ejection_time{30'000};
-  int max_ejection_percent = 50;
+  OutlierLimits outliers;  // of each version's replicas
+  GuardLimits guard;       // of the whole service
 
   enum class Balancer : std::uint8_t { kLeastRequest, kPrefixAware, kRoundRobin };
   Balancer balancer = Balancer::kLeastRequest;
 
-  std::string fallback_service;  // empty: none
-  std::string mirror_service;    // empty: none
+  FallbackRules fallback;
+  std::string mirror_service;  // empty: none
   double mirror_percent = 100;
+  FaultRules fault;
   bool operator==(const Resilience&) const = default;
 };
 
@@ -88,6 +93,7 @@ struct Service {
   std::vector<Version> versions;
   Split split;
   Resilience resilience;
+  AccessRules access;
   bool operator==(const Service&) const = default;
 };
 
@@ -104,5 +110,7 @@ std::string write_config(const Config& config);
 // The manifest's `resilience`, the form in which a configuration has it too; what is left out has
 // its default. kInvalidArgument with the path of the field below `path`.
 Result<Resilience> read_resilience(const json::value& fields, std::string_view path);
+// The same of the manifest's `access`.
+Result<AccessRules> read_access(const json::value& fields, std::string_view path);
 
 }  // namespace serin::gateway

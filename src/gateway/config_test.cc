@@ -27,7 +27,25 @@ Config whole() {
   service.resilience.timeout = milliseconds(30'000);
   service.resilience.retry_attempts = 1;
   service.resilience.balancer = Resilience::Balancer::kPrefixAware;
-  service.resilience.fallback_service = "small";
+  service.resilience.fallback.service = "small";
+  service.resilience.fallback.other_version = true;
+  service.resilience.fallback.answer = FixedAnswer{200, "text/plain", "later"};
+  service.resilience.outliers.latency_factor = 3;
+  service.resilience.guard.breaker.mode = BreakerLimits::Mode::kOn;
+  service.resilience.guard.breaker.sliding_window_type = BreakerLimits::Window::kTimeBased;
+  service.resilience.guard.adaptive.enabled = true;
+  service.resilience.guard.hedging.max_extra_load = 0.05;
+  service.resilience.guard.priorities.low = 0.5;
+  service.resilience.fault = {.delay_percentage = 5,
+                              .fixed_delay = milliseconds(100),
+                              .abort_percentage = 1,
+                              .http_status = 500,
+                              .header = "x-test"};
+  service.access = {.key_file = "/etc/serin/keys.yaml",
+                    .jwt_rules = {{.issuer = "https://id",
+                                   .audiences = {"serin"},
+                                   .jwks_uri = "https://id/keys",
+                                   .algorithms = {JwtAlgorithm::kEdDsa}}}};
   service.resilience.mirror_service = "shadow";
   service.resilience.mirror_percent = 12.5;
   return {.revision = 7, .services = {service}};
@@ -59,11 +77,11 @@ TEST(Resilience, IsReadInTheManifestsForm) {
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->timeout, milliseconds(120'000));
   EXPECT_EQ(read->retry_attempts, 3);
-  EXPECT_DOUBLE_EQ(read->retry_budget, 0.1);
+  EXPECT_DOUBLE_EQ(read->retry_budget.share, 0.1);
   EXPECT_EQ(read->retry_backoff, milliseconds(5));
   EXPECT_EQ(read->max_pending_requests, 9u);
   EXPECT_EQ(read->balancer, Resilience::Balancer::kRoundRobin);
-  EXPECT_EQ(read->fallback_service, "b");
+  EXPECT_EQ(read->fallback.service, "b");
 }
 
 TEST(Resilience, NamesThePathOfWhatIsWrong) {
@@ -95,6 +113,18 @@ TEST(Config, RefusesWhatIsWrongAndSaysWhere) {
       {R"("prose-v1-1")", R"("prose-v1-0")", "services[0].versions[0].replicas[1].id", "twice"},
       {R"("30000ms")", R"("soon")", "services[0].resilience.timeout", "duration"},
       {R"("percent":1.25E1)", R"("percent":101)", "services[0].resilience.mirror.percent", "100"},
+      {R"("mode":"on")", R"("mode":"half")", "services[0].resilience.circuitBreaker.mode", "on"},
+      {R"("slidingWindowSize":100)", R"("slidingWindowSize":0)",
+       "services[0].resilience.circuitBreaker.slidingWindowSize", "1 at least"},
+      {R"("minLimit":20)", R"("minLimit":500)",
+       "services[0].resilience.adaptiveConcurrency.maxLimit", "minLimit"},
+      {R"("httpStatus":500)", R"("httpStatus":200)",
+       "services[0].resilience.fault.abort.httpStatus", "400"},
+      {R"("EdDSA")", R"("HS256")", "services[0].access.jwtRules[0].algorithms", "RS256"},
+      {R"("jwksUri":"https://id/keys")", R"("jwksFile":"")",
+       "services[0].access.jwtRules[0].jwksUri", "one of them"},
+      {R"("issuer":"https://id")", R"("issuer":"")", "services[0].access.jwtRules[0].issuer",
+       "empty"},
   };
   for (const Wrong& wrong : cases) {
     std::string text = write_config(whole());

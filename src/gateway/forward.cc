@@ -49,6 +49,8 @@ void Forward::begin() {
   if (!asked) return refuse(asked.error());
   asked_ = *asked;
   route_ = route_by_head(head);
+  // Nobody's body is read who may not enter, where the head says for what it is.
+  if (route_.name && !knock(*route_.name)) return;
   if (streamed_) {
     exchange_->read_pieces(
         [this](Result<std::string> piece) { return take_piece(std::move(piece)); });
@@ -76,6 +78,7 @@ void Forward::understand_body() {
     if (!route_.name) name = grpc_name(*body_, true).name;
   } else if (const auto fields = body_->empty() ? std::nullopt : scan_body(*body_)) {
     user_ = fields->user;
+    max_tokens_ = fields->max_tokens;
     if (!fields->prompt.empty()) prefix_ = hash_bytes(fields->prompt.substr(0, kPrefixBytes), 0);
     one_stream_ = fields->stream && fields->one_answer && streams_text(head, route_.target);
     if (const auto taken = take_position(); !taken) return refuse(taken.error());
@@ -142,6 +145,7 @@ bool Forward::find_service(const Name& name) {
     return false;
   }
   service_ = *found;
+  if (!enter(**found)) return false;
   if (!name.version.empty()) {
     version_ = service_->find(name.version);
     if (version_ == nullptr) {
@@ -160,19 +164,23 @@ bool Forward::find_service(const Name& name) {
   }
   service_->state->in_flight.fetch_add(1, std::memory_order_relaxed);
   assign();
-  return true;
+  return charge() && admit() && !inject_fault();
 }
 
 void Forward::assign() {
-  if (pinned_) return;
   const Split& split = service_->split;
-  weight_ = split.weight;
-  std::string_view user;
-  if (!split.user_header.empty()) user = exchange_->head().headers.get(split.user_header);
-  if (user.empty()) user = user_;
-  assignment_ = gateway::assign(split, user, lane_.random());
-  version_ =
-      service_->find(assignment_.arm == rollout::Arm::kCandidate ? split.candidate : split.stable);
+  if (!pinned_) {
+    weight_ = split.weight;
+    const User user = user_of(split.user_header, exchange_->head().headers, pass_.identity,
+                              [this] { return user_; });
+    assignment_ = gateway::assign(split, user.name, lane_.random());
+    version_ = service_->find(assignment_.arm == rollout::Arm::kCandidate ? split.candidate
+                                                                          : split.stable);
+  }
+  home_table_ = table_;
+  home_ = service_;
+  assigned_version_ = version_;
+  visited_ = {{service_->name}, {version_->label}};
 }
 
 }  // namespace serin::gateway

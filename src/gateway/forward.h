@@ -19,12 +19,14 @@
 #include <string>
 #include <vector>
 
+#include "gateway/access/door.h"
 #include "gateway/body_fields.h"
 #include "gateway/lane.h"
 #include "gateway/route.h"
 #include "gateway/split.h"
 #include "gateway/stream/continued_stream.h"
 #include "gateway/token_meter.h"
+#include "gateway/usage_tail.h"
 
 namespace serin::gateway {
 
@@ -52,14 +54,45 @@ class Forward {
   bool find_service(const Name& name);
   void assign();
 
+  // Who may, and whether it may now (forward_admit.cc)
+  bool knock(const Name& name);
+  bool enter(const ServiceEntry& service);
+  bool admit();
+  bool charge();
+  Priority priority() const;
+  bool inject_fault();
+  void settle(const TryEnd& tried, Instant now);
+  void pay();
+  void add_limits(net::Headers& headers) const;
+
+  // When it cannot be served as it was meant to (forward_fallback.cc)
+  bool fall_back(const TryEnd& tried);
+  bool go_to_version(const std::string& label, const TryEnd& tried);
+  bool go_to_service(const std::string& name, const TryEnd& tried);
+  void answer_fixed(const FixedAnswer& answer, const TryEnd& tried);
+  void leave(const TryEnd& tried, std::string_view to);
+
   // Tries (forward_tries.cc)
   void start_try();
   const ReplicaEntry* pick_replica();
   net::ClientRequest request_for(const ReplicaEntry& replica);
   void send(const ReplicaEntry& replica);
   bool try_again(const TryEnd& tried);
+  void note_try(const TryEnd& tried);
   void drop_try();
   bool other_replica() const;
+
+  // A second try beside the first (forward_hedge.cc)
+  struct Hedge {
+    std::shared_ptr<net::ClientStream> upstream;
+    const ReplicaEntry* replica = nullptr;
+    Instant began{};
+  };
+  void plan_hedge();
+  void start_hedge();
+  void hedge_head(net::ResponseHead head);
+  void adopt_hedge();
+  void drop_hedge();
 
   // The answer (forward_answer.cc)
   void on_head(net::ResponseHead head);
@@ -112,10 +145,22 @@ class Forward {
   bool pinned_ = false;  // the client named a version
   const ServiceEntry* service_ = nullptr;
   const VersionEntry* version_ = nullptr;
+  std::shared_ptr<const Table> home_table_;         // where home_ and assigned_version_ are
+  const ServiceEntry* home_ = nullptr;              // where it was sent at first
+  const VersionEntry* assigned_version_ = nullptr;  // the version first assigned
   Assignment assignment_;
   double weight_ = 0;                    // the candidate's, when it was assigned
   std::string user_;                     // of the body
   std::optional<std::uint64_t> prefix_;  // hash of the prompt's beginning
+  double max_tokens_ = 0;                // of the body
+
+  // Who, and what it holds until its end
+  bool entered_ = false;
+  bool evidence_ = true;  // how it ends says something of its version
+  Pass pass_;
+  std::optional<Meter::Share> share_;
+  std::optional<Guard::Entry> entry_;
+  Visited visited_;
 
   // What is sent
   std::shared_ptr<const std::string> body_;
@@ -129,8 +174,12 @@ class Forward {
   const ReplicaEntry* replica_ = nullptr;
   std::optional<std::uint32_t> first_worker_;  // what the evidence calls the first replica
   std::vector<const ReplicaEntry*> tried_;
+  Instant try_began_{};
   Instant first_byte_due_ = Instant::max();
   Instant retry_at_{};
+  std::optional<Hedge> hedge_;
+  Instant hedge_due_ = Instant::max();
+  bool hedged_ = false;  // there was one
   int retries_ = 0;
   bool failed_try_ = false;  // one that the client never saw
 
@@ -141,6 +190,7 @@ class Forward {
   bool events_ = false;   // it is a stream of server-sent events
   bool held_back_ = false;
   TokenMeter meter_;
+  UsageTail usage_;
   std::optional<Instant> first_byte_;
   std::uint64_t bytes_out_ = 0;
   std::uint16_t status_ = 0;  // what the client was told, for metrics and the log

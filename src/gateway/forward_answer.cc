@@ -53,6 +53,8 @@ void Forward::on_head(net::ResponseHead head) {
   if (stream_ && started_) return on_continuation();
   const TryEnd so_far{End::kAnswer, answer_.status};
   if (answer_.status >= 400 && try_again(so_far)) return;
+  drop_hedge();
+  if ((answer_.status >= 500 || answer_.status == 429) && fall_back(so_far)) return;
   if (const auto begun = begin_stream(); !begun) return refuse(begun.error());
   // Who sends messages to and fro may wait for the head before it sends more.
   if (streamed_ && !answer_.headers.find("grpc-status")) start_answer();
@@ -65,6 +67,7 @@ void Forward::start_answer() {
   replay_ = {};
   status_ = answer_.status;
   change_answer(answer_.headers, request_id_, version_->label);
+  add_limits(answer_.headers);
   exchange_->start({answer_.status, answer_.headers});
 }
 
@@ -73,10 +76,12 @@ void Forward::on_bytes(std::string_view bytes) {
   if (!first_byte_) {
     first_byte_ = now;
     version_->state->first_byte(now - began_);
+    if (entry_) service_->state->guard.first_token(*entry_, now);
   }
   if (stream_) return pass_events(bytes, now);
   start_answer();
   if (events_) meter_.add(bytes, now);
+  if (share_) usage_.add(bytes);
   bytes_out_ += bytes.size();
   exchange_->write(bytes);
   if (exchange_->unsent() > kAhead) hold_back();
@@ -114,6 +119,7 @@ void Forward::finish_answer() {
   }
   // Without a body the head ends the answer, which is how gRPC says that a call failed at once.
   change_answer(answer_.headers, request_id_, version_->label);
+  add_limits(answer_.headers);
   exchange_->respond({answer_.status, answer_.headers, {}});
 }
 
@@ -122,7 +128,7 @@ void Forward::on_error(const Error& error) {
   if (started_) return lose_worker(error);
   const bool unsent = error.code == Code::kUnavailable || error.code == Code::kResourceExhausted;
   const TryEnd tried{unsent ? End::kNotConnected : End::kNoAnswer};
-  if (error.code != Code::kCancelled && try_again(tried)) return;
+  if (error.code != Code::kCancelled && (try_again(tried) || fall_back(tried))) return;
   refuse(as_seen_by_client(tried, error), tried);
 }
 
@@ -168,13 +174,15 @@ void Forward::on_tick(Instant now) {
     if (now >= retry_at_) start_try();
     return;
   }
-  if (now < first_byte_due_ || held_back_) return;
+  if (held_back_) return;
+  if (!started_ && now >= hedge_due_) start_hedge();
+  if (now < first_byte_due_) return;
   if (started_) {
     if (stream_) lose_worker({Code::kDeadlineExceeded, "its worker gives no more of it"});
     return;
   }
   const TryEnd tried{End::kLateFirstByte};
-  if (try_again(tried)) return;
+  if (try_again(tried) || fall_back(tried)) return;
   refuse(Error{Code::kDeadlineExceeded,
                "the worker gave no byte of an answer within " +
                    std::to_string(service_->resilience.first_token_timeout.count()) + " ms",

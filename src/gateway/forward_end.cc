@@ -20,22 +20,25 @@ void Forward::ended(const TryEnd& tried) {
   if (phase_ == Phase::kEnded) return;
   phase_ = Phase::kEnded;
   const Instant now = core_.clock.now();
-  if (service_ != nullptr) record(tried, now);
+  note_try(tried);
+  settle(tried, now);
+  pay();
+  if (assigned_version_ != nullptr) record(tried, now);
   if (core_.log.on()) write_line(tried, now);
   drop_try();
   lane_.retire(*this);
 }
 
 void Forward::record(const TryEnd& tried, Instant now) {
-  ServiceState& state = *service_->state;
+  ServiceState& state = *home_->state;
   state.in_flight.fetch_sub(1, std::memory_order_relaxed);
   if (retries_ > 0) state.retries.fetch_sub(1, std::memory_order_relaxed);
-  version_->state->ended(status_, now - began_);
+  assigned_version_->state->ended(status_, now - began_);
   // Nobody drew by lot what a client chose itself, and what makes nothing says nothing.
-  if (pinned_ || exchange_->head().method != "POST") return;
+  if (pinned_ || !evidence_ || exchange_->head().method != "POST") return;
   constexpr double kNever = std::numeric_limits<double>::infinity();
   EvidenceRecord made;
-  made.version = version_->label;
+  made.version = assigned_version_->label;
   rollout::Request& request = made.request;
   request.assigned = core_.unix_seconds(began_);
   request.arm = assignment_.arm;
@@ -69,6 +72,7 @@ void Forward::write_line(const TryEnd& tried, Instant now) {
   if (service_ != nullptr) line.service = service_->name;
   if (version_ != nullptr) line.version = version_->label;
   if (!tried_.empty()) line.replica = tried_.back()->id;
+  line.client = pass_.identity.key.empty() ? pass_.identity.subject : pass_.identity.key;
   line.end = name_of(tried.end);
   line.status = status_;
   line.retries = retries_;

@@ -136,7 +136,8 @@ bool Forward::go_on() {
   if (now >= *lost_at_ + 2 * patience()) return false;
   failed_try_ = true;
   version_->state->retried({End::kBroken});
-  if (retries_++ == 0) service_->state->retries.fetch_add(1, std::memory_order_relaxed);
+  if (retries_++ == 0) home_->state->retries.fetch_add(1, std::memory_order_relaxed);
+  note_try({End::kBroken});
   drop_try();
   stream_->go_on();
   use_present_table();

@@ -13,8 +13,6 @@ namespace {
 // The client's own limit on a request: later than any of ours.
 constexpr Duration kUnlimited = std::chrono::hours(24 * 30);
 constexpr Duration kSlack = std::chrono::seconds(2);
-// Retries run beside each other up to so many, whatever the budget's share comes to.
-constexpr std::uint32_t kLeastRetries = 3;
 
 }  // namespace
 
@@ -27,6 +25,7 @@ void Forward::start_try() {
                 "no worker of " + service_->name + " " + version_->label + " is there",
                 "no_worker"};
     error.retry_after = std::chrono::seconds(1);
+    if (fall_back({End::kNotConnected})) return;
     return refuse(error, {End::kNotConnected});
   }
   send(*replica);
@@ -36,10 +35,11 @@ const ReplicaEntry* Forward::pick_replica() {
   const std::vector<ReplicaEntry>& replicas = version_->replicas;
   std::vector<Choice> choices;
   choices.reserve(replicas.size());
+  const Instant now = core_.clock.now();
   for (const ReplicaEntry& replica : replicas)
     choices.push_back({.id_hash = replica.id_hash,
                        .in_flight = replica.state->in_flight.load(std::memory_order_relaxed),
-                       .open = true,
+                       .open = replica.state->open(now),
                        .tried = std::ranges::find(tried_, &replica) != tried_.end()});
   const Draw draw{lane_.random(), version_->state->next_turn(), prefix_};
   const auto place = pick(service_->resilience.balancer, choices, draw);
@@ -59,6 +59,11 @@ net::ClientRequest Forward::request_for(const ReplicaEntry& replica) {
   request.method = head.method;
   request.headers = fields_for_worker(
       head, {.request_id = request_id_, .trace = &span_.context(), .left = left, .grpc = grpc_});
+  // What was proved here is nobody's business behind.
+  if (!home_->access.open()) {
+    request.headers.remove("authorization");
+    request.headers.remove("x-api-key");
+  }
   request.host = {.connections = resilience.max_connections,
                   .pending = resilience.max_pending_requests,
                   .requests_per_connection = resilience.max_requests_per_connection};
@@ -78,9 +83,11 @@ net::ClientRequest Forward::request_for(const ReplicaEntry& replica) {
 void Forward::send(const ReplicaEntry& replica) {
   replica_ = &replica;
   if (!first_worker_) first_worker_ = replica.worker;
+  try_began_ = core_.clock.now();
   if (std::ranges::find(tried_, &replica) == tried_.end()) tried_.push_back(&replica);
   replica.state->in_flight.fetch_add(1, std::memory_order_relaxed);
-  if (!streamed_) first_byte_due_ = core_.clock.now() + patience();
+  if (!streamed_) first_byte_due_ = try_began_ + patience();
+  plan_hedge();
   net::ResponseSink sink;
   sink.on_head = [this](net::ResponseHead head) { on_head(std::move(head)); };
   sink.on_bytes = [this](std::string_view bytes) { on_bytes(bytes); };
@@ -93,7 +100,22 @@ void Forward::send(const ReplicaEntry& replica) {
   if (request_ended_) upstream_->finish();
 }
 
+// What the end of a try says of the replica that it was made at.
+void Forward::note_try(const TryEnd& tried) {
+  if (replica_ == nullptr) return;
+  const Instant now = core_.clock.now();
+  Attempt attempt{attempt_end_of(tried, first_byte_.has_value()), {}, meter_.per_token()};
+  if (first_byte_ && !streamed_) attempt.first_token = *first_byte_ - try_began_;
+  for (const Ejection& ejection : version_->state->tried(replica_->id, attempt, now)) {
+    for (const ReplicaEntry& replica : version_->replicas) {
+      if (replica.id == ejection.replica)
+        replica.state->closed_until.store((now + ejection.time).time_since_epoch());
+    }
+  }
+}
+
 void Forward::drop_try() {
+  drop_hedge();
   if (replica_ != nullptr) {
     replica_->state->in_flight.fetch_sub(1, std::memory_order_relaxed);
     replica_ = nullptr;
@@ -108,9 +130,15 @@ void Forward::drop_try() {
 
 // True: another try was begun, or will be.
 bool Forward::try_again(const TryEnd& tried) {
+  if (hedge_) {
+    note_try(tried);
+    failed_try_ = failed_try_ || outcome_of(tried) == rollout::Outcome::kFailed;
+    adopt_hedge();
+    return true;
+  }
   const Instant now = core_.clock.now();
-  const std::uint32_t running = service_->state->retries.load(std::memory_order_relaxed);
-  const std::uint32_t requests = service_->state->in_flight.load(std::memory_order_relaxed);
+  const std::uint32_t running = home_->state->retries.load(std::memory_order_relaxed);
+  const std::uint32_t requests = home_->state->in_flight.load(std::memory_order_relaxed);
   const Resilience& resilience = service_->resilience;
   RetryFacts facts;
   facts.made = retries_;
@@ -118,8 +146,7 @@ bool Forward::try_again(const TryEnd& tried) {
   facts.repeatable = repeatable(exchange_->head(), route_.target);
   facts.body_kept = !streamed_ || replay_kept_;
   facts.other_replica = other_replica();
-  facts.budget =
-      retries_ > 0 || running < kLeastRetries || running < resilience.retry_budget * requests;
+  facts.budget = retries_ > 0 || may_retry(resilience.retry_budget, requests, running);
   facts.left = deadline_ == Instant::max() ? kUnlimited : deadline_ - now;
   const RetryDecision decision = decide_retry(resilience, tried, facts, lane_.random());
   if (!decision.retry) {
@@ -128,8 +155,9 @@ bool Forward::try_again(const TryEnd& tried) {
   }
   failed_try_ = failed_try_ || outcome_of(tried) == rollout::Outcome::kFailed;
   version_->state->retried(tried);
+  note_try(tried);
   drop_try();
-  if (retries_++ == 0) service_->state->retries.fetch_add(1, std::memory_order_relaxed);
+  if (retries_++ == 0) home_->state->retries.fetch_add(1, std::memory_order_relaxed);
   if (decision.wait > Duration::zero()) {
     retry_at_ = now + decision.wait;
     phase_ = Phase::kWaiting;

@@ -34,13 +34,21 @@ std::uint64_t random_seed() {
   return std::uint64_t{device()} << 32 | device();
 }
 
+std::vector<AccessRules> rules_of(const Config& config) {
+  std::vector<AccessRules> rules;
+  for (const Service& service : config.services) rules.push_back(service.access);
+  return rules;
+}
+
 class GatewayImpl final : public Gateway {
  public:
   GatewayImpl(const Clock& clock, std::unique_ptr<AccessLog> log)
       : states_(registry_, first_record(clock)),
         tracer_(nullptr, clock),
         log_(std::move(log)),
-        core_{clock, registry_, states_, tracer_, *log_, clock.now(), unix_now(clock)} {}
+        door_(
+            clock, [this](const std::string& url) { return fetch_keys(url); }, true),
+        core_{clock, registry_, states_, tracer_, *log_, door_, clock.now(), unix_now(clock)} {}
 
   ~GatewayImpl() override {
     admin_.reset();
@@ -65,11 +73,14 @@ class GatewayImpl final : public Gateway {
 
  private:
   Status hand_out(std::shared_ptr<const Table> table);
+  Result<std::string> fetch_keys(const std::string& url);
 
   telemetry::Registry registry_;
   States states_;
   telemetry::Tracer tracer_;
   std::unique_ptr<AccessLog> log_;
+  std::unique_ptr<net::Client> keys_client_;  // for the door's thread alone, made when it is needed
+  Door door_;
   Core core_;
   std::shared_ptr<net::IoThreads> threads_;
   std::vector<std::unique_ptr<Lane>> lanes_;
@@ -83,6 +94,7 @@ Status GatewayImpl::start(GatewayOptions options, Config config) {
   if (options.data.threads == 0 || options.data.threads > net::IoThreads::kMost)
     return invalid("threads must be 1 to 256", "threads");
   threads_ = net::IoThreads::start(options.data.threads);
+  door_.use(rules_of(config));
   table_ = make_table(std::move(config), states_);
   for (unsigned i = 0; i < threads_->size(); ++i) {
     lanes_.push_back(std::make_unique<Lane>(core_, random_seed()));
@@ -104,6 +116,23 @@ Status GatewayImpl::start(GatewayOptions options, Config config) {
   return {};
 }
 
+// The keys of tokens, of another server.
+Result<std::string> GatewayImpl::fetch_keys(const std::string& url) {
+  if (keys_client_ == nullptr) {
+    net::ClientOptions options;
+    options.limits.body_bytes = 1 << 20;
+    SERIN_TRY_ASSIGN(keys_client_, net::Client::create(std::move(options)));
+  }
+  net::ClientRequest request;
+  request.url = url;
+  request.headers = {{"accept", "application/json"}};
+  request.timeout = milliseconds(5'000);
+  SERIN_TRY_ASSIGN(net::Response response, keys_client_->fetch(std::move(request)));
+  if (response.status != 200)
+    return fail(Code::kUnavailable, url + " answered " + std::to_string(response.status));
+  return std::move(response.body);
+}
+
 Status GatewayImpl::apply(Config config) {
   const std::lock_guard lock(mutex_);
   const Config& present = table_->config;
@@ -114,6 +143,7 @@ Status GatewayImpl::apply(Config config) {
                           std::to_string(present.revision) + ", which is in use",
                       "old_revision"});
   }
+  door_.use(rules_of(config));
   auto table = make_table(std::move(config), states_);
   SERIN_TRY(hand_out(table));
   table_ = std::move(table);

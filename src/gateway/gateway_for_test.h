@@ -98,7 +98,7 @@ class TestGateway {
 
   Gateway& gateway() { return *gateway_; }
   Config& config() { return config_; }
-  net::Client& client() { return *client_; }
+  net::Client& client() const { return *client_; }
   void apply() {
     ++config_.revision;
     const auto applied = gateway_->apply(config_);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "gateway/access/door.h"
 #include "gateway/access_log.h"
 #include "gateway/table.h"
 #include "net/http/client.h"
@@ -28,6 +29,7 @@ struct Core {
   States& states;
   const telemetry::Tracer& tracer;
   AccessLog& log;
+  Door& door;
   // Instants as seconds since 1970, which is what the evidence counts in.
   Instant began;
   double began_unix = 0;

@@ -56,6 +56,15 @@ Name parse_name(std::string_view text) {
   return {std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))};
 }
 
+std::string target_for(std::string_view target, std::string_view service) {
+  const std::string_view path = path_of(target);
+  const Name named = name_in_path(path);
+  if (named.service.empty()) return std::string(target);
+  constexpr std::size_t kBefore = std::string_view("/v2/models/").size();
+  std::string made(target.substr(0, kBefore));
+  return made.append(service).append(target.substr(kBefore + named.service.size()));
+}
+
 HeadRoute route_by_head(const net::RequestHead& head) {
   HeadRoute route;
   std::string_view target = head.target;

@@ -28,6 +28,9 @@ struct HeadRoute {
 // the rest; /v2/models/NAME… and /v1/models/NAME….
 HeadRoute route_by_head(const net::RequestHead& head);
 
+// The same target for another service, where its path names one.
+std::string target_for(std::string_view target, std::string_view service);
+
 // The name of the model in the first message of a gRPC call (KServe's messages have it as field 1,
 // and the version as field 2), from as much of the body as has come.
 struct GrpcName {

@@ -3,11 +3,15 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+
 namespace serin::gateway {
 namespace {
 
 using telemetry::Buckets;
 using telemetry::Labels;
+
+Labels of_service(std::string_view service) { return {{"service", std::string(service)}}; }
 
 Labels of_version(std::string_view service, std::string_view version) {
   return {{"service", std::string(service)}, {"version", std::string(version)}};
@@ -60,12 +64,89 @@ void VersionState::not_retried(std::string_view why) {
       .add();
 }
 
+void VersionState::watch(const OutlierLimits& limits, const std::vector<std::string>& ids) {
+  const std::lock_guard lock(outliers_mutex_);
+  outliers_.set(limits, ids);
+}
+
+std::vector<Ejection> VersionState::tried(std::string_view replica, const Attempt& attempt,
+                                          Instant now) {
+  std::vector<Ejection> ejections;
+  {
+    const std::lock_guard lock(outliers_mutex_);
+    ejections = outliers_.ended(replica, attempt, now);
+  }
+  for (const Ejection& ejection : ejections) {
+    registry_
+        .counter("serin_gateway_ejections_total", "Replicas that get no requests for a while",
+                 labels("reason", name_of(ejection.reason)))
+        .add();
+    log::warning("a replica gets no requests for a while",
+                 {{"service", service_},
+                  {"version", version_},
+                  {"replica", ejection.replica},
+                  {"reason", name_of(ejection.reason)},
+                  {"seconds", std::chrono::duration<double>(ejection.time).count()}});
+  }
+  return ejections;
+}
+
 ServiceState::ServiceState(telemetry::Registry& registry, std::string_view service,
                            std::uint64_t first_record)
-    : evidence(first_record) {
-  registry.gauge_read_by("serin_gateway_in_flight", "Requests that have begun and not ended",
-                         {{"service", std::string(service)}},
-                         [this] { return static_cast<double>(in_flight.load()); });
+    : evidence(first_record),
+      registry_(registry),
+      service_(service),
+      in_flight_(registry.gauge("serin_gateway_in_flight", "Requests that have begun and not ended",
+                                of_service(service))),
+      breaker_state_(registry.gauge("serin_gateway_breaker_state",
+                                    "The circuit: 0 closed, 1 open, 2 half open",
+                                    of_service(service))),
+      failure_rate_(registry.gauge("serin_gateway_breaker_failure_percent",
+                                   "Failed calls of the circuit's window", of_service(service))),
+      slow_rate_(registry.gauge("serin_gateway_breaker_slow_percent",
+                                "Slow calls of the circuit's window", of_service(service))),
+      limit_(registry.gauge("serin_gateway_concurrency_limit", "Requests that may be in flight",
+                            of_service(service))),
+      waiting_(registry.gauge("serin_gateway_waiting", "Requests without their first token",
+                              of_service(service))),
+      predicted_wait_(registry.gauge("serin_gateway_predicted_wait_seconds",
+                                     "What a new request would wait for its first token",
+                                     of_service(service))) {}
+
+void ServiceState::refused(std::string_view code) {
+  registry_
+      .counter("serin_gateway_refused_total", "Requests that did not begin, by the error's code",
+               {{"service", service_}, {"code", std::string(code)}})
+      .add();
+}
+
+void ServiceState::hedged() {
+  registry_
+      .counter("serin_gateway_hedges_total", "Second tries beside a first that gave no byte",
+               of_service(service_))
+      .add();
+}
+
+void ServiceState::fell_back(std::string_view to) {
+  registry_
+      .counter("serin_gateway_fallbacks_total", "Requests that another one answered",
+               {{"service", service_}, {"to", std::string(to)}})
+      .add();
+}
+
+void ServiceState::publish(Instant now) {
+  constexpr Duration kFresh = std::chrono::milliseconds(250);
+  const Duration at = now.time_since_epoch();
+  Duration last = published_.load(std::memory_order_relaxed);
+  if (at - last < kFresh || !published_.compare_exchange_strong(last, at)) return;
+  const Guard::Snapshot seen = guard.snapshot(now);
+  in_flight_.set(static_cast<double>(in_flight.load()));
+  breaker_state_.set(static_cast<double>(seen.breaker));
+  failure_rate_.set(seen.failure_rate);
+  slow_rate_.set(seen.slow_rate);
+  limit_.set(seen.limit);
+  waiting_.set(static_cast<double>(seen.waiting));
+  predicted_wait_.set(std::chrono::duration<double>(seen.predicted_wait).count());
 }
 
 std::shared_ptr<ServiceState>& States::service_of(std::string_view name) {

@@ -14,8 +14,11 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gateway/evidence.h"
+#include "gateway/policy/guard.h"
+#include "gateway/policy/outlier.h"
 #include "gateway/try_end.h"
 #include "telemetry/metrics.h"
 
@@ -23,6 +26,11 @@ namespace serin::gateway {
 
 struct ReplicaState {
   std::atomic<std::uint32_t> in_flight{0};
+  std::atomic<Duration> closed_until{};  // since the clock's beginning; ejected until then
+
+  bool open(Instant now) const {
+    return now.time_since_epoch() >= closed_until.load(std::memory_order_relaxed);
+  }
 };
 
 class VersionState {
@@ -36,6 +44,9 @@ class VersionState {
   }
   void retried(const TryEnd& why);
   void not_retried(std::string_view why);
+  void watch(const OutlierLimits& limits, const std::vector<std::string>& ids);
+  // A try at one of its replicas has ended; gives the ejections that follow.
+  std::vector<Ejection> tried(std::string_view replica, const Attempt& attempt, Instant now);
   std::uint64_t next_turn() { return turn_.fetch_add(1, std::memory_order_relaxed); }
 
   std::map<std::string, std::shared_ptr<ReplicaState>, std::less<>> replicas;  // for States alone
@@ -50,15 +61,37 @@ class VersionState {
   telemetry::Histogram& first_byte_;
   std::array<std::atomic<telemetry::Counter*>, 600> by_status_{};
   std::atomic<std::uint64_t> turn_{0};
+  std::mutex outliers_mutex_;
+  Outliers outliers_;
 };
 
 struct ServiceState {
   ServiceState(telemetry::Registry& registry, std::string_view service, std::uint64_t first_record);
 
+  // A request that was not let in or could not begin, by the error's code.
+  void refused(std::string_view code);
+  void hedged();
+  void fell_back(std::string_view to);  // "version", "service", "answer"
+  // Brings the gauges up to date, when they are a little old.
+  void publish(Instant now);
+
   EvidenceLog evidence;
+  Guard guard;
   std::atomic<std::uint32_t> in_flight{0};
   std::atomic<std::uint32_t> retries{0};  // requests in a try after their first
   std::map<std::string, std::shared_ptr<VersionState>, std::less<>> versions;  // for States alone
+
+ private:
+  telemetry::Registry& registry_;
+  const std::string service_;
+  telemetry::Gauge& in_flight_;
+  telemetry::Gauge& breaker_state_;
+  telemetry::Gauge& failure_rate_;
+  telemetry::Gauge& slow_rate_;
+  telemetry::Gauge& limit_;
+  telemetry::Gauge& waiting_;
+  telemetry::Gauge& predicted_wait_;
+  std::atomic<Duration> published_{};
 };
 
 class States {

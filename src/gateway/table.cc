@@ -69,9 +69,16 @@ std::shared_ptr<const Table> make_table(Config config, States& states) {
     entry.name = service.name;
     entry.split = service.split;
     entry.resilience = service.resilience;
+    entry.access = service.access;
     entry.state = states.service(service.name);
     for (const Version& version : service.versions)
       entry.versions.push_back(version_entry(service.name, version, states));
+    entry.state->guard.set(service.resilience.guard);
+    for (const VersionEntry& version : entry.versions) {
+      std::vector<std::string> ids;
+      for (const ReplicaEntry& replica : version.replicas) ids.push_back(replica.id);
+      version.state->watch(service.resilience.outliers, ids);
+    }
     table->services.emplace(service.name, std::move(entry));
   }
   table->config = std::move(config);

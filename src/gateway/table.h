@@ -37,6 +37,7 @@ struct ServiceEntry {
   std::vector<VersionEntry> versions;
   Split split;
   Resilience resilience;
+  AccessRules access;
   std::shared_ptr<ServiceState> state;
 
   const VersionEntry* find(std::string_view label) const;  // null: there is none

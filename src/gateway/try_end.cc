@@ -28,12 +28,6 @@ Help help_of(const TryEnd& tried) {
   return Help::kNone;
 }
 
-Duration wait_for(const Resilience& resilience, int made, std::uint64_t random) {
-  const auto longest = resilience.retry_backoff * (1 << made);
-  const double part = 0.5 + 0.5 * unit_interval(random);
-  return std::chrono::duration_cast<Duration>(longest * part);
-}
-
 }  // namespace
 
 std::string_view name_of(End end) {
@@ -66,6 +60,25 @@ rollout::Outcome outcome_of(const TryEnd& tried) {
   return tried.status >= 400 ? Outcome::kCensored : Outcome::kAnswered;
 }
 
+AttemptEnd attempt_end_of(const TryEnd& tried, bool had_first_byte) {
+  switch (tried.end) {
+    case End::kAnswer:
+      return end_of_status(tried.status);
+    case End::kEmpty:
+      return AttemptEnd::kServerError;
+    case End::kNotConnected:
+    case End::kNoAnswer:
+    case End::kLateFirstByte:
+    case End::kBroken:
+      return AttemptEnd::kGatewayError;
+    case End::kDeadline:
+      return had_first_byte ? AttemptEnd::kAbandoned : AttemptEnd::kGatewayError;
+    case End::kClientGone:
+      return AttemptEnd::kAbandoned;
+  }
+  return AttemptEnd::kAbandoned;
+}
+
 RetryDecision decide_retry(const Resilience& resilience, const TryEnd& tried,
                            const RetryFacts& facts, std::uint64_t random) {
   const Help help = help_of(tried);
@@ -79,7 +92,9 @@ RetryDecision decide_retry(const Resilience& resilience, const TryEnd& tried,
   if (!facts.budget) return no("budget");
   // Another replica is asked at once the first time: the one that failed says nothing about it.
   const bool at_once = facts.made == 0 && facts.other_replica;
-  const Duration wait = at_once ? Duration::zero() : wait_for(resilience, facts.made, random);
+  const Duration wait =
+      at_once ? Duration::zero()
+              : retry_backoff(resilience.retry_backoff, facts.made + 1, unit_interval(random));
   if (wait >= facts.left) return no("deadline");
   return {true, wait, {}};
 }

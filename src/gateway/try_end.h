@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "gateway/config.h"
+#include "gateway/policy/attempt.h"
 #include "rollout/request.h"
 
 namespace serin::gateway {
@@ -42,6 +43,10 @@ struct TryEnd {
 
 rollout::Outcome outcome_of(const TryEnd& tried);
 
+// The same for what judges replicas and services (policy/). An answer that its deadline cut while
+// it came was long, which is no fault.
+AttemptEnd attempt_end_of(const TryEnd& tried, bool had_first_byte);
+
 struct RetryFacts {
   int made = 0;                // retries so far
   bool answering = false;      // the client has a byte already
@@ -58,7 +63,7 @@ struct RetryDecision {
   std::string_view why_not;  // for the metric of retries that were not made; empty: none was due
 };
 
-// `random`: uniform; half of the wait is drawn by it.
+// `random`: uniform; the wait is drawn by it.
 RetryDecision decide_retry(const Resilience& resilience, const TryEnd& tried,
                            const RetryFacts& facts, std::uint64_t random);
 

@@ -90,16 +90,17 @@ TEST(Retry, AsksAnotherReplicaAtOnceAndTheSameOneAfterAWait) {
   EXPECT_EQ(after({End::kNoAnswer}).wait, Duration::zero());
   RetryFacts alone = usual();
   alone.other_replica = false;
-  EXPECT_GT(after({End::kNoAnswer}, alone).wait, Duration::zero());
+  EXPECT_GT(after({End::kNoAnswer}, alone, ~std::uint64_t{0}).wait, Duration::zero());
 }
 
 TEST(Retry, WaitsLongerEachTimeAndNeverTwiceTheSame) {
   RetryFacts facts = usual();
   facts.other_replica = false;
-  const Duration first = after({End::kNoAnswer}, facts, 0).wait;
+  constexpr std::uint64_t kHalf = std::uint64_t{1} << 63;
+  const Duration first = after({End::kNoAnswer}, facts, kHalf).wait;
   EXPECT_LT(first, after({End::kNoAnswer}, facts, ~std::uint64_t{0}).wait);
   facts.made = 1;
-  EXPECT_EQ(after({End::kNoAnswer}, facts, 0).wait, 2 * first);
+  EXPECT_EQ(after({End::kNoAnswer}, facts, kHalf).wait, 2 * first);
 }
 
 }  // namespace

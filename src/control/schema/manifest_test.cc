@@ -46,7 +46,7 @@ TEST(Manifest, HasADefaultForEverythingButTheModel) {
 
 TEST(Manifest, FillsInWhatATokenRuleLeavesOut) {
   const auto manifest = read_manifest(
-      std::string(kHead) + "  access: {jwtRules: [{issuer: a, jwksFile: b}]}\n", "m.yaml");
+      std::string(kHead) + "  access: {jwtRules: [{issuer: a, jwksFile: /b}]}\n", "m.yaml");
   ASSERT_TRUE(manifest) << manifest.error().message;
   const json::value& rule = manifest->document.at("spec").at("access").at("jwtRules").at(0);
   EXPECT_EQ(rule.at("algorithms").as_array().size(), 4u);
@@ -145,10 +145,10 @@ TEST(Manifest, SaysWhereAndWhatIsWrong) {
        "m.yaml:6:37: spec.resilience.adaptiveConcurrency: minLimit must be at most maxLimit"},
       {"  access: {jwtRules: [{issuer: a}]}\n",
        "m.yaml:6:23: spec.access.jwtRules[0]: needs jwksUri or jwksFile"},
-      {"  access: {jwtRules: [{issuer: a, jwksFile: b, jwksUri: \"https://c\"}]}\n",
+      {"  access: {jwtRules: [{issuer: a, jwksFile: /b, jwksUri: \"https://c\"}]}\n",
        "m.yaml:6:23: spec.access.jwtRules[0]: has both jwksUri and jwksFile"},
-      {"  access: {jwtRules: [{issuer: a, jwksFile: b, algorithms: [HS256]}]}\n",
-       "m.yaml:6:62: spec.access.jwtRules[0].algorithms[0]: \"HS256\" is not known"},
+      {"  access: {jwtRules: [{issuer: a, jwksFile: /b, algorithms: [HS256]}]}\n",
+       "m.yaml:6:63: spec.access.jwtRules[0].algorithms[0]: \"HS256\" is not known"},
       {"  backup: {}\n", "m.yaml:6:3: spec.backup: is not a field"},
       {"  rollout: [\n", "m.yaml:7:1: "},
   };

@@ -158,7 +158,7 @@ Result<Pass> Door::enter_with_token(const AccessRules& rules, std::string_view t
 }
 
 Result<Pass> Door::enter_with_key(const AccessRules& rules, std::string_view secret,
-                                  const net::RequestHead& head, std::string_view service) {
+                                  const Call& call) {
   if (rules.key_file.empty())
     return fail(
         {Code::kUnauthenticated, "this service wants " + wanted_proof(rules), "invalid_token"});
@@ -167,26 +167,27 @@ Result<Pass> Door::enter_with_key(const AccessRules& rules, std::string_view sec
   const ApiKey* key = ring->find(secret);
   if (key == nullptr)
     return fail({Code::kUnauthenticated, "the key is not known here", "invalid_api_key"});
-  SERIN_TRY(may_call(*key, service, head.method, head.path, clock_.wall()));
+  SERIN_TRY(may_call(*key, call.service, call.method, call.path, clock_.wall()));
   return Pass{{key->name, {}, {}}, key->priority, account_of(rules.key_file, *key)};
 }
 
 Result<Pass> Door::enter(const AccessRules& rules, const net::RequestHead& head,
-                         std::string_view service) {
+                         std::string_view service, std::string_view path) {
   if (rules.open()) return Pass{};
+  const Call call{service, head.method, path};
   const std::string_view proof = proof_of(head);
   const auto found = [&]() -> Result<Pass> {
     if (proof.empty())
       return fail({Code::kUnauthenticated, "this service wants " + wanted_proof(rules),
                    rules.key_file.empty() ? "invalid_token" : "invalid_api_key"});
     const bool token = !rules.jwt_rules.empty() && std::ranges::count(proof, '.') == 2;
-    return token ? enter_with_token(rules, proof) : enter_with_key(rules, proof, head, service);
+    return token ? enter_with_token(rules, proof) : enter_with_key(rules, proof, call);
   }();
-  if (!found) audit(found.error(), head, service);
+  if (!found) audit(found.error(), call, head.peer);
   return found;
 }
 
-void Door::audit(const Error& refused, const net::RequestHead& head, std::string_view service) {
+void Door::audit(const Error& refused, const Call& call, std::string_view peer) {
   std::uint64_t left_out = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -200,10 +201,10 @@ void Door::audit(const Error& refused, const net::RequestHead& head, std::string
   }
   log::warning("audit: refused", {{"code", refused.reason},
                                   {"why", refused.message},
-                                  {"service", service},
-                                  {"method", head.method},
-                                  {"path", head.path},
-                                  {"peer", head.peer},
+                                  {"service", call.service},
+                                  {"method", call.method},
+                                  {"path", call.path},
+                                  {"peer", peer},
                                   {"not_logged_before", left_out}});
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "gateway/access/access_rules.h"
 #include "gateway/access/jwt.h"
 #include "gateway/access/keys.h"
 #include "gateway/access/meter.h"
@@ -24,15 +25,6 @@
 #include "net/http/message.h"
 
 namespace serin::gateway {
-
-// The manifest's `access`. Either kind of proof will do where both are asked for.
-struct AccessRules {
-  std::string key_file = {};  // empty: no API keys
-  std::vector<JwtRule> jwt_rules = {};
-
-  bool open() const { return key_file.empty() && jwt_rules.empty(); }
-  bool operator==(const AccessRules&) const = default;
-};
 
 // A key's meter, shared by its requests on all threads.
 class Account {
@@ -72,15 +64,18 @@ class Door {
   // kUnauthenticated: "invalid_api_key", "expired_api_key", "invalid_token", "expired_token";
   // kPermissionDenied as may_call(); kUnavailable "keys_unavailable" where keys could not be read
   // yet: nobody is let in by that.
+  // `path`: what the service is asked for, which scopes are about.
   Result<Pass> enter(const AccessRules& rules, const net::RequestHead& head,
-                     std::string_view service);
+                     std::string_view service, std::string_view path);
 
  private:
   Result<Pass> enter_with_token(const AccessRules& rules, std::string_view token);
-  Result<Pass> enter_with_key(const AccessRules& rules, std::string_view secret,
-                              const net::RequestHead& head, std::string_view service);
+  struct Call {
+    std::string_view service, method, path;
+  };
+  Result<Pass> enter_with_key(const AccessRules& rules, std::string_view secret, const Call& call);
   std::shared_ptr<Account> account_of(const std::string& file, const ApiKey& key);
-  void audit(const Error& refused, const net::RequestHead& head, std::string_view service);
+  void audit(const Error& refused, const Call& call, std::string_view peer);
   void refresh(bool fetch);
   void run();
 

@@ -48,9 +48,8 @@ class AccessDoor : public ::testing::Test {
   Result<Pass> enter(const net::Headers& headers) {
     net::RequestHead head;
     head.method = "POST";
-    head.path = "/generate";
     head.headers = headers;
-    return door_.enter(rules_, head, "glyphs");
+    return door_.enter(rules_, head, "glyphs", "/generate");
   }
   Result<Pass> with(const std::string& proof) {
     return enter({{"authorization", "Bearer " + proof}});
@@ -220,9 +219,9 @@ TEST(AccessDoorThread, LooksAgainByItself) {
           .has_value());
   net::RequestHead head;
   head.headers = {{"authorization", "Bearer one"}};
-  for (int i = 0; i < 600 && !door.enter(rules, head, "s"); ++i)
+  for (int i = 0; i < 600 && !door.enter(rules, head, "s", "/"); ++i)
     std::this_thread::sleep_for(milliseconds(50));
-  EXPECT_TRUE(door.enter(rules, head, "s").has_value());
+  EXPECT_TRUE(door.enter(rules, head, "s", "/").has_value());
 }
 
 }  // namespace

@@ -3,20 +3,15 @@
 // bits or more, P-256, Ed25519. Immutable, safe from any thread.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "gateway/access/access_rules.h"
 
 namespace serin::gateway {
-
-// Signature algorithms of RFC 7518 and RFC 8037. There is no "none" and no shared secret.
-enum class JwtAlgorithm : std::uint8_t { kRs256, kPs256, kEs256, kEdDsa };
-std::string_view name_of(JwtAlgorithm algorithm);  // "RS256" and so on
-Result<JwtAlgorithm> parse_algorithm(std::string_view name);
 
 class Jwk {
  public:

@@ -8,25 +8,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "gateway/access/access_rules.h"
 #include "gateway/access/jwk.h"
 
 namespace serin::gateway {
-
-// Whose tokens are believed; Istio's JWTRule.
-struct JwtRule {
-  std::string issuer;                       // "iss" must be this
-  std::vector<std::string> audiences = {};  // one of them must be in "aud"; empty: any
-  std::string jwks_uri = {};                // where the keys are: https://… or http://…
-  std::string jwks_file = {};               // or a file; exactly one of both
-  std::vector<JwtAlgorithm> algorithms = {JwtAlgorithm::kRs256, JwtAlgorithm::kPs256,
-                                          JwtAlgorithm::kEs256, JwtAlgorithm::kEdDsa};
-  std::chrono::seconds leeway{60};  // by which clocks may differ
-  bool operator==(const JwtRule&) const = default;
-};
 
 struct JwtClaims {
   std::string issuer;

@@ -43,8 +43,7 @@ void ConcurrencyLimit::add(Duration time, Usual& usual, Signal& signal, int in_f
     usual.seconds = (usual.seconds * usual.count + seconds) / (usual.count + 1);
     ++usual.count;
   } else {
-    const double passed =
-        to_seconds(now - usual.last) / static_cast<double>(limits_.long_window.count());
+    const double passed = to_seconds(now - usual.last) / to_seconds(limits_.long_window);
     usual.seconds += (seconds - usual.seconds) * (1 - std::exp(-passed));
   }
   usual.last = now;

@@ -25,8 +25,8 @@ struct ConcurrencyLimits {
   int initial_limit = 20;
   double rtt_tolerance = 1.5;  // times may grow by so much before the limit shrinks
   double smoothing = 0.2;
-  int queue_size = 4;                     // what the limit grows by
-  std::chrono::seconds long_window{600};  // what "before" means
+  int queue_size = 4;                              // what the limit grows by
+  std::chrono::milliseconds long_window{600'000};  // what "before" means
 
   bool operator==(const ConcurrencyLimits&) const = default;
 };

@@ -16,21 +16,11 @@
 #include "gateway/policy/breaker.h"
 #include "gateway/policy/bulkhead.h"
 #include "gateway/policy/concurrency.h"
+#include "gateway/policy/guard_limits.h"
 #include "gateway/policy/hedge.h"
 #include "gateway/policy/shed.h"
 
 namespace serin::gateway {
-
-// What of a service's resilience is decided here.
-struct GuardLimits {
-  BreakerLimits breaker = {};
-  int max_concurrent_calls = 1024;  // Resilience4j's bulkhead
-  ConcurrencyLimits adaptive = {};
-  bool shed_deadlines = true;
-  PriorityShares priorities = {};
-  HedgeLimits hedging = {};
-  bool operator==(const GuardLimits&) const = default;
-};
 
 // What a request asks with.
 struct GuardRequest {
