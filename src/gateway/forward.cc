@@ -49,8 +49,9 @@ void Forward::begin() {
   if (!asked) return refuse(asked.error());
   asked_ = *asked;
   route_ = route_by_head(head);
-  // Nobody's body is read who may not enter, where the head says for what it is.
-  if (route_.name && !knock(*route_.name)) return;
+  // Nobody's body is read who may not enter, where it is known without it for what it is.
+  const bool known = route_.name || table_->services.size() == 1;
+  if (known && !knock(route_.name.value_or(Name{}))) return;
   if (streamed_) {
     exchange_->read_pieces(
         [this](Result<std::string> piece) { return take_piece(std::move(piece)); });

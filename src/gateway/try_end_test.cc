@@ -17,7 +17,7 @@ RetryFacts usual() {
 }
 
 RetryDecision after(const TryEnd& tried, const RetryFacts& facts = usual(),
-                    std::uint64_t random = 0) {
+                    std::uint64_t random = ~std::uint64_t{0}) {
   return decide_retry(Resilience{}, tried, facts, random);
 }
 
@@ -90,7 +90,7 @@ TEST(Retry, AsksAnotherReplicaAtOnceAndTheSameOneAfterAWait) {
   EXPECT_EQ(after({End::kNoAnswer}).wait, Duration::zero());
   RetryFacts alone = usual();
   alone.other_replica = false;
-  EXPECT_GT(after({End::kNoAnswer}, alone, ~std::uint64_t{0}).wait, Duration::zero());
+  EXPECT_GT(after({End::kNoAnswer}, alone).wait, Duration::zero());
 }
 
 TEST(Retry, WaitsLongerEachTimeAndNeverTwiceTheSame) {

@@ -39,7 +39,7 @@ TEST(Manifest, HasADefaultForEverythingButTheModel) {
   const json::value& resilience = manifest->document.at("spec").at("resilience");
   EXPECT_EQ(resilience.at("retries").at("attempts").as_int64(), 2);
   EXPECT_EQ(resilience.at("circuitBreaker").at("mode").as_string(), "metricsOnly");
-  EXPECT_EQ(resilience.at("bulkhead").at("maxConcurrentCalls").as_int64(), 1024);
+  EXPECT_EQ(resilience.at("bulkhead").at("maxConcurrentCalls").as_int64(), 4096);
   EXPECT_FALSE(resilience.as_object().contains("fallback"));
   EXPECT_TRUE(manifest->document.at("spec").at("access").as_object().empty());
 }

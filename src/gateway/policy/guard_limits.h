@@ -12,7 +12,7 @@ namespace serin::gateway {
 
 struct GuardLimits {
   BreakerLimits breaker = {};
-  int max_concurrent_calls = 1024;  // Resilience4j's bulkhead
+  int max_concurrent_calls = 4096;  // Resilience4j's bulkhead
   ConcurrencyLimits adaptive = {};
   bool shed_deadlines = true;
   PriorityShares priorities = {};
