@@ -78,10 +78,10 @@ void Forward::on_bytes(std::string_view bytes) {
     version_->state->first_byte(now - began_);
     if (entry_) service_->state->guard.first_token(*entry_, now);
   }
+  if (share_) usage_.add(bytes);
   if (stream_) return pass_events(bytes, now);
   start_answer();
   if (events_) meter_.add(bytes, now);
-  if (share_) usage_.add(bytes);
   bytes_out_ += bytes.size();
   exchange_->write(bytes);
   if (exchange_->unsent() > kAhead) hold_back();

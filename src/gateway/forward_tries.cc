@@ -105,7 +105,9 @@ void Forward::note_try(const TryEnd& tried) {
   if (replica_ == nullptr) return;
   const Instant now = core_.clock.now();
   Attempt attempt{attempt_end_of(tried, first_byte_.has_value()), {}, meter_.per_token()};
-  if (first_byte_ && !streamed_) attempt.first_token = *first_byte_ - try_began_;
+  // A try that goes on with another one's answer has no first byte of its own.
+  if (first_byte_ && *first_byte_ >= try_began_ && !streamed_)
+    attempt.first_token = *first_byte_ - try_began_;
   for (const Ejection& ejection : version_->state->tried(replica_->id, attempt, now)) {
     for (const ReplicaEntry& replica : version_->replicas) {
       if (replica.id == ejection.replica)
