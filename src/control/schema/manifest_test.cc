@@ -148,7 +148,7 @@ TEST(Manifest, SaysWhereAndWhatIsWrong) {
       {"  access: {jwtRules: [{issuer: a, jwksFile: /b, jwksUri: \"https://c\"}]}\n",
        "m.yaml:6:23: spec.access.jwtRules[0]: has both jwksUri and jwksFile"},
       {"  access: {jwtRules: [{issuer: a, jwksFile: /b, algorithms: [HS256]}]}\n",
-       "m.yaml:6:63: spec.access.jwtRules[0].algorithms[0]: \"HS256\" is not known"},
+       "m.yaml:6:62: spec.access.jwtRules[0].algorithms[0]: \"HS256\" is not known"},
       {"  backup: {}\n", "m.yaml:6:3: spec.backup: is not a field"},
       {"  rollout: [\n", "m.yaml:7:1: "},
   };
