@@ -89,6 +89,7 @@ struct Traffic {
   bool by_user = false;     // keys are users; else each request is its own
   std::string user_header;  // empty: none
   json::object resilience;  // spec.resilience of the manifest, with its defaults
+  json::object access;      // spec.access; empty: everybody may enter
 };
 // kInvalidArgument for a weight beyond 0 to 100 or without a candidate.
 Status check(const Traffic& traffic);

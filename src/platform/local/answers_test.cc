@@ -136,5 +136,13 @@ TEST_F(ServiceOf, ReadsTheResilienceOfTheManifest) {
   EXPECT_FALSE(service_of(traffic_, versions_).has_value());
 }
 
+TEST_F(ServiceOf, ReadsWhoMayEnter) {
+  EXPECT_TRUE(made().access.open());
+  traffic_.access = {{"keyFile", "/etc/keys.yaml"}};
+  EXPECT_EQ(made().access.key_file, "/etc/keys.yaml");
+  traffic_.access = {{"keyfile", "/etc/keys.yaml"}};
+  EXPECT_FALSE(service_of(traffic_, versions_).has_value());
+}
+
 }  // namespace
 }  // namespace serin::platform::local

@@ -23,7 +23,8 @@ struct RoutedVersion {
 
 // The stable version and the candidate of one service. A version is bitwise when every replica says
 // so of the same profile and its package does not lie elsewhere; without replicas it is not.
-// kInvalidArgument for fields of the manifest's resilience that the gateway does not know.
+// kInvalidArgument for fields of the manifest's resilience and access that the gateway does not
+// know.
 Result<gateway::Service> service_of(const Traffic& traffic,
                                     const std::vector<RoutedVersion>& versions);
 

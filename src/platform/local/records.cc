@@ -77,7 +77,8 @@ std::string write_traffic(const Traffic& traffic) {
                                       {"shadow", traffic.shadow},
                                       {"byUser", traffic.by_user},
                                       {"userHeader", traffic.user_header},
-                                      {"resilience", traffic.resilience}});
+                                      {"resilience", traffic.resilience},
+                                      {"access", traffic.access}});
 }
 
 Result<Traffic> read_traffic(std::string_view text) {
@@ -98,6 +99,11 @@ Result<Traffic> read_traffic(std::string_view text) {
   if (const json::value* resilience = object->if_contains("resilience");
       resilience != nullptr && resilience->is_object())
     traffic.resilience = resilience->get_object();
+  if (const json::value* access = object->if_contains("access"); access != nullptr) {
+    // Nothing that cannot be read opens a door.
+    if (!access->is_object()) return fail(Code::kDataLoss, "the record of access is no object");
+    traffic.access = access->get_object();
+  }
   SERIN_TRY(check(traffic));
   return traffic;
 }

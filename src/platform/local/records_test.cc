@@ -110,12 +110,15 @@ TEST(TrafficRecord, ComesBackAsItWas) {
   traffic.shadow = traffic.by_user = true;
   traffic.user_header = "x-user";
   traffic.resilience = {{"timeout", "5s"}};
+  traffic.access = {{"keyFile", "/etc/keys.yaml"}};
   const auto read = read_traffic(write_traffic(traffic));
   ASSERT_TRUE(read.has_value()) << read.error().message;
   EXPECT_EQ(write_traffic(*read), write_traffic(traffic));
   EXPECT_EQ(read->weight, 30);
   EXPECT_TRUE(read->shadow && read->by_user);
-  for (const char* wrong : {"", "[]", "{}", R"({"service":"story","stable":"v1","weight":101})"})
+  EXPECT_EQ(read->access, traffic.access);
+  for (const char* wrong : {"", "[]", "{}", R"({"service":"story","stable":"v1","weight":101})",
+                            R"({"service":"story","stable":"v1","access":"keys"})"})
     EXPECT_FALSE(read_traffic(wrong).has_value()) << wrong;
 }
 
