@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "net/grpc/frame.h"
 #include "net/http/error_body.h"
+#include "worker/api/form.h"
 
 namespace serin::worker::api {
 namespace {
@@ -127,6 +128,7 @@ void Call::add_common_fields(net::Headers& headers) const {
   headers.set("serin-profile", context_.profile());
   headers.set("serin-reproducible", context_.reproducible);
   if (seed_) headers.set("serin-seed", std::to_string(*seed_));
+  if (score_) headers.set("serin-score", score_field(*score_));
 }
 
 void Call::respond(net::Response response) {
@@ -152,6 +154,7 @@ void Call::start_stream() {
   net::ResponseHead head{200,
                          {{"content-type", "text/event-stream; charset=utf-8"},
                           {"cache-control", "no-cache"},
+                          {"trailer", "serin-score"},
                           {"x-accel-buffering", "no"}}};
   add_common_fields(head.headers);
   exchange_->start(std::move(head));
@@ -197,7 +200,9 @@ void Call::bound_unsent() {
 void Call::finish_stream() {
   if (over()) return;
   settle(200);
-  exchange_->finish();
+  net::Headers trailers;
+  if (score_) trailers.set("serin-score", score_field(*score_));
+  exchange_->finish(trailers);
 }
 
 void Call::fail_stream(const Error& error) {

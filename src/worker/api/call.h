@@ -9,6 +9,7 @@
 // is answered 500.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -75,6 +76,9 @@ class Call : public std::enable_shared_from_this<Call> {
   void describe() { described_ = true; }
   // The same for protocols with parameters of their own: serin_package, serin_seed and so on.
   json::object origin() const;
+  // How well formed what the answer gives is, from 0 to 1: a field of its head, or of its trailer
+  // once it streams. Of several generations the least is kept.
+  void score(double form) { score_ = std::min(score_.value_or(1), form); }
 
   // Server-sent events. The head goes out with the first.
   void send_event(const net::SseEvent& event);
@@ -132,6 +136,7 @@ class Call : public std::enable_shared_from_this<Call> {
   std::string request_id_;
   bool described_ = false;
   std::optional<std::uint64_t> seed_;
+  std::optional<double> score_;
   std::function<void(Call&, const Error&)> fail_by_;
   bool streaming_ = false;
   bool settled_ = false;
