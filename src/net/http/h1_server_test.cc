@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server over HTTP/1.1 as a client sees it: raw bytes in, raw bytes out.
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <future>
 #include <thread>
@@ -500,6 +503,33 @@ TEST(H1Server, ListensOnAUnixSocketThatOnlyItsOwnerMayOpen) {
   EXPECT_EQ(second.error().code, Code::kAlreadyExists);
   server->reset();
   EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(H1Server, TellsWhoIsAtTheOtherEndAndRefusesOtherUsers) {
+  const auto folder = TemporaryDirectory::create();
+  const std::string path = (folder->path() / "s").string();
+  ServerOptions options;
+  options.unix_socket = path;
+  options.own_user_only = true;
+  const auto server = Server::create(options, [](const std::shared_ptr<Exchange>& exchange) {
+    exchange->respond({.status = 200, .headers = {}, .body = "<" + exchange->head().peer + ">"});
+  });
+  ASSERT_TRUE(server.has_value()) << server.error().message;
+  RawPeer peer(path);
+  peer.send(get("host: a\r\n"));
+  EXPECT_NE(peer.until(">").find("<unix:" + std::to_string(::geteuid()) + ">"), std::string::npos);
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can be somebody else";
+  using std::filesystem::perms;
+  std::filesystem::permissions(folder->path(), perms::all);
+  std::filesystem::permissions(path, perms::all);
+  std::thread([&] {
+    // Of this thread alone, which the C library's function would not do.
+    constexpr long kNobody = 65534;
+    ASSERT_EQ(::syscall(SYS_setresuid, -1L, kNobody, -1L), 0);
+    RawPeer other(path);
+    EXPECT_EQ(other.until_closed(), "");
+  }).join();
+  EXPECT_EQ((*server)->counters().connections_refused, 1U);
 }
 
 TEST(H1Server, SaysWhyItCannotListen) {

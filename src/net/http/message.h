@@ -49,7 +49,7 @@ struct RequestHead {
   Headers headers;
   bool http2 = false;
   bool tls = false;
-  std::string peer;  // "127.0.0.1:5342", "unix"
+  std::string peer;  // "127.0.0.1:5342", "unix:1000" (the number of the user)
 
   // The decoded value of a query parameter; nullopt when absent.
   std::optional<std::string> query_parameter(std::string_view name) const;

@@ -130,6 +130,11 @@ bool HttpServer::over_limit(const OwnedFd& fd, bool plain) {
 void HttpServer::accept(OwnedFd fd, bool tcp) {
   context_.count(context_.counters.accepted);
   if (over_limit(fd, !(tcp && tls_))) return;
+  if (!tcp && options_.own_user_only) {
+    const auto user = user_of_peer(fd.get());
+    if (!user || (*user != ::geteuid() && *user != 0))
+      return context_.count(context_.counters.refused);
+  }
   const auto& loop = loops_[next_loop_++ % loops_.size()];
   if (loop->on_thread()) return begin(*loop, std::move(fd), tcp);
   const auto shared = std::make_shared<OwnedFd>(std::move(fd));

@@ -55,7 +55,8 @@ struct ServerOptions {
   // Instead of `port`: a listening TCP socket that somebody else opened, and may keep. The server
   // owns this descriptor of it.
   std::optional<int> listen_fd;
-  std::string unix_socket;  // empty: none; a stale file is replaced, mode 0600
+  std::string unix_socket;     // empty: none; a stale file is replaced, mode 0600
+  bool own_user_only = false;  // of the Unix socket: who is neither this user nor root is refused
   unsigned threads = 1;
   std::shared_ptr<IoThreads> io;  // instead of `threads` of its own: stop them before it goes
   std::optional<TlsFiles> tls;    // TLS 1.2 and up on the TCP port

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/last_resort.h"
+#include "net/io/listener.h"
 #include "net/io/out_queue.h"
 
 namespace serin::net {
@@ -44,7 +45,8 @@ std::string name_of_peer(int fd) {
     ::inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
     return "[" + std::string(text) + "]:" + std::to_string(ntohs(v6->sin6_port));
   }
-  return "unix";
+  const auto user = user_of_peer(fd);
+  return user ? "unix:" + std::to_string(*user) : "unix";
 }
 
 void set_tcp_options(int fd) {

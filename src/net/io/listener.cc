@@ -156,6 +156,14 @@ std::uint16_t port_of(int fd) {
   return 0;
 }
 
+std::optional<std::uint32_t> user_of_peer(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+  if (peer.uid == static_cast<uid_t>(-1)) return std::nullopt;
+  return peer.uid;
+}
+
 struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
   Impl(Loop& on, int fd, Accepted call)
       : loop(on), descriptor(on.context(), fd), pause(on.context()), accepted(std::move(call)) {}

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -39,6 +40,8 @@ Result<OwnedFd> inherited_listener(int fd);
 // A socket file that nobody listens on is replaced; mode 0600.
 Result<OwnedFd> listen_unix(const std::string& path);
 std::uint16_t port_of(int fd);
+// Who is at the other end of a Unix socket, as the kernel says; nullopt for any other socket.
+std::optional<std::uint32_t> user_of_peer(int fd);
 
 class Listener {
  public:
