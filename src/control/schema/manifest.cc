@@ -2,6 +2,8 @@
 #include "control/schema/manifest.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <set>
 
 #include "base/check.h"
@@ -67,6 +69,7 @@ RolloutSpec rollout_of(const json::value& document) {
   spec.canary.on_hold_limit = named(kHoldPolicies, document.at("onHoldLimit"));
   spec.canary.dry_run = document.at("dryRun").as_bool();
   spec.progress_deadline = duration(document.at("progressDeadline"));
+  spec.undo_window = duration(document.at("undoWindow"));
   spec.sticky_by =
       document.at("stickyBy").as_string() == "user" ? StickyBy::kUser : StickyBy::kRequest;
   if (const auto* header = document.as_object().if_contains("userHeader"))
@@ -82,6 +85,31 @@ RolloutSpec rollout_of(const json::value& document) {
       spec.scorers.emplace_back(metric.at("scorer").as_string());
   }
   return spec;
+}
+
+// Of a document that was checked.
+platform::Resources resources_of(const json::value& document) {
+  platform::Resources resources;
+  if (const auto* cpu = document.as_object().if_contains("cpu"))
+    resources.cpus = *parse_cpus(cpu->as_string());
+  if (const auto* memory = document.as_object().if_contains("memory"))
+    resources.memory_bytes = *parse_bytes(memory->as_string());
+  resources.gpus = static_cast<int>(document.at("gpu").as_int64());
+  return resources;
+}
+
+// A number and what follows it.
+struct Quantity {
+  double number = 0;
+  std::string_view unit;
+};
+std::optional<Quantity> quantity_of(std::string_view text) {
+  Quantity quantity;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), quantity.number,
+                                            std::chars_format::fixed);
+  if (error != std::errc() || !(quantity.number >= 0)) return std::nullopt;
+  quantity.unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  return quantity;
 }
 
 // The node at a path of keys; null where there is none.
@@ -153,6 +181,15 @@ std::vector<Finding> contradictions(const YamlNode& document) {
     findings.push_back(
         {most->mark, "spec.replicas.max", "must be at least spec.replicas.min, " + least->scalar});
   }
+  for (const std::string_view name : {"cpu", "memory"}) {
+    const YamlNode* quantity = at(document, {"spec", "resources", name});
+    if (quantity == nullptr) continue;
+    const Status read = name == "cpu" ? parse_cpus(quantity->scalar).map([](auto) {})
+                                      : parse_bytes(quantity->scalar).map([](auto) {});
+    if (!read)
+      findings.push_back(
+          {quantity->mark, "spec.resources." + std::string(name), read.error().message});
+  }
   if (const YamlNode* header = at(document, {"spec", "rollout", "userHeader"})) {
     const YamlNode* sticky = at(document, {"spec", "rollout", "stickyBy"});
     if (sticky == nullptr || sticky->scalar != "user")
@@ -177,6 +214,48 @@ std::vector<Finding> contradictions(const YamlNode& document) {
 
 }  // namespace
 
+std::string_view name_of(Strategy strategy) {
+  const auto* found =
+      std::ranges::find(kStrategies, strategy, [](const auto& pair) { return pair.second; });
+  return found == std::end(kStrategies) ? std::string_view("unknown") : found->first;
+}
+
+Result<Strategy> strategy_of(std::string_view name) {
+  const auto* found =
+      std::ranges::find(kStrategies, name, [](const auto& pair) { return pair.first; });
+  if (found == std::end(kStrategies))
+    return invalid("there is no strategy \"" + std::string(name) + "\"");
+  return found->second;
+}
+
+Result<double> parse_cpus(std::string_view text) {
+  constexpr double kMost = 4096;
+  const auto quantity = quantity_of(text);
+  const bool milli = quantity && quantity->unit == "m";
+  if (!quantity || !(milli || quantity->unit.empty()))
+    return invalid("\"" + std::string(text) +
+                   "\" is no number of processors; write 2, 0.5 or 500m");
+  const double cpus = milli ? quantity->number / 1000 : quantity->number;
+  if (cpus <= 0 || cpus > kMost) return invalid("must be more than 0 and at most 4096 processors");
+  return cpus;
+}
+
+Result<std::uint64_t> parse_bytes(std::string_view text) {
+  constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"", 1},        {"k", 1e3},        {"M", 1e6},     {"G", 1e9},    {"T", 1e12},
+      {"Ki", 1024.0}, {"Mi", 1048576.0}, {"Gi", 0x1p30}, {"Ti", 0x1p40}};
+  constexpr double kMost = 0x1p50;
+  const auto quantity = quantity_of(text);
+  const auto* unit = std::end(kUnits);
+  if (quantity)
+    unit = std::ranges::find(kUnits, quantity->unit, [](const auto& pair) { return pair.first; });
+  if (unit == std::end(kUnits))
+    return invalid("\"" + std::string(text) + "\" is no number of bytes; write 512Mi or 4Gi");
+  const double bytes = std::ceil(quantity->number * unit->second);
+  if (bytes < 1 || bytes > kMost) return invalid("must be at least one byte and at most 1024Ti");
+  return static_cast<std::uint64_t>(bytes);
+}
+
 const Schema& manifest_schema() {
   static const Schema kSchema = [] {
     auto schema = Schema::create(*parse_json(kGenerativeServiceJson));
@@ -197,8 +276,8 @@ Result<Manifest> read_manifest(std::string_view text, std::string_view file) {
   if (const auto findings = check_manifest(*yaml); !findings.empty())
     return invalid(findings_text(findings, file), findings.front().path);
   Manifest manifest;
-  SERIN_TRY_ASSIGN(const json::value written, yaml->to_json());
-  manifest.document = manifest_schema().with_defaults(written);
+  SERIN_TRY_ASSIGN(manifest.written, yaml->to_json());
+  manifest.document = manifest_schema().with_defaults(manifest.written);
   const json::value& spec = manifest.document.at("spec");
   manifest.name = std::string(manifest.document.at("metadata").at("name").as_string());
   manifest.name_space = std::string(manifest.document.at("metadata").at("namespace").as_string());
@@ -208,6 +287,7 @@ Result<Manifest> read_manifest(std::string_view text, std::string_view file) {
   const auto* most = replicas.as_object().if_contains("max");
   manifest.max_replicas =
       most == nullptr ? std::max<std::int64_t>(1, manifest.min_replicas) : most->as_int64();
+  manifest.resources = resources_of(spec.at("resources"));
   manifest.rollout = rollout_of(spec.at("rollout"));
   manifest.rollout.analysis.deadline = duration(spec.at("resilience").at("timeout")).count();
   return manifest;

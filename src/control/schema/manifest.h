@@ -11,18 +11,24 @@
 #include <vector>
 
 #include "control/schema/schema.h"
+#include "platform/platform.h"
 #include "rollout/analysis.h"
 #include "rollout/plan.h"
 
 namespace serin::control {
 
 enum class Strategy : std::uint8_t { kCanary, kBlueGreen, kShadow, kRecreate };
+// "canary" and so on; kInvalidArgument for what is none.
+std::string_view name_of(Strategy strategy);
+Result<Strategy> strategy_of(std::string_view name);
+
 enum class StickyBy : std::uint8_t { kUser, kRequest };
 
 struct RolloutSpec {
   Strategy strategy = Strategy::kCanary;
   rollout::CanarySpec canary;
   rollout::Seconds progress_deadline{600};
+  rollout::Seconds undo_window{600};  // for so long the version that was replaced runs on
   StickyBy sticky_by = StickyBy::kRequest;
   std::string user_header;  // empty: none
   rollout::AnalysisSpec analysis;
@@ -35,9 +41,16 @@ struct Manifest {
   std::string model;
   std::int64_t min_replicas = 1;
   std::int64_t max_replicas = 1;
+  platform::Resources resources;
   RolloutSpec rollout;
-  json::value document;  // the whole of it, with defaults
+  json::value written;   // the whole of it, as it was written
+  json::value document;  // the same, with defaults
 };
+
+// Kubernetes' quantities: "2", "0.5", "500m" processors; "4Gi", "512M" bytes. kInvalidArgument for
+// anything else.
+Result<double> parse_cpus(std::string_view text);
+Result<std::uint64_t> parse_bytes(std::string_view text);
 
 // The schema of a GenerativeService; made once.
 const Schema& manifest_schema();

@@ -168,5 +168,30 @@ TEST(Manifest, SaysEverythingThatIsWrongAtOnce) {
   EXPECT_THAT(error, testing::HasSubstr("\nm.yaml:1:1: spec is missing"));
 }
 
+TEST(Manifest, ReadsItsOwnDocumentAgain) {
+  const auto manifest = read_manifest(std::string(kHead) + R"(  resources: {cpu: "2", memory: 1.5Gi}
+  rollout: {analysis: {falseRollback: 0.001, metrics: [{name: quality, margin: 1e-3}]}}
+  resilience: {mirror: {service: other, percent: 0.5}}
+)",
+                                      "m.yaml");
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  EXPECT_DOUBLE_EQ(manifest->resources.cpus, 2);
+  EXPECT_EQ(manifest->resources.memory_bytes, std::uint64_t{3} << 29);
+  const auto again = read_manifest(canonical_json(manifest->written), "stored");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(canonical_json(again->document), canonical_json(manifest->document));
+}
+
+TEST(Manifest, QuantitiesAreThoseOfKubernetes) {
+  EXPECT_DOUBLE_EQ(*parse_cpus("500m"), 0.5);
+  EXPECT_DOUBLE_EQ(*parse_cpus("2.5"), 2.5);
+  EXPECT_EQ(*parse_bytes("512M"), 512'000'000u);
+  EXPECT_EQ(*parse_bytes("1Ki"), 1024u);
+  for (const char* wrong : {"", "0", "m", "2k", "-1", "5000", "1 "})
+    EXPECT_FALSE(parse_cpus(wrong)) << wrong;
+  for (const char* wrong : {"", "0", "Gi", "1GB", "-1Gi", "2000Ti"})
+    EXPECT_FALSE(parse_bytes(wrong)) << wrong;
+}
+
 }  // namespace
 }  // namespace serin::control

@@ -114,7 +114,7 @@ struct LocalPlatform::State {
   const LocalOptions options;
   const Clock& clock;
   const Descriptor lock;
-  std::mutex names;  // guards `registry`; taken before `mutex`, and held while bytes are copied
+  std::mutex names;  // guards `registry`; taken before `mutex`
   std::mutex mutex;  // guards all else that follows but `asker`, which guards itself
   std::condition_variable changed;
   RecordBook book;
@@ -279,9 +279,10 @@ Result<Model> LocalPlatform::resolve(const std::string& model) {
     std::error_code problem;
     const bool folder = !model::is_url(model) && fs::is_directory(model, problem);
     const bool own = held.lock.open() && !folder;
-    const std::lock_guard names(state_->names);
-    SERIN_TRY_ASSIGN(held, state_->registry.add(held.root, own ? model::Registry::Take::kLink
-                                                               : model::Registry::Take::kCopy));
+    // One of its own: nobody else waits while bytes are copied.
+    SERIN_TRY_ASSIGN(auto registry, model::Registry::open(source.registry, state_->clock));
+    SERIN_TRY_ASSIGN(held, registry.add(held.root, own ? model::Registry::Take::kLink
+                                                       : model::Registry::Take::kCopy));
   }
   Model resolved{model, held.digest, held.root};
   const std::lock_guard lock(state_->mutex);

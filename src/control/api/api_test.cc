@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// The API over a real socket, asked as commands ask it.
+#include <gmock/gmock.h>
+
+#include "control/api/client.h"
+#include "control/api/server.h"
+#include "control/api/views.h"
+#include "control/world_for_test.h"
+
+namespace serin::control::api {
+namespace {
+
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+class ApiTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_.emplace(*TemporaryDirectory::create("api"));
+    ServerOptions options;
+    options.socket = socket_of(folder_->path()).string();
+    options.status = {{"gateway", "http://127.0.0.1:8080"}};
+    options.stop = [this] { stopped_ = true; };
+    auto server = Server::create(*world_.controller, std::move(options));
+    ASSERT_TRUE(server.has_value()) << server.error().message;
+    server_ = std::move(*server);
+    auto client = Client::create(folder_->path());
+    ASSERT_TRUE(client.has_value());
+    client_.emplace(std::move(*client));
+  }
+  Result<json::value> apply(const std::string& text, bool dry_run = false) {
+    return client_->apply({.text = text, .file = "my story.yaml", .folder = "/models"}, dry_run);
+  }
+  // Packages move by minutes, not for want of traffic.
+  void serve() {
+    ASSERT_TRUE(apply(manifest_text("story:v1")));
+    world_.run(seconds(4), {});
+  }
+  void roll() {
+    serve();
+    ASSERT_TRUE(apply(manifest_text("story:v2")));
+    world_.run(seconds(4), {});
+  }
+
+  std::optional<TemporaryDirectory> folder_;
+  ControlWorld world_;
+  std::atomic<bool> stopped_{false};
+  std::unique_ptr<Server> server_;
+  std::optional<Client> client_;
+};
+
+TEST_F(ApiTest, AppliesListsAndDeletes) {
+  const auto created = apply(manifest_text("story:v1"));
+  ASSERT_TRUE(created.has_value()) << created.error().message;
+  EXPECT_EQ(created->at("result").as_string(), "created");
+  EXPECT_EQ(apply(manifest_text("story:v1"))->at("result").as_string(), "unchanged");
+  world_.run(seconds(4), {});
+  const auto services = client_->services();
+  ASSERT_EQ(services->size(), 1U);
+  EXPECT_EQ(services->at(0).at("state").as_string(), "Serving");
+  const auto service = client_->service("story");
+  ASSERT_TRUE(service.has_value());
+  const json::value& version = service->at("versions").at(0);
+  EXPECT_EQ(version.at("label").as_string(), "v1");
+  EXPECT_EQ(version.at("weight").to_number<int>(), 100);
+  EXPECT_EQ(version.at("ready").to_number<int>(), 1);
+  EXPECT_GT(version.at("traffic").at("requestsPerSecond").to_number<double>(), 10);
+  ASSERT_TRUE(client_->remove("story"));
+  world_.run(seconds(3));
+  EXPECT_EQ(client_->service("story").error().code, Code::kNotFound);
+}
+
+TEST_F(ApiTest, TheErrorOfAManifestComesBackWithFileLineAndField) {
+  const auto wrong = apply(manifest_text("story:v1", "  rolout: {}\n"));
+  ASSERT_FALSE(wrong.has_value());
+  EXPECT_EQ(wrong.error().code, Code::kInvalidArgument);
+  EXPECT_THAT(wrong.error().message,
+              HasSubstr("my story.yaml:7:3: spec.rolout: is not a field; did you mean rollout?"));
+  EXPECT_EQ(wrong.error().param, "spec.rolout");
+  EXPECT_EQ(apply(manifest_text("story:v9")).error().code, Code::kNotFound);
+}
+
+TEST_F(ApiTest, ADryRunSaysWhatWouldBe) {
+  serve();
+  const auto answer = apply(manifest_text("story:v2"), true);
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->at("result").as_string(), "configured");
+  EXPECT_EQ(answer->at("manifest").at("spec").at("model").as_string(), "story:v2");
+  EXPECT_EQ(client_->service("story")->at("model").as_string(), "story:v1");
+}
+
+TEST_F(ApiTest, ShowsWhatEveryMetricSaysOfARollout) {
+  roll();
+  world_.run(seconds(5), {});
+  const auto rollout = client_->rollout("story");
+  ASSERT_TRUE(rollout.has_value()) << rollout.error().message;
+  EXPECT_EQ(rollout->at("candidate").as_string(), "v2");
+  EXPECT_EQ(rollout->at("weight").to_number<int>(), 10);
+  EXPECT_EQ(rollout->at("ending").as_string(), "none");
+  EXPECT_FALSE(rollout->at("nextStepAt").is_null());
+  const json::array& metrics = rollout->at("metrics").as_array();
+  ASSERT_EQ(metrics.size(), 6U);
+  const json::value& errors = metrics[0];
+  EXPECT_EQ(errors.at("name").as_string(), "errorRate");
+  EXPECT_GT(errors.at("stableCount").to_number<int>(), 0);
+  EXPECT_GT(errors.at("candidateCount").to_number<int>(), 0);
+  for (const char* verdict : {"harmful", "safe"}) {
+    EXPECT_GE(errors.at(verdict).at("share").to_number<double>(), 0);
+    EXPECT_LE(errors.at(verdict).at("share").to_number<double>(), 1);
+    EXPECT_GT(errors.at(verdict).at("threshold").to_number<double>(), 0);
+  }
+}
+
+TEST_F(ApiTest, VerbsMoveARolloutAndSayWhoAsked) {
+  roll();
+  ASSERT_TRUE(client_->ask("story", Verb::kPause));
+  EXPECT_EQ(client_->service("story")->at("state").as_string(), "Paused");
+  EXPECT_NE(client_->rollout("story")->at("pausedBy").as_string(), "");
+  ASSERT_TRUE(client_->ask("story", Verb::kResume));
+  ASSERT_TRUE(client_->ask("story", Verb::kPromote));
+  EXPECT_EQ(client_->service("story")->at("stable").as_string(), "v2");
+  const auto refused = client_->ask("story", Verb::kAbort);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_THAT(refused.error().message, HasSubstr("no rollout runs"));
+  const auto history = client_->rollouts("story", 5);
+  ASSERT_EQ(history->size(), 1U);
+  EXPECT_EQ(history->at(0).at("reason").as_string(), "PromotedByHand");
+}
+
+TEST_F(ApiTest, EventsAreReadOnFromWhereOneWas) {
+  serve();
+  const auto all = client_->events("story", 0, 100);
+  ASSERT_EQ(all->size(), 3U);
+  EXPECT_EQ(all->at(0).at("reason").as_string(), "Created");
+  EXPECT_EQ(client_->events("story", all->at(1).at("id").as_int64(), 100)->size(), 1U);
+  EXPECT_EQ(client_->events("story", all->at(2).at("id").as_int64(), 100)->size(), 0U);
+  EXPECT_EQ(client_->events("story", 0, 5000).error().code, Code::kInvalidArgument);
+}
+
+TEST_F(ApiTest, HasLogsAndItsOwnStatus) {
+  serve();
+  EXPECT_THAT(client_->logs("story", "", 10).value_or(""), HasSubstr("ready"));
+  EXPECT_EQ(client_->logs("story", "nobody", 10).error().code, Code::kNotFound);
+  EXPECT_EQ(client_->status()->at("gateway").as_string(), "http://127.0.0.1:8080");
+  ASSERT_TRUE(client_->stop());
+  EXPECT_TRUE(stopped_);
+}
+
+TEST_F(ApiTest, SaysThatNoControlPlaneRuns) {
+  server_.reset();
+  const auto answer = client_->services();
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().code, Code::kUnavailable);
+  EXPECT_THAT(answer.error().message, HasSubstr("start one with serin up"));
+}
+
+TEST_F(ApiTest, WhatIsNoPartOfItIsRefused) {
+  auto client = net::Client::create();
+  const std::string socket = "unix:" + socket_of(folder_->path()).string() + ":";
+  const auto ask = [&](const char* method, const char* path, std::string body = {}) {
+    net::ClientRequest request;
+    request.url = socket + path;
+    request.method = method;
+    request.body = std::move(body);
+    const auto response = (*client)->fetch(std::move(request));
+    return response ? response->status : 0;
+  };
+  EXPECT_EQ(ask("GET", "/v2/services"), 404);
+  EXPECT_EQ(ask("PUT", "/v1/services"), 405);
+  EXPECT_EQ(ask("GET", "/v1/events?after=-1"), 400);
+  EXPECT_EQ(ask("GET", "/v1/events?most=x"), 400);
+  EXPECT_EQ(ask("POST", "/v1/apply", std::string(2 << 20, ' ')), 413);
+  EXPECT_EQ(ask("POST", "/v1/apply", "\xff\xfe"), 400);
+}
+
+}  // namespace
+}  // namespace serin::control::api

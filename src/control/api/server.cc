@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/api/server.h"
+
+#include <pwd.h>
+
+#include <charconv>
+#include <utility>
+
+#include "base/last_resort.h"
+#include "control/api/tasks.h"
+#include "control/api/views.h"
+#include "net/http/error_body.h"
+#include "net/http/router.h"
+#include "net/http/server.h"
+
+namespace serin::control::api {
+namespace {
+
+constexpr std::size_t kLargestManifest = std::size_t{1} << 20;
+constexpr std::size_t kMostEvents = 1000;
+constexpr std::size_t kMostLines = 10'000;
+constexpr std::size_t kMostRollouts = 100;
+
+// One request as the calls below see it.
+struct Asked {
+  net::RequestHead head;
+  net::PathParameters path;
+  std::string body;
+
+  std::string query(std::string_view name) const {
+    return head.query_parameter(name).value_or(std::string());
+  }
+  // Who is at the other end of the socket, by name where the machine knows one.
+  std::string who() const {
+    std::uint32_t user = 0;
+    const std::string_view digits = std::string_view(head.peer).substr(head.peer.find(':') + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), user);
+    if (error != std::errc()) return head.peer;
+    passwd entry{};
+    passwd* found = nullptr;
+    char text[4096];
+    ::getpwuid_r(user, &entry, text, sizeof text, &found);
+    return found == nullptr ? "user " + std::string(digits) : std::string(entry.pw_name);
+  }
+};
+
+// A whole number of the query, bounded; `otherwise` where it is not there.
+Result<std::int64_t> number_of(const Asked& asked, std::string_view name, std::int64_t otherwise,
+                               std::int64_t most) {
+  const auto text = asked.head.query_parameter(name);
+  if (!text) return otherwise;
+  std::int64_t number = 0;
+  const char* last = text->data() + text->size();
+  const auto [end, error] = std::from_chars(text->data(), last, number);
+  if (error != std::errc() || end != last || number < 0 || number > most)
+    return invalid(std::string(name) + " must be a whole number from 0 to " + std::to_string(most),
+                   std::string(name));
+  return number;
+}
+
+net::Response answer_json(const json::value& value) {
+  net::Response response;
+  response.headers.add("content-type", "application/json");
+  response.body = json::serialize(value);
+  return response;
+}
+
+using Call = std::function<Result<net::Response>(const Asked&)>;
+
+class ApiServer final : public Server {
+ public:
+  ApiServer(Controller& controller, ServerOptions options)
+      : controller_(controller), options_(std::move(options)), tasks_(kThreads, kWaiting) {
+    add_services();
+    add_rollouts();
+    add_rest();
+  }
+  ~ApiServer() override {
+    if (server_) server_->drain(std::chrono::seconds(2));
+  }
+
+  Status open() {
+    net::ServerOptions options;
+    options.unix_socket = options_.socket;
+    options.own_user_only = true;
+    options.limits.body_bytes = kLargestManifest;
+    options.limits.connections = 256;
+    SERIN_TRY_ASSIGN(server_, net::Server::create(std::move(options),
+                                                  [this](std::shared_ptr<net::Exchange> exchange) {
+                                                    handle(std::move(exchange));
+                                                  }));
+    return {};
+  }
+
+ private:
+  void add(std::string_view method, std::string_view pattern, Call call);
+  void add_services();
+  void add_rollouts();
+  void add_rest();
+  void handle(std::shared_ptr<net::Exchange> exchange);
+  void serve(const std::shared_ptr<net::Exchange>& exchange, Asked asked, const Call& call);
+
+  Controller& controller_;
+  ServerOptions options_;
+  net::Router router_;
+  Tasks tasks_;
+  std::unique_ptr<net::Server> server_;  // goes first: nobody is called after
+};
+
+void ApiServer::add(std::string_view method, std::string_view pattern, Call call) {
+  router_.add(method, pattern,
+              [this, call = std::move(call)](std::shared_ptr<net::Exchange> exchange,
+                                             const net::PathParameters& path) {
+                exchange->read_body([this, exchange, path, &call](Result<std::string> body) {
+                  if (!body) return exchange->respond(net::error_response(body.error()));
+                  serve(exchange, {exchange->head(), path, std::move(*body)}, call);
+                });
+              });
+}
+
+void ApiServer::serve(const std::shared_ptr<net::Exchange>& exchange, Asked asked,
+                      const Call& call) {
+  const auto shared = std::make_shared<const Asked>(std::move(asked));
+  const Status taken = tasks_.run([exchange, shared, &call] {
+    Result<net::Response> answer =
+        attempt("a request to the control plane", [&] { return call(*shared); });
+    auto response = std::make_shared<net::Response>(answer ? std::move(*answer)
+                                                           : net::error_response(answer.error()));
+    exchange->post([exchange, response] {
+      if (!exchange->gone()) exchange->respond(std::move(*response));
+    });
+  });
+  if (!taken) exchange->respond(net::error_response(taken.error()));
+}
+
+void ApiServer::handle(std::shared_ptr<net::Exchange> exchange) {
+  const auto match = router_.match(exchange->head().method, exchange->head().path);
+  if (match.handler != nullptr) return (*match.handler)(exchange, match.parameters);
+  net::Response response = net::error_response(
+      {match.allowed.empty() ? Code::kNotFound : Code::kUnimplemented,
+       exchange->head().method + " " + exchange->head().path + " is not part of this API"});
+  if (!match.allowed.empty()) {
+    response.status = 405;
+    for (const std::string& method : match.allowed) response.headers.add("allow", method);
+  }
+  exchange->respond(std::move(response));
+}
+
+void ApiServer::add_services() {
+  add("POST", "/v1/apply", [this](const Asked& asked) -> Result<net::Response> {
+    const std::string file = asked.query("file");
+    SERIN_TRY_ASSIGN(const Applied applied,
+                     controller_.apply({.text = asked.body,
+                                        .file = file.empty() ? "manifest" : file,
+                                        .folder = asked.query("folder"),
+                                        .dry_run = asked.query("dryRun") == "true",
+                                        .who = asked.who()}));
+    return answer_json(to_json(applied));
+  });
+  add("GET", "/v1/services", [this](const Asked&) -> Result<net::Response> {
+    json::array services;
+    for (const ServiceView& view : controller_.list()) services.push_back(to_json(view));
+    return answer_json(json::object{{"services", std::move(services)}});
+  });
+  add("GET", "/v1/services/{name}", [this](const Asked& asked) -> Result<net::Response> {
+    SERIN_TRY_ASSIGN(const ServiceView view, controller_.get(asked.path.at("name")));
+    return answer_json(to_json(view));
+  });
+  add("DELETE", "/v1/services/{name}", [this](const Asked& asked) -> Result<net::Response> {
+    SERIN_TRY(controller_.remove(asked.path.at("name"), asked.who()));
+    return answer_json(json::object{{"name", asked.path.at("name")}, {"result", "deleting"}});
+  });
+  add("GET", "/v1/services/{name}/logs", [this](const Asked& asked) -> Result<net::Response> {
+    SERIN_TRY_ASSIGN(const auto lines, number_of(asked, "lines", 100, kMostLines));
+    net::Response response;
+    SERIN_TRY_ASSIGN(response.body, controller_.logs(asked.path.at("name"), asked.query("replica"),
+                                                     static_cast<std::size_t>(lines)));
+    response.headers.add("content-type", "text/plain; charset=utf-8");
+    return response;
+  });
+}
+
+void ApiServer::add_rollouts() {
+  add("GET", "/v1/services/{name}/rollout", [this](const Asked& asked) -> Result<net::Response> {
+    SERIN_TRY_ASSIGN(const ServiceView view, controller_.get(asked.path.at("name")));
+    if (!view.record.rollout)
+      return fail(Code::kNotFound, view.record.name + " has had no rollout");
+    return answer_json(rollout_json(view));
+  });
+  add("GET", "/v1/services/{name}/rollouts", [this](const Asked& asked) -> Result<net::Response> {
+    SERIN_TRY_ASSIGN(const auto most, number_of(asked, "most", 20, kMostRollouts));
+    SERIN_TRY_ASSIGN(const auto history,
+                     controller_.history(asked.path.at("name"), static_cast<std::size_t>(most)));
+    json::array rollouts;
+    for (const RolloutRecord& rollout : history) rollouts.push_back(to_json(rollout));
+    return answer_json(json::object{{"rollouts", std::move(rollouts)}});
+  });
+  for (const std::string_view name : {"start", "pause", "resume", "promote", "abort", "undo"}) {
+    const std::string path = "/v1/services/{name}/rollout:" + std::string(name);
+    add("POST", path, [this, name](const Asked& asked) -> Result<net::Response> {
+      SERIN_TRY_ASSIGN(const Verb verb, verb_of(name));
+      SERIN_TRY(controller_.ask(asked.path.at("name"), verb, asked.who()));
+      SERIN_TRY_ASSIGN(const ServiceView view, controller_.get(asked.path.at("name")));
+      return answer_json(rollout_json(view));
+    });
+  }
+}
+
+void ApiServer::add_rest() {
+  add("GET", "/v1/events", [this](const Asked& asked) -> Result<net::Response> {
+    EventQuery query;
+    query.service = asked.query("service");
+    SERIN_TRY_ASSIGN(query.after, number_of(asked, "after", 0, INT64_MAX));
+    SERIN_TRY_ASSIGN(const auto most, number_of(asked, "most", 100, kMostEvents));
+    query.most = static_cast<std::size_t>(most);
+    SERIN_TRY_ASSIGN(const auto found, controller_.events(query));
+    json::array events;
+    for (const Event& event : found) events.push_back(to_json(event));
+    return answer_json(json::object{{"events", std::move(events)}});
+  });
+  add("GET", "/v1/status",
+      [this](const Asked&) -> Result<net::Response> { return answer_json(options_.status); });
+  add("POST", "/v1/stop", [this](const Asked&) -> Result<net::Response> {
+    if (options_.stop) options_.stop();
+    return answer_json(json::object{{"result", "stopping"}});
+  });
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::create(Controller& controller, ServerOptions options) {
+  auto made = std::make_unique<ApiServer>(controller, std::move(options));
+  SERIN_TRY(made->open());
+  return std::unique_ptr<Server>(std::move(made));
+}
+
+}  // namespace serin::control::api

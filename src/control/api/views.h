@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the API says, as JSON: the same for every client (docs/control-api.md). Pure. Times are
+// RFC 3339, durations seconds, shares parts of one.
+#pragma once
+
+#include "base/json.h"
+#include "control/controller.h"
+
+namespace serin::control::api {
+
+json::object to_json(const ServiceView& view);
+json::object to_json(const Event& event);
+json::object to_json(const Applied& applied);
+// A rollout as its record has it: of the history.
+json::object to_json(const RolloutRecord& rollout);
+// The last rollout of a service, with what is known of its metrics; null where there was none.
+json::value rollout_json(const ServiceView& view);
+
+// In a word: "Starting", "Serving", "Rolling", "Paused", "RollingBack", "Degraded", "Deleting".
+std::string_view state_of(const ServiceView& view);
+
+}  // namespace serin::control::api

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// A control plane that is killed at any call of its store or its platform, before or after it took
+// effect, and begun anew: everything comes to the same end, and nothing is done twice that may not.
+#include <gmock/gmock.h>
+
+#include "control/controller.h"
+#include "control/world_for_test.h"
+
+namespace serin::control {
+namespace {
+
+using std::chrono::seconds;
+
+struct Killed {};
+
+// Burns down with every call.
+struct Fuse {
+  int left = -1;  // negative: never
+  int burned = 0;
+  void burn() {
+    ++burned;
+    if (left >= 0 && left-- == 0) throw Killed();
+  }
+};
+
+class FusedStore final : public Store {
+ public:
+  FusedStore(Store& store, Fuse& fuse) : store_(store), fuse_(fuse) {}
+  Result<std::vector<ServiceRecord>> load() override { return store_.load(); }
+  Status commit(const ServiceRecord& service, std::span<const Event> events) override {
+    return around([&] { return store_.commit(service, events); });
+  }
+  Status erase(std::string_view service, std::span<const Event> events) override {
+    return around([&] { return store_.erase(service, events); });
+  }
+  Status save_evidence(std::string_view service, const RolloutRecord& rollout) override {
+    return around([&] { return store_.save_evidence(service, rollout); });
+  }
+  Result<std::vector<Event>> events(const EventQuery& query) override {
+    return store_.events(query);
+  }
+  Result<std::vector<RolloutRecord>> history(std::string_view service, std::size_t most) override {
+    return store_.history(service, most);
+  }
+
+ private:
+  Status around(const std::function<Status()>& call) {
+    fuse_.burn();
+    Status done = call();
+    fuse_.burn();
+    return done;
+  }
+  Store& store_;
+  Fuse& fuse_;
+};
+
+class FusedPlatform final : public platform::Platform {
+ public:
+  FusedPlatform(platform::Platform& platform, Fuse& fuse) : platform_(platform), fuse_(fuse) {}
+  Result<platform::Model> resolve(const std::string& model) override {
+    return around([&] { return platform_.resolve(model); });
+  }
+  Status ensure(const platform::VersionSpec& spec) override {
+    return around([&] { return platform_.ensure(spec); });
+  }
+  Status remove(std::string_view service, std::string_view label) override {
+    return around([&] { return platform_.remove(service, label); });
+  }
+  Result<std::vector<platform::VersionStatus>> observe(std::string_view service) override {
+    return around([&] { return platform_.observe(service); });
+  }
+  Status route(const platform::Traffic& traffic) override {
+    return around([&] { return platform_.route(traffic); });
+  }
+  Status unroute(std::string_view service) override {
+    return around([&] { return platform_.unroute(service); });
+  }
+  Result<platform::EvidencePage> evidence(std::string_view service, std::uint64_t after,
+                                          std::size_t most) override {
+    return around([&] { return platform_.evidence(service, after, most); });
+  }
+  Result<std::string> logs(std::string_view service, std::string_view replica,
+                           std::size_t lines) override {
+    return platform_.logs(service, replica, lines);
+  }
+
+ private:
+  template <class Call>
+  auto around(Call&& call) -> decltype(call()) {
+    fuse_.burn();
+    auto done = call();
+    fuse_.burn();
+    return done;
+  }
+  platform::Platform& platform_;
+  Fuse& fuse_;
+};
+
+// A world whose control plane is killed once, and begun anew.
+class Interrupted {
+ public:
+  explicit Interrupted(int at) : platform_(*world.platform, fuse) {
+    begin();
+    fuse.left = at;
+  }
+
+  // A person who gets no answer asks again.
+  void apply(const std::string& text) {
+    if (!survives([&] { world.applied(text); })) world.applied(text);
+  }
+  void run(int ticks, const ControlWorld::Load& load) {
+    for (int i = 0; i < ticks; ++i) {
+      survives([&] { world.controller->pass(); });
+      world.clock.advance(std::chrono::milliseconds(1000));
+      world.answer(load);
+    }
+  }
+
+  ControlWorld world;
+  Fuse fuse;
+  bool killed = false;
+
+ private:
+  template <class Work>
+  bool survives(Work&& work) {
+    try {
+      work();
+      return true;
+    } catch (const Killed&) {
+      killed = true;
+      begin();
+      return false;
+    }
+  }
+  void begin() {
+    world.controller.reset();
+    world.store = world.open();
+    store_ = std::make_unique<FusedStore>(*world.store, fuse);
+    world.begin(*store_, platform_);
+  }
+
+  FusedPlatform platform_;
+  std::unique_ptr<FusedStore> store_;
+};
+
+// What must be the same in the end.
+struct Outcome {
+  std::vector<std::string> events, versions, rollouts, platform;
+  std::int64_t labels = 0;
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome outcome_of(ControlWorld& world) {
+  Outcome outcome;
+  outcome.events = world.reasons();
+  const auto records = world.store->load();
+  for (const ServiceRecord& record : *records) {
+    outcome.labels += record.labels;
+    for (const VersionRecord& version : record.versions)
+      outcome.versions.push_back(version.label + " " + std::string(name_of(version.state)));
+    const auto history = world.store->history(record.name, 10);
+    for (const RolloutRecord& rollout : *history)
+      outcome.rollouts.push_back(rollout.candidate + " " + std::string(name_of(rollout.ending)) +
+                                 " " + rollout.reason);
+  }
+  if (const auto* traffic = world.platform->traffic("story"))
+    outcome.platform.push_back(traffic->stable + "/" + traffic->candidate);
+  const auto versions = world.platform->observe("story");
+  for (const auto& version : *versions)
+    outcome.platform.push_back(version.label + " " + std::to_string(version.ready()));
+  return outcome;
+}
+
+constexpr const char* kCanary =
+    "interval: 2s, stepWeight: 45, undoWindow: 100s, analysis: {falsePromotion: 0.3, metrics: "
+    "[{name: errorRate, margin: 0.3}]}";
+
+// One version, a promoted second, a third in a crash loop.
+void canary(Interrupted& at) {
+  at.apply(manifest_text("story:v1", {}, kCanary));
+  at.run(6, {});
+  at.apply(manifest_text("story:v2", {}, kCanary));
+  at.run(22, {.requests = 60});
+  at.apply(manifest_text("story:bad", {}, kCanary));
+  at.run(16, {});
+}
+
+void recreate(Interrupted& at) {
+  at.apply(manifest_text("story:v1", {}, "strategy: recreate"));
+  at.run(6, {});
+  at.apply(manifest_text("story:v2", {}, "strategy: recreate"));
+  at.run(10, {});
+  at.apply(manifest_text("story:bad", {}, "strategy: recreate"));
+  at.run(20, {});
+}
+
+void supersede(Interrupted& at) {
+  at.apply(manifest_text("story:v1", {}, kCanary));
+  at.run(6, {});
+  at.apply(manifest_text("story:slow", {}, kCanary));
+  at.run(3, {});
+  at.apply(manifest_text("story:v3", "  replicas: {min: 2}\n", "strategy: blueGreen"));
+  at.run(10, {});
+}
+
+// `rollouts`: how they end, the last first.
+void compare(const std::function<void(Interrupted&)>& story,
+             const std::vector<std::string>& rollouts) {
+  Interrupted undisturbed(-1);
+  story(undisturbed);
+  const Outcome wanted = outcome_of(undisturbed.world);
+  ASSERT_EQ(wanted.rollouts, rollouts);
+  ASSERT_GT(undisturbed.fuse.burned, 50);
+  for (int i = 0; i < undisturbed.fuse.burned; ++i) {
+    Interrupted at(i);
+    story(at);
+    ASSERT_TRUE(at.killed) << i;
+    const Outcome outcome = outcome_of(at.world);
+    EXPECT_EQ(outcome.events, wanted.events) << "killed at call " << i;
+    EXPECT_EQ(outcome.versions, wanted.versions) << "killed at call " << i;
+    EXPECT_EQ(outcome.rollouts, wanted.rollouts) << "killed at call " << i;
+    EXPECT_EQ(outcome.platform, wanted.platform) << "killed at call " << i;
+    EXPECT_EQ(outcome.labels, wanted.labels) << "killed at call " << i;
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
+TEST(InterruptedControlPlane, ACanaryComesToTheSameEnd) {
+  compare(canary, {"v3 rolledBack CrashLoop", "v2 promoted Safe"});
+}
+TEST(InterruptedControlPlane, ARecreationComesToTheSameEnd) {
+  compare(recreate, {"v3 rolledBack CrashLoop", "v2 promoted Ready"});
+}
+TEST(InterruptedControlPlane, ASupersededRolloutComesToTheSameEnd) {
+  compare(supersede, {"v3 promoted Ready", "v2 superseded Superseded"});
+}
+
+TEST(InterruptedControlPlane, EveryRequestCountsOnce) {
+  constexpr const char* kHeld =
+      "interval: 1h, initialWeight: 50, analysis: {metrics: "
+      "[{name: errorRate, margin: 0.3}]}";
+  // Ticks of which the first few see the weight set; the rest are counted.
+  const auto counted = [&](Interrupted& at) {
+    at.apply(manifest_text("story:v1", {}, kHeld));
+    at.run(6, {});
+    at.apply(manifest_text("story:v2", {}, kHeld));
+    for (int i = 0; i < 30 && at.world.platform->traffic("story")->weight == 0; ++i)
+      at.run(1, {.requests = 0});
+    at.run(8, {.requests = 10});
+    at.run(3, {.requests = 0});
+    const auto metrics = at.world.view().seen.report.metrics;
+    return metrics.empty() ? 0 : metrics[0].stable_count + metrics[0].candidate_count;
+  };
+  Interrupted undisturbed(-1);
+  EXPECT_EQ(counted(undisturbed), 80U);
+  for (int i = 0; i < undisturbed.fuse.burned; ++i) {
+    Interrupted at(i);
+    EXPECT_EQ(counted(at), 80U) << "killed at call " << i;
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace serin::control

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// What outlives the control plane. Every transition is one commit(): a service's whole record with
+// the events that say so, all or nothing; it is made before anything acts on it. For one thread at
+// a time.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "control/record.h"
+
+namespace serin::control {
+
+struct EventQuery {
+  std::string service;     // empty: of all
+  std::int64_t after = 0;  // ids beyond this one
+  // At most so many: the last of them where `after` is 0, else the first.
+  std::size_t most = 100;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Every service, in the order of their names. kDataLoss when what is stored cannot be read.
+  virtual Result<std::vector<ServiceRecord>> load() = 0;
+  virtual Status commit(const ServiceRecord& service, std::span<const Event> events) = 0;
+  // The service is forgotten; its events stay.
+  virtual Status erase(std::string_view service, std::span<const Event> events) = 0;
+  // Of the running rollout: what the statistics are, and what they have counted.
+  virtual Status save_evidence(std::string_view service, const RolloutRecord& rollout) = 0;
+
+  // In the order of their ids.
+  virtual Result<std::vector<Event>> events(const EventQuery& query) = 0;
+  // The rollouts of a service, the newest first; without their statistics.
+  virtual Result<std::vector<RolloutRecord>> history(std::string_view service,
+                                                     std::size_t most) = 0;
+};
+
+struct StoreLimits {
+  std::size_t events = 10'000;           // the oldest go first
+  std::size_t rollouts_of_service = 50;  // the same
+};
+
+// In one SQLite file, made where there is none.
+Result<std::unique_ptr<Store>> open_store(const std::filesystem::path& file,
+                                          const StoreLimits& limits = {});
+
+}  // namespace serin::control
