@@ -41,7 +41,8 @@ std::vector<std::int64_t> continued_in(const std::string& body) {
 
 FakeWorker::Answer gives(Mortal mortal) {
   return [mortal](const std::shared_ptr<net::Exchange>& exchange, const std::string& body) {
-    const json::value* seed = json::parse(body).as_object().if_contains("seed");
+    const json::value asked = json::parse(body);
+    const json::value* seed = asked.as_object().if_contains("seed");
     exchange->start({200,
                      {{"content-type", "text/event-stream; charset=utf-8"},
                       {"serin-package", kPackage},
