@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# `make up` sets up, builds and serves the examples; `make test` sets up, builds and runs every test.
+# `make up` sets up, builds and runs the platform with the examples; `make test` sets up, builds and runs every test.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -23,7 +23,7 @@ build: setup ## Build build/release/serin and its engines
 	@cmake --build --preset release
 
 .PHONY: up
-up: build ## Serve the example packages on ports 5001 to 5005
+up: build ## Run the platform with the example services on port 8080
 	@tools/up
 
 .PHONY: down

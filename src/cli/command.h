@@ -26,10 +26,23 @@ void add_gateway(CLI::App& app, Action& chosen);
 void add_package(CLI::App& app, Action& chosen);
 // The commands below `package` about packages by name; called by add_package().
 void add_registry(CLI::App& package, Action& chosen);
-// The command below `rollout` that rehearses one.
+// The command below `rollout` that rehearses one; called by add_rollout().
 void add_rollout_simulate(CLI::App& rollout, Action& chosen);
 void add_key(CLI::App& app, Action& chosen);
 void add_lint(CLI::App& app, Action& chosen);
+void add_up(CLI::App& app, Action& chosen);
+void add_down(CLI::App& app, Action& chosen);
+void add_apply(CLI::App& app, Action& chosen);
+void add_diff(CLI::App& app, Action& chosen);
+void add_explain(CLI::App& app, Action& chosen);
+void add_get(CLI::App& app, Action& chosen);
+void add_describe(CLI::App& app, Action& chosen);
+void add_delete(CLI::App& app, Action& chosen);
+void add_logs(CLI::App& app, Action& chosen);
+void add_events(CLI::App& app, Action& chosen);
+void add_rollout(CLI::App& app, Action& chosen);
+void add_generate(CLI::App& app, Action& chosen);
+void add_load(CLI::App& app, Action& chosen);
 void add_help(CLI::App& app, Action& chosen);
 void add_completion(CLI::App& app, Action& chosen);
 void add_man(CLI::App& app, Action& chosen);

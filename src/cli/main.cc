@@ -42,11 +42,21 @@ int main(int count, char** words) {
 
   Action chosen;
   add_serve(app, chosen);
+  add_up(app, chosen);
+  add_down(app, chosen);
+  add_apply(app, chosen);
+  add_diff(app, chosen);
+  add_explain(app, chosen);
+  add_get(app, chosen);
+  add_describe(app, chosen);
+  add_delete(app, chosen);
+  add_logs(app, chosen);
+  add_events(app, chosen);
+  add_rollout(app, chosen);
+  add_generate(app, chosen);
+  add_load(app, chosen);
   add_gateway(app, chosen);
   add_package(app, chosen);
-  CLI::App* rollout = app.add_subcommand("rollout", "How a new version takes over");
-  rollout->require_subcommand(1);
-  add_rollout_simulate(*rollout, chosen);
   add_key(app, chosen);
   add_lint(app, chosen);
   add_help(app, chosen);

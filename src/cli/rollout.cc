@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// `serin rollout …`: how a service moves from one version to another.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+#include <thread>
+
+#include "cli/command.h"
+#include "cli/control.h"
+#include "cli/service_table.h"
+
+namespace serin::cli {
+namespace {
+
+using control::Verb;
+
+constexpr std::chrono::milliseconds kBetweenLooks{500};
+
+struct RolloutLine {
+  ControlLine control;
+  std::string service;
+  std::size_t most = 20;
+};
+
+Status status(const RolloutLine& line) {
+  SERIN_TRY_ASSIGN(const auto client, client_of(line.control));
+  SERIN_TRY_ASSIGN(const json::value rollout, client.rollout(line.service));
+  std::cout << (line.control.output == "table" ? rollout_text(line.service, rollout)
+                                               : formatted(rollout, line.control.output));
+  return {};
+}
+
+// A line for everything that changes, until it is over.
+Status watch(const RolloutLine& line) {
+  SERIN_TRY_ASSIGN(const auto client, client_of(line.control));
+  std::string before;
+  while (true) {
+    SERIN_TRY_ASSIGN(const json::value rollout, client.rollout(line.service));
+    const std::string now = rollout_line(rollout);
+    if (now != before) std::cout << now << std::endl;
+    before = now;
+    const std::string ending = text_at(rollout, "ending");
+    if (ending == "rolledBack")
+      return fail(Code::kAborted, line.service + ": " + text_at(rollout, "candidate") +
+                                      " was rolled back: " + text_at(rollout, "message"));
+    if (ending != "none") return {};
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+}
+
+Status history(const RolloutLine& line) {
+  SERIN_TRY_ASSIGN(const auto client, client_of(line.control));
+  SERIN_TRY_ASSIGN(const json::array rollouts, client.rollouts(line.service, line.most));
+  std::cout << (line.control.output == "table"
+                    ? history_table(rollouts)
+                    : formatted(json::object{{"rollouts", rollouts}}, line.control.output));
+  return {};
+}
+
+Status ask(const RolloutLine& line, Verb verb) {
+  SERIN_TRY_ASSIGN(const auto client, client_of(line.control));
+  SERIN_TRY_ASSIGN(const json::value rollout, client.ask(line.service, verb));
+  std::cout << rollout_line(rollout) << "\n";
+  return {};
+}
+
+CLI::App& add(CLI::App& rollout, const std::string& name, const std::string& help,
+              const std::shared_ptr<RolloutLine>& line) {
+  CLI::App* command = rollout.add_subcommand(name, help);
+  command->add_option("service", line->service, "The service")->required();
+  add_state_option(*command, line->control);
+  return *command;
+}
+
+}  // namespace
+
+void add_rollout(CLI::App& app, Action& chosen) {
+  CLI::App* rollout = app.add_subcommand("rollout", "Watch and steer how a new version takes over");
+  rollout->require_subcommand(1);
+  const auto line = std::make_shared<RolloutLine>();
+  const std::pair<Verb, const char*> kVerbs[] = {
+      {Verb::kStart, "Try the manifest's package again that was rolled back"},
+      {Verb::kPause, "Keep the weight where it is; harm still rolls back"},
+      {Verb::kResume, "Go on; the step begins anew"},
+      {Verb::kPromote, "Give the candidate all traffic now, whatever the evidence"},
+      {Verb::kAbort, "Go back to the stable version now"},
+      {Verb::kUndo, "Go back to the version before; while a rollout runs, abort it"}};
+  for (const auto& [asked, help] : kVerbs) {
+    add(*rollout, std::string(name_of(asked)), help, line).callback([line, verb = asked, &chosen] {
+      chosen = [line, verb] { return ask(*line, verb); };
+    });
+  }
+  CLI::App& shown =
+      add(*rollout, "status", "Where it stands, and what each metric says of both versions", line);
+  add_output_option(shown, line->control);
+  shown.callback([line, &chosen] { chosen = [line] { return status(*line); }; });
+  add(*rollout, "watch", "A line for every change; ends with the rollout, with 1 when it went back",
+      line)
+      .callback([line, &chosen] { chosen = [line] { return watch(*line); }; });
+  add_rollout_simulate(*rollout, chosen);
+  CLI::App& before = add(*rollout, "history", "The service's rollouts, the newest first", line);
+  before.add_option("-n,--most", line->most, "So many")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  add_output_option(before, line->control);
+  before.callback([line, &chosen] { chosen = [line] { return history(*line); }; });
+}
+
+}  // namespace serin::cli

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`serin up`: services on this machine, and versions that take over or go back, as real processes."""
+import json
+import signal
+import subprocess
+
+import pytest
+
+from platform_of_this_machine import Model, Models, Up, alive
+from worker import SERIN
+
+# Steps of seconds, and margins that some hundred requests can prove.
+QUICK = ("{interval: 2s, stepWeight: 45, undoWindow: 5s, progressDeadline: 30s, analysis: {falsePromotion: 0.3, "
+         "metrics: [{name: errorRate, margin: 30%}]}}")
+HELD = QUICK.replace("interval: 2s", "interval: 1h").replace("undoWindow: 5s, ", "")
+
+
+@pytest.fixture(scope="module")
+def models():
+    made = Models()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def up():
+    made = Up()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def served(up, models, request):
+    """A service of the test's own whose v1 serves."""
+    name = request.node.name.replace("_", "-").replace("test-", "")[:40].strip("-")
+    Model.spoiled.clear()
+    up.apply(name, models.package(name + "-1"), QUICK)
+    assert up.serving(name), up.log()
+    return name
+
+
+def ended(up, name):
+    """The rollout once it is over."""
+    assert up.until(lambda: up.json("rollout", "status", name)["ending"] != "none"), up.log()
+    return up.json("rollout", "status", name)
+
+
+def test_a_second_version_is_promoted_under_load(up, models, served):
+    assert up.ask(served) == (200, "v1")
+    assert up.apply(served, models.package(served + "-2"), QUICK) == f"{served} configured\n"
+    load = up.load(served)
+    rollout = ended(up, served)
+    assert rollout["ending"] == "promoted", rollout
+    assert rollout["metrics"][0]["candidateCount"] > 0
+    assert up.until(lambda: up.ask(served) == (200, "v2"))
+    assert up.until(lambda: [v["state"] for v in up.service(served)["versions"]] == ["retired", "stable"])
+    load.send_signal(signal.SIGINT)
+    summary = load.communicate(timeout=60)[0]
+    assert "v1" in summary and "v2" in summary
+    assert all(row.split()[3:5] == ["0.0", "%"] for row in summary.splitlines() if row.startswith("v")), summary
+    reasons = [json.loads(line)["reason"] for line in up.serin("events", served, "-o", "json").stdout.splitlines()]
+    assert reasons == ["Created", "Starting", "Serving", "Configured", "RolloutStarted", "WeightChanged", "WeightChanged",
+                       "Promoted", "Retired"]
+
+
+def test_a_version_that_answers_500_goes_back(up, models, served):
+    up.apply(served, models.package(served + "-2", "fails"), QUICK)
+    assert up.until(lambda: up.json("rollout", "status", served)["weight"] == 10)
+    Model.spoiled.set()
+    load = up.load(served)
+    rollout = ended(up, served)
+    assert (rollout["ending"], rollout["reason"]) == ("rolledBack", "Harmful"), rollout
+    assert "errorRate" in rollout["message"]
+    load.send_signal(signal.SIGINT)
+    load.communicate(timeout=60)
+    assert {up.ask(served) for _ in range(20)} == {(200, "v1")}
+
+
+def test_a_version_that_hangs_goes_back(up, models, served):
+    up.apply(served, models.package(served + "-2", "hangs"), QUICK, "  resilience: {timeout: 2s, firstTokenTimeout: 1s}\n")
+    assert up.until(lambda: up.json("rollout", "status", served)["weight"] == 10)
+    Model.spoiled.set()
+    load = up.load(served)
+    rollout = ended(up, served)
+    assert (rollout["ending"], rollout["reason"]) == ("rolledBack", "Harmful"), rollout
+    load.send_signal(signal.SIGINT)
+    load.communicate(timeout=60)
+
+
+def test_a_version_that_ends_as_it_starts_goes_back_with_its_last_words(up, models, served):
+    up.apply(served, models.package(served + "-2", "crashes"), QUICK)
+    rollout = ended(up, served)
+    assert (rollout["ending"], rollout["reason"]) == ("rolledBack", "CrashLoop"), rollout
+    assert "--allow-command" in rollout["message"]
+    assert up.ask(served) == (200, "v1")
+
+
+def test_a_killed_control_plane_loses_nothing(up, models, served):
+    up.apply(served, models.package(served + "-2"), HELD)
+    assert up.until(lambda: up.json("rollout", "status", served)["weight"] == 10)
+    load = up.load(served)
+    assert up.until(lambda: up.json("rollout", "status", served)["requests"] > 50)
+    before = up.json("rollout", "status", served)
+    workers = up.replica_pids(served)
+    up.kill()
+    # Nobody decides, and everybody is served.
+    assert all(alive(pid) for pid in workers)
+    assert {up.ask(served)[0] for _ in range(50)} == {200}
+    up.start()
+    assert up.replica_pids(served) == workers
+    after = up.json("rollout", "status", served)
+    assert (after["number"], after["weight"]) == (before["number"], 10)
+    assert up.until(lambda: up.json("rollout", "status", served)["requests"] > before["requests"])
+    assert up.serin("rollout", "promote", served).returncode == 0
+    assert up.until(lambda: up.ask(served) == (200, "v2"))
+    assert up.serin("rollout", "undo", served).returncode == 0
+    assert up.until(lambda: up.ask(served) == (200, "v1"))
+    load.send_signal(signal.SIGINT)
+    load.communicate(timeout=60)
+
+
+def test_commands_say_what_is_wrong(up, served):
+    wrong = up.serin("apply", "-f", "-", text="apiVersion: serin.dev/v1alpha1\nkind: GenerativeService\nmetadata: {name: x}\n"
+                                              "spec:\n  model: x:1\n  rolout: {}\n")
+    assert wrong.returncode == 2
+    assert "stdin:6:3: spec.rolout: is not a field; did you mean rollout?" in wrong.stderr
+    assert "did you mean " + served in up.serin("get", served + "x").stderr
+    assert up.serin("rollout", "pause", served).returncode != 0
+    explained = subprocess.run([SERIN, "explain", "spec.rollout.interval"], capture_output=True, text=True)
+    assert "default 1h" in explained.stdout.replace('"', "")
+    differs = up.serin("diff", "-f", "-", text=f"apiVersion: serin.dev/v1alpha1\nkind: GenerativeService\n"
+                                               f"metadata: {{name: {served}}}\nspec:\n  model: {up.service(served)['model']}\n"
+                                               f"  replicas: {{min: 2}}\n")
+    assert differs.returncode == 1
+    assert "+     min: 2" in differs.stdout and "-     min: 1" in differs.stdout
+
+
+def test_a_deleted_service_is_gone_with_its_workers(up, served):
+    workers = up.replica_pids(served)
+    assert up.serin("delete", served).returncode == 0
+    assert not any(alive(pid) for pid in workers)
+    assert up.ask(served)[0] == 404
+
+
+def test_down_ends_everything(models):
+    own = Up()
+    own.apply("last", models.package("last"), QUICK)
+    assert own.serving("last"), own.log()
+    workers = own.replica_pids("last")
+    assert own.down().returncode == 0
+    assert own.process.returncode == 0
+    assert not any(alive(pid) for pid in workers)
+    own.close()
