@@ -116,6 +116,7 @@ class Up:
             [SERIN, "up", "--plain", "--log-format", "json", "--state", self.state, "--port", str(self.port), *options],
             stdout=subprocess.DEVNULL, stderr=open(self.state / "up.log", "ab"))
         assert self.until(lambda: self.serin("get", "-o", "json").returncode == 0), self.log()
+        self.url()  # known also while no control plane runs
 
     def log(self):
         return (self.state / "up.log").read_text()
