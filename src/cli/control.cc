@@ -34,7 +34,7 @@ std::string plain(const char* form, double number) {
 // A string that YAML would take for something else, or not read at all, is quoted.
 std::string scalar(const json::value& value) {
   const auto* text = value.if_string();
-  if (text == nullptr) return json::serialize(value);
+  if (text == nullptr) return canonical_json(value);
   const std::string_view view = *text;
   const bool letter = !view.empty() && (std::isalpha(static_cast<unsigned char>(view[0])) != 0 ||
                                         view[0] == '/' || view[0] == '.');
@@ -43,9 +43,9 @@ std::string scalar(const json::value& value) {
                              c == '-' || c == '_' || c == '/';
                     });
   for (const std::string_view word : {"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-    if (view == word) return json::serialize(value);
+    if (view == word) return canonical_json(value);
   return safe && view.find_first_not_of('.') != std::string_view::npos ? std::string(view)
-                                                                       : json::serialize(value);
+                                                                       : canonical_json(value);
 }
 
 void append_yaml(const json::value& value, const std::string& indent, std::string& out) {

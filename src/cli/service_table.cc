@@ -45,6 +45,8 @@ std::string metric_value(const json::value& metric, std::string_view field) {
   const json::value& value = at(metric, field);
   if (!value.is_number()) return "-";
   const std::string unit = text_at(metric, "unit");
+  const bool measured = number_at(metric, std::string(field) + "Count") > 0;
+  if (unit != "count" && !measured) return "-";
   const double number = value.to_number<double>();
   if (unit == "seconds") return seconds_text(value);
   if (unit == "rate") return percent_text(number);

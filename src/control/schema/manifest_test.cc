@@ -93,7 +93,7 @@ TEST(Manifest, SaysWhereAndWhatIsWrong) {
       {"  replicas: {min: 3, max: 2}\n",
        "m.yaml:6:27: spec.replicas.max: must be at least spec.replicas.min, 3"},
       {"  replicas: {min: 1.5}\n",
-       "m.yaml:6:19: spec.replicas.min: must be a whole number, not 1.5E0"},
+       "m.yaml:6:19: spec.replicas.min: must be a whole number, not 1.5"},
       {"  resources: {cpu: 2}\n", "m.yaml:6:20: spec.resources.cpu: must be a string, not 2"},
       {"  resources: {memory: 4GB}\n",
        "m.yaml:6:23: spec.resources.memory: \"4GB\" does not have the form "

@@ -91,7 +91,7 @@ bool has_type(const json::value& value, std::span<const std::string_view> types)
          (type == "integer" && contains(types, std::string_view("number")));
 }
 
-std::string shown(const json::value& value) { return json::serialize(value); }
+std::string shown(const json::value& value) { return canonical_json(value); }
 
 // "a, b or c"
 std::string either(const std::vector<std::string>& names) {
