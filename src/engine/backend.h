@@ -44,7 +44,7 @@ struct LoadOptions {
   std::uint64_t memory_limit_bytes = 0;  // of the device; 0: no cap
   std::filesystem::path cache;           // of compiled forms, those of one file in a folder
   std::optional<Upstream> upstream;      // of a remote package
-  std::function<void()> compiling;       // called before what takes minutes, where it has to be done
+  std::function<void()> compiling;  // called before what takes minutes, where it has to be done
 };
 
 // Whether nobody waits any more for the call that runs; may be empty. A backend that computes

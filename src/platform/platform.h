@@ -4,8 +4,8 @@
 //
 // Every call says what ought to be, is idempotent, and returns once that is recorded: the platform
 // brings it about by itself, goes on doing so when it was restarted, and says in observe() how far
-// it is. Calls from one thread, but resolve(), which may run beside them; none waits for a worker to
-// be ready.
+// it is. Calls from one thread, but resolve(), which may run beside them; none waits for a worker
+// to be ready.
 #pragma once
 
 #include <cstdint>
