@@ -37,6 +37,19 @@ def workers(package):
         worker.process.kill()
 
 
+@pytest.fixture
+def gateways():
+    made = []
+
+    def start(folder, *services):
+        made.append(Gateway(folder, *services))
+        return made[-1].wait_ready()
+
+    yield start
+    for gateway in made:
+        gateway.process.kill()
+
+
 def prose(package, *workers):
     return service("prose", {**version("v1", *workers), "package": package[1], "bitwise": True})
 
@@ -91,9 +104,9 @@ def whole(package, tmp_path_factory):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_stream_goes_on_when_its_worker_is_killed_or_stopped(workers, package, whole, tmp_path, how):
+def test_a_stream_goes_on_when_its_worker_is_killed_or_stopped(workers, gateways, package, whole, tmp_path, how):
     serving = workers()
-    gateway = Gateway(tmp_path, prose(package, serving)).wait_ready()
+    gateway = gateways(tmp_path, prose(package, serving))
     patient = {"firstTokenTimeout": "2s"}
     for seen in (1, 2, 20, 60):
         gateway.apply({**prose(package, serving), "resilience": patient})
@@ -109,18 +122,17 @@ def test_a_stream_goes_on_when_its_worker_is_killed_or_stopped(workers, package,
         assert datas(events) == whole
         serving.process.kill()
         serving = successor
-    gateway.stop()
 
 
-def test_a_client_goes_on_at_another_gateway(workers, package, whole, tmp_path):
+def test_a_client_goes_on_at_another_gateway(workers, gateways, package, whole, tmp_path):
     worker = workers()
     for seen in (1, 7, 119, 122):
         folder = tmp_path / str(seen)
         folder.mkdir()
-        first = Gateway(folder, prose(package, worker)).wait_ready()
+        first = gateways(folder, prose(package, worker))
         begun, name = events_of(lines_of(opened(first), seen))
         first.process.kill()
-        second = Gateway(folder, prose(package, worker)).wait_ready()
+        second = gateways(folder, prose(package, worker))
         answer = opened(second, headers={"Last-Event-ID": begun[-1][0]})
         assert answer.status_code == 200, answer.text
         rest = lines_of(answer)
@@ -130,15 +142,13 @@ def test_a_client_goes_on_at_another_gateway(workers, package, whole, tmp_path):
         else:
             events = [(rest[0][4:], rest[1][6:])]
         assert datas(begun) + datas(events) == whole
-        second.stop()
 
 
-def test_a_stream_that_was_begun_by_another_package_is_gone(workers, package, tmp_path):
-    gateway = Gateway(tmp_path, prose(package, workers())).wait_ready()
+def test_a_stream_that_was_begun_by_another_package_is_gone(workers, gateways, package, tmp_path):
+    gateway = gateways(tmp_path, prose(package, workers()))
     begun, _ = events_of(lines_of(opened(gateway), 1))
     other = begun[0][0].replace(begun[0][0][:16], "0" * 16)
     answer = opened(gateway, headers={"Last-Event-ID": other})
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "stream_gone")
     answer = opened(gateway, {**ASK, "seed": 12}, {"Last-Event-ID": begun[0][0]})
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "stream_changed")
-    gateway.stop()
