@@ -142,7 +142,7 @@ def test_sizes_that_a_file_leaves_open_are_given(driver, tensorflow, tmp_path):
     said = driver("import", tmp_path / "text.h5", tmp_path / "text", EXPORTER, "-", fails=True)
     assert "--input 'tokens=int32[N,…]'" in said and not (tmp_path / "text").exists()
     for wrong in ("tokens=int64[N,5]", "tokens=int32[N]", "tokens=int32[N,5,1]"):
-        assert "the argument tokens is int32 of the shape (None, None)" in driver(
+        assert "the file says int32 of the shape (None, None)" in driver(
             "import", tmp_path / "text.h5", tmp_path / "text", EXPORTER, "-", wrong, fails=True)
     assert "there is no argument words; the arguments are tokens" in driver(
         "import", tmp_path / "text.h5", tmp_path / "text", EXPORTER, "-", "words=int32[N,5]", fails=True)
