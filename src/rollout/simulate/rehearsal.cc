@@ -29,8 +29,8 @@ Run run_once(const Rehearsal& rehearsal, const RuleMaker& rule, int number) {
 Tally rehearse(const Rehearsal& rehearsal, const RuleMaker& rule) {
   std::vector<Run> runs(static_cast<std::size_t>(std::max(0, rehearsal.runs)));
   {
+    const int count = std::max(1, rehearsal.threads);  // outlives the threads that read it
     std::vector<std::jthread> threads;
-    const int count = std::max(1, rehearsal.threads);
     for (int thread = 0; thread < count; ++thread) {
       threads.emplace_back([&, thread] {
         for (int i = thread; i < rehearsal.runs; i += count)
