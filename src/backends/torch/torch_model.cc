@@ -73,8 +73,8 @@ Result<std::unique_ptr<engine::Model>> TorchModel::create(torch::jit::Module mod
     const torch::jit::GraphOptimizerEnabledGuard inlining(true);
     torch::jit::Module made = frozen(module, options.call.method);
     auto made_method = made.get_method(options.call.method);
-    std::unique_ptr<TorchModel> model(
-        new TorchModel(std::move(made), std::move(made_method), options));
+    std::unique_ptr<TorchModel> model(new TorchModel(std::move(made), std::move(made_method),
+                                                     module.type()->compilation_unit(), options));
     log::debug("the model is ready to run",
                {{"method", options.call.method}, {"weight_bytes", model->weight_bytes_}});
     return model;
@@ -84,8 +84,12 @@ Result<std::unique_ptr<engine::Model>> TorchModel::create(torch::jit::Module mod
 }
 
 TorchModel::TorchModel(torch::jit::Module module, torch::jit::Method method,
+                       std::shared_ptr<torch::jit::CompilationUnit> as_written,
                        const engine::LoadOptions& options)
-    : TensorModel(options), module_(std::move(module)), method_(std::move(method)) {
+    : TensorModel(options),
+      code_as_written_(std::move(as_written)),
+      module_(std::move(module)),
+      method_(std::move(method)) {
   find_written_arguments();
   count_weights();
 }
