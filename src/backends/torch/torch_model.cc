@@ -27,6 +27,21 @@ torch::jit::Module frozen(const torch::jit::Module& module, const std::string& m
   }
 }
 
+void forget_callers(torch::jit::Function& function, torch::jit::Block& block) {
+  for (torch::jit::Node* node : block.nodes()) {
+    if (node->callstack())
+      node->setCallStack(
+          c10::make_intrusive<torch::jit::InlinedCallStack>(&function, node->sourceRange()));
+    for (torch::jit::Block* inner : node->blocks()) forget_callers(function, *inner);
+  }
+}
+
+// What was inlined points to the functions that it comes from, which the interpreter names when a
+// call fails; freezing has removed them.
+void forget_callers(torch::jit::Function& function) {
+  forget_callers(function, *torch::jit::toGraphFunction(function).graph()->block());
+}
+
 Status check_schema(const c10::FunctionSchema& schema, const model::Call& call) {
   const auto& takes = schema.arguments();
   std::size_t needed = 0;
@@ -73,8 +88,9 @@ Result<std::unique_ptr<engine::Model>> TorchModel::create(torch::jit::Module mod
     const torch::jit::GraphOptimizerEnabledGuard inlining(true);
     torch::jit::Module made = frozen(module, options.call.method);
     auto made_method = made.get_method(options.call.method);
-    std::unique_ptr<TorchModel> model(new TorchModel(std::move(made), std::move(made_method),
-                                                     module.type()->compilation_unit(), options));
+    forget_callers(made_method.function());
+    std::unique_ptr<TorchModel> model(
+        new TorchModel(std::move(made), std::move(made_method), options));
     log::debug("the model is ready to run",
                {{"method", options.call.method}, {"weight_bytes", model->weight_bytes_}});
     return model;
@@ -84,12 +100,8 @@ Result<std::unique_ptr<engine::Model>> TorchModel::create(torch::jit::Module mod
 }
 
 TorchModel::TorchModel(torch::jit::Module module, torch::jit::Method method,
-                       std::shared_ptr<torch::jit::CompilationUnit> as_written,
                        const engine::LoadOptions& options)
-    : TensorModel(options),
-      code_as_written_(std::move(as_written)),
-      module_(std::move(module)),
-      method_(std::move(method)) {
+    : TensorModel(options), module_(std::move(module)), method_(std::move(method)) {
   find_written_arguments();
   count_weights();
 }

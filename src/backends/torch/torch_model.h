@@ -21,7 +21,6 @@ class TorchModel final : public TensorModel {
 
  private:
   TorchModel(torch::jit::Module module, torch::jit::Method method,
-             std::shared_ptr<torch::jit::CompilationUnit> as_written,
              const engine::LoadOptions& options);
   void find_written_arguments();
   void count_weights();
@@ -30,9 +29,6 @@ class TorchModel final : public TensorModel {
   std::uint64_t weight_bytes() const override { return weight_bytes_; }
   Result<std::vector<at::Tensor>> results_of(const c10::IValue& value) const;
 
-  // The code as it was before it was frozen: what was inlined points to its functions, which the
-  // interpreter names when a call fails.
-  std::shared_ptr<torch::jit::CompilationUnit> code_as_written_;
   torch::jit::Module module_;
   torch::jit::Method method_;
   std::vector<bool> written_;  // arguments that the method changes in place
