@@ -32,7 +32,8 @@ std::optional<std::chrono::system_clock::time_point> parse_day(std::string_view 
     return read.ptr == first + size ? value : -1;
   };
   const int year = number(0, 4), month = number(5, 2), day = number(8, 2);
-  if (year < 1970 || month < 1 || day < 1) return std::nullopt;
+  // The system's clock counts nanoseconds, and ends in 2262.
+  if (year < 1970 || year > 2261 || month < 1 || day < 1) return std::nullopt;
   const std::chrono::year_month_day date{std::chrono::year(year),
                                          std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day))};
