@@ -12,6 +12,7 @@
 #include "model/sign.h"
 #include "net/http/client.h"
 #include "net/http/error_body.h"
+#include "net/io/listener.h"
 #include "telemetry/otlp.h"
 #include "worker/api/relay/relay.h"
 #include "worker/api/relay/relay_routes.h"
@@ -319,6 +320,8 @@ Result<std::unique_ptr<Worker>> Worker::create(WorkerOptions options) {
     Sandbox sandbox = sandbox_for(options);
     if (upstream != nullptr) upstream->allow(sandbox);
     if (preparation != nullptr) preparation->allow(sandbox);
+    if (!options.server.unix_socket.empty())
+      SERIN_TRY(net::clear_stale_socket(options.server.unix_socket));
     SERIN_TRY(enter_sandbox(sandbox));
   }
   auto worker =

@@ -61,6 +61,15 @@ Result<OwnedFd> open_socket(int family) {
   return fd;
 }
 
+Result<sockaddr_un> unix_address(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path)
+    return invalid("the socket's path " + path + " is longer than 107 bytes", "unix_socket");
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
 // A socket file is stale when nobody accepts on it.
 Status clear_stale(const std::string& path, const sockaddr_un& address) {
   struct stat info{};
@@ -132,12 +141,13 @@ Result<OwnedFd> inherited_listener(int fd) {
   return OwnedFd(fd);
 }
 
+Status clear_stale_socket(const std::string& path) {
+  SERIN_TRY_ASSIGN(const sockaddr_un address, unix_address(path));
+  return clear_stale(path, address);
+}
+
 Result<OwnedFd> listen_unix(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    return invalid("the socket's path " + path + " is longer than 107 bytes", "unix_socket");
-  std::memcpy(address.sun_path, path.data(), path.size());
+  SERIN_TRY_ASSIGN(const sockaddr_un address, unix_address(path));
   SERIN_TRY(clear_stale(path, address));
   SERIN_TRY_ASSIGN(OwnedFd fd, open_socket(AF_UNIX));
   SERIN_TRY(

@@ -37,6 +37,9 @@ class OwnedFd {
 Result<OwnedFd> listen_tcp(const std::string& address, std::uint16_t port);
 // A listening socket that this process was given, by its number. kInvalidArgument when it is none.
 Result<OwnedFd> inherited_listener(int fd);
+// Removes a socket file that nobody listens on; kAlreadyExists when somebody does. For a process
+// that will soon not be allowed to connect, which is how one finds out.
+Status clear_stale_socket(const std::string& path);
 // A socket file that nobody listens on is replaced; mode 0600.
 Result<OwnedFd> listen_unix(const std::string& path);
 std::uint16_t port_of(int fd);
