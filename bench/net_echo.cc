@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "base/stop_signals.h"
 #include "net/http/server.h"
 #include "net/http/status.h"
 
@@ -27,11 +28,7 @@ int main(int argc, char** argv) {
     std::cerr << server.error().message << "\n";
     return 1;
   }
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  sigprocmask(SIG_BLOCK, &ends, nullptr);
+  const sigset_t ends = serin::hold_stop_signals();
   int which = 0;
   sigwait(&ends, &which);
 }

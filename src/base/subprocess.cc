@@ -55,14 +55,6 @@ class Pipe {
   std::array<int, 2> ends_{-1, -1};
 };
 
-std::vector<char*> pointers_to(std::vector<std::string>& words) {
-  std::vector<char*> pointers;
-  pointers.reserve(words.size() + 1);
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
 std::vector<std::string> joined(const std::vector<std::pair<std::string, std::string>>& variables) {
   std::vector<std::string> words;
   words.reserve(variables.size());
@@ -148,6 +140,14 @@ class Kept {
 };
 
 }  // namespace
+
+std::vector<char*> pointers_to(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
 
 struct Subprocess::State {
   Command command;

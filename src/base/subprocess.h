@@ -17,6 +17,10 @@
 
 namespace serin {
 
+// Words as exec() and posix_spawn() want them, a null pointer last; good as long as `words` is not
+// changed.
+std::vector<char*> pointers_to(std::vector<std::string>& words);
+
 struct Command {
   std::vector<std::string> arguments;  // the program first: a path, or a name found on PATH
   // The whole environment of the command; unset: ours.

@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/hand_over.h"
 #include "base/log.h"
+#include "base/stop_signals.h"
 #include "cli/command.h"
 
 namespace serin::cli {
@@ -45,12 +46,7 @@ Result<gateway::Config> first_config(const std::filesystem::path& file) {
 }
 
 Status run(const GatewayLine& line) {
-  // Threads started from here on leave these signals to sigwait().
-  sigset_t stops;
-  sigemptyset(&stops);
-  sigaddset(&stops, SIGTERM);
-  sigaddset(&stops, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+  const sigset_t stops = hold_stop_signals();
 
   if (line.certificate.empty() != line.key.empty())
     return invalid("--tls-certificate and --tls-key go together");

@@ -9,6 +9,7 @@
 
 #include "base/files.h"
 #include "base/log.h"
+#include "base/stop_signals.h"
 #include "cli/command.h"
 #include "cli/source.h"
 #include "cli/takes.h"
@@ -84,12 +85,7 @@ Status serve(const ServeLine& line) {
   // A fetch is ended by SIGINT and SIGTERM as by any other end, and goes on at the next start.
   SERIN_TRY_ASSIGN(const auto held,
                    model::fetch_package(line.package, source_options(line.source)));
-  // Threads started from here on leave these signals to sigwait().
-  sigset_t stops;
-  sigemptyset(&stops);
-  sigaddset(&stops, SIGTERM);
-  sigaddset(&stops, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+  const sigset_t stops = hold_stop_signals();
 
   SERIN_TRY_ASSIGN(auto options, options_of(line, held.root));
   SERIN_TRY_ASSIGN(const auto worker, worker::Worker::create(std::move(options)));

@@ -23,6 +23,8 @@
 #include "base/descriptor.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/stop_signals.h"
+#include "base/subprocess.h"
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/service_table.h"
@@ -144,12 +146,7 @@ void draw(control::Controller& controller, const std::string& url) {
 }
 
 Status run(const UpLine& line) {
-  // Threads started from here on leave these signals to sigtimedwait().
-  sigset_t stops;
-  sigemptyset(&stops);
-  sigaddset(&stops, SIGTERM);
-  sigaddset(&stops, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+  const sigset_t stops = hold_stop_signals();
 
   const bool live = !line.plain && ::isatty(STDOUT_FILENO) == 1;
   if (live) log::configure({log::Level::kError, log::settings().form});
@@ -186,9 +183,7 @@ Status start_in_background(const UpLine& line, const fs::path& state) {
                                  "--log-format", "json"};
   for (const std::string& argument : line.worker_arguments)
     words.push_back("--worker-argument=" + argument);
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
+  const std::vector<char*> arguments = pointers_to(words);
 
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);

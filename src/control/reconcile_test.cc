@@ -429,6 +429,14 @@ TEST_F(Reconcile, ShadowIsRefusedWhileNothingComparesOutputs) {
   EXPECT_THAT(step.error().message, HasSubstr("spec.rollout.strategy"));
 }
 
+TEST_F(Reconcile, AMirrorIsRefusedWhileNoCopiesAreSent) {
+  manifest_ = manifest_of(manifest_text("story:one", "  resilience: {mirror: {service: other}}\n"));
+  const auto step = control::apply({}, manifest_, model("one"), "ada", now_);
+  ASSERT_FALSE(step.has_value());
+  EXPECT_EQ(step.error().code, Code::kUnimplemented);
+  EXPECT_THAT(step.error().message, HasSubstr("spec.resilience.mirror"));
+}
+
 TEST_F(Reconcile, AServiceWithoutWorkersChangesItsPackageAtOnce) {
   apply("one", "  replicas: {min: 0}\n");
   settle();

@@ -123,6 +123,9 @@ Result<Step> apply(const ServiceRecord& record, const Manifest& manifest,
     return fail(Code::kUnimplemented,
                 "spec.rollout.strategy: shadow is not there yet: nothing compares the outputs; "
                 "use canary, blueGreen or recreate");
+  if (manifest.document.at("spec").at("resilience").as_object().contains("mirror"))
+    return fail(Code::kUnimplemented,
+                "spec.resilience.mirror is not there yet: no copies would be sent; leave it out");
   Step step{.next = record, .events = {}};
   ServiceRecord& next = step.next;
   next.name = manifest.name;

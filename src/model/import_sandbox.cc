@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/import_sandbox.h"
+#include "base/subprocess.h"
 
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -218,13 +219,6 @@ std::string tail_of(const Descriptor& log) {
   return text;
 }
 
-std::vector<char*> pointers(std::vector<std::string>& strings) {
-  std::vector<char*> result;
-  for (std::string& string : strings) result.push_back(string.data());
-  result.push_back(nullptr);
-  return result;
-}
-
 // Waits for the child, and kills it and what it started past the deadline.
 ConfinedExit wait_for(pid_t child, std::chrono::milliseconds deadline) {
   ConfinedExit exit;
@@ -261,8 +255,8 @@ Result<ConfinedExit> run_confined(const Confined& command) {
                                        "LANG=C.UTF-8"};
   for (const auto& [name, value] : command.environment) environment.push_back(name + "=" + value);
   Prepared prepared;
-  prepared.arguments = pointers(arguments);
-  prepared.environment = pointers(environment);
+  prepared.arguments = pointers_to(arguments);
+  prepared.environment = pointers_to(environment);
   prepared.filter = make_filter();
   prepared.program = {static_cast<unsigned short>(prepared.filter.size()), prepared.filter.data()};
   prepared.folder = folder.c_str();

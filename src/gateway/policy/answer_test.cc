@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Faults on purpose, fallbacks, mirrors, and how an attempt's end is named.
+// Faults on purpose, fallbacks, and how an attempt's end is named.
 #include <gtest/gtest.h>
 
 #include "gateway/policy/attempt.h"
@@ -78,13 +78,6 @@ TEST(Fallback, EndsWhereServicesFallBackOnEachOther) {
   EXPECT_FALSE(next_fallback({.other_version = false, .service = "e", .answer = {}},
                              {{"a", "b", "c", "d"}, {}}, {}))
       << "four services are enough";
-}
-
-TEST(Mirror, CopiesItsPercentage) {
-  EXPECT_TRUE(mirrored(10, 0.0999));
-  EXPECT_FALSE(mirrored(10, 0.1));
-  EXPECT_TRUE(mirrored(100, 0.999999));
-  EXPECT_FALSE(mirrored(0, 0));
 }
 
 }  // namespace

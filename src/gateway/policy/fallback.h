@@ -50,7 +50,4 @@ inline constexpr std::size_t kMostServices = 4;  // that one request may visit
 std::optional<Fallback> next_fallback(const FallbackRules& rules, const Visited& visited,
                                       const std::vector<std::string_view>& versions);
 
-// Whether a request is copied; `random` uniform in [0, 1).
-inline bool mirrored(double percent, double random) { return random * 100 < percent; }
-
 }  // namespace serin::gateway

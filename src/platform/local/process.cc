@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/local/process.h"
+#include "base/subprocess.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -51,14 +52,6 @@ struct Prepared {
   Descriptor nothing, log;
   int inherited = -1;
 };
-
-std::vector<char*> pointers_to(std::vector<std::string>& words) {
-  std::vector<char*> pointers;
-  pointers.reserve(words.size() + 1);
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
 
 Result<std::unique_ptr<Prepared>> prepare(const Launch& launch) {
   auto made = std::make_unique<Prepared>();

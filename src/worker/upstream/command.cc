@@ -19,6 +19,7 @@
 
 #include "base/files.h"
 #include "base/log.h"
+#include "base/subprocess.h"
 #include "worker/upstream/log_lines.h"
 
 namespace serin::worker {
@@ -39,13 +40,6 @@ struct CommandState {
 namespace {
 
 constexpr int kCannotStart = 127;  // as shells say it
-
-std::vector<char*> pointers_to(std::vector<std::string>& words) {
-  std::vector<char*> pointers;
-  for (std::string& word : words) pointers.push_back(word.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
 
 milliseconds left_until(Instant until) {
   return std::chrono::ceil<milliseconds>(until - Clock::real().now());
