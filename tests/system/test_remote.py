@@ -286,8 +286,9 @@ def test_half_a_stream_ends_with_a_typed_error(broken, answer, code, retryable):
     Scripted.script["/v1/completions"] = answer
     assert eventually(lambda: reason(broken) is None)
     status, _, body = broken.post("/v1/completions", {"prompt": "x", "stream": True})
+    assert status == 200, body
     seen = events(body)
-    assert status == 200 and seen[0][1]["model"] == "front"
+    assert seen[0][1]["model"] == "front"
     name, data = seen[-1]
     assert (name, data["error"]["code"], data["error"]["retryable"]) == ("error", code, retryable)
 
