@@ -13,10 +13,11 @@ import pathlib
 import statistics
 import tempfile
 
-from measure import (BUILD, CACHE, LOAD_CORES, Request, claim, free_port, in_turn, listening, load, machine, ratios,
+from measure import (BUILD, CACHE, LOAD_CORES, Request, claim, free_port, in_turn, listening, load, machine, paced, ratios,
                      server, spread)
 
 CONNECTIONS = 32
+EQUAL_LOAD = 0.5  # of what Envoy does with all of its core
 SMALL = Request("/generate", json.dumps({"prompt": "a" * 64, "seed": 7}).encode())
 STREAM = Request("/events", json.dumps({"prompt": "a" * 64, "seed": 7, "stream": True}).encode())
 LONG = Request("/generate", json.dumps({"prompt": "a word or two, " * 14_667, "seed": 7}).encode())  # 220 KB
@@ -96,14 +97,25 @@ def main():
                       flush=True)
             return seen
 
+        def compare_paced(name, request, rate):
+            """p99 of both when both are asked as often."""
+            seen = in_turn(options.rounds, {
+                who: lambda port=port: paced(port, request, options.seconds, CONNECTIONS, rate)
+                for who, (process, port) in made.items()})
+            tails = {who: [times[len(times) * 99 // 100] for times in rounds] for who, rounds in seen.items()}
+            for who, rounds in seen.items():
+                print(f"{name:14} {rate:6,.0f} requests/s  {who:6}"
+                      f"  p50 {spread([times[len(times) // 2] for times in rounds])} us  p99 {spread(tails[who])} us", flush=True)
+            claim(f"{name}: p99 at equal load, of Envoy's", statistics.median(ratios(tails["serin"], tails["envoy"])), 0.8)
+
         small = compare("1 KiB JSON", SMALL, CONNECTIONS)
         stream = compare("200 events", STREAM, CONNECTIONS)
         short, long = compare("1 KiB JSON", SMALL, 1), compare("220 KB prompt", LONG, 1)
         for name, seen in (("1 KiB JSON", small), ("200 events", stream)):
             per_core = ratios([1 / one.cpu_us for one in seen["serin"]], [1 / one.cpu_us for one in seen["envoy"]])
             claim(f"{name}: requests per core and second, of Envoy's", statistics.median(per_core), 1.5, at_least=True)
-            tails = ratios([one.p99_us for one in seen["serin"]], [one.p99_us for one in seen["envoy"]])
-            claim(f"{name}: p99, of Envoy's", statistics.median(tails), 0.8)
+        for name, request, seen in (("1 KiB JSON", SMALL, small), ("200 events", STREAM, stream)):
+            compare_paced(name, request, EQUAL_LOAD * statistics.median(one.per_second for one in seen["envoy"]))
         claim("1 KiB JSON: CPU a request, us", statistics.median(one.cpu_us for one in small["serin"]), 25, digits=1)
         added = statistics.median(one.p50_us for one in long["serin"]) - statistics.median(one.p50_us for one in short["serin"])
         claim("a 220 KB prompt adds, us", added, 1000, digits=0)

@@ -81,6 +81,25 @@ def load(pid, port, request, seconds, connections):
     return Load(seen["requests"] / seen["seconds"], cpu / seen["requests"] * 1e6, seen["p50_us"], seen["p99_us"])
 
 
+def paced(port, request, seconds, connections, rate):
+    """Times until the answer's end, in µs, sorted, of requests at `rate` a second over all connections. h2load sends by
+    its clock, so a slow server is not asked less; one that does not keep up raises."""
+    with tempfile.TemporaryDirectory() as folder:
+        body, log = pathlib.Path(folder, "body"), pathlib.Path(folder, "log")
+        body.write_bytes(request.body)
+        fields = [f"--header={name}: {value}" for name, value in request.headers.items()]
+        subprocess.run(
+            ["taskset", "-c", ",".join(map(str, LOAD_CORES)), "h2load", "--h1", f"-c{connections}", "-t1", f"-D{seconds}",
+             "--warm-up-time=1", f"--rps={rate / connections}", f"--data={body}", f"--log-file={log}", *fields,
+             f"http://127.0.0.1:{port}{request.path}"], capture_output=True, check=True)
+        rows = [line.split("\t") for line in log.read_text().splitlines()]
+    if failed := [row for row in rows if row[1] != "200"]:
+        raise RuntimeError(f"{request.path}: {len(failed)} of {len(rows)} requests failed")
+    if len(rows) < 0.95 * rate * seconds:
+        raise RuntimeError(f"{request.path}: {len(rows) / seconds:.0f} requests/s of {rate:.0f}")
+    return sorted(int(row[2]) for row in rows)
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
