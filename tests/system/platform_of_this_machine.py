@@ -104,16 +104,16 @@ golden:
 class Up:
     """A control plane in the foreground; `serin(...)` runs commands against it."""
 
-    def __init__(self, port=0):
+    def __init__(self, port=0, program=SERIN):
         self.state = pathlib.Path(tempfile.mkdtemp(prefix="up"))
         self.port = port
         self.process = None
         self.gateway = None
-        self.start()
+        self.start(program=program)
 
-    def start(self, *options):
+    def start(self, *options, program=SERIN):
         self.process = subprocess.Popen(
-            [SERIN, "up", "--plain", "--log-format", "json", "--state", self.state, "--port", str(self.port), *options],
+            [program, "up", "--plain", "--log-format", "json", "--state", self.state, "--port", str(self.port), *options],
             stdout=subprocess.DEVNULL, stderr=open(self.state / "up.log", "ab"))
         assert self.until(lambda: self.serin("get", "-o", "json").returncode == 0), self.log()
         self.url()  # known also while no control plane runs
