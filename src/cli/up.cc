@@ -274,7 +274,9 @@ Status down(const ControlLine& line) {
   // The control plane was killed: what it left running is taken over, to be ended.
   UpLine own;
   own.port = 0;
-  SERIN_TRY_ASSIGN(const auto platform, LocalPlatform::open(platform_options(own, state)));
+  platform::local::LocalOptions options = platform_options(own, state);
+  options.only_end = true;
+  SERIN_TRY_ASSIGN(const auto platform, LocalPlatform::open(std::move(options)));
   if (!platform->shut_down(kEndsWithin))
     return fail(Code::kDeadlineExceeded, "something did not end in time and was left");
   std::cout << "no control plane ran; what it had left has ended\n";

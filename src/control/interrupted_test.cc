@@ -19,7 +19,9 @@ struct Fuse {
   int burned = 0;
   void burn() {
     ++burned;
-    if (left >= 0 && left-- == 0) throw Killed();
+    if (left < 0) return;
+    --left;
+    if (left < 0) throw Killed();
   }
 };
 

@@ -71,7 +71,8 @@ inline model::Package number_package(std::vector<std::int64_t> sizes) {
   return package;
 }
 inline FakeModel::Function by_row(std::function<float(float)> function) {
-  return [function](std::span<const Tensor> arguments, auto&) -> Result<std::vector<Tensor>> {
+  return [function = std::move(function)](std::span<const Tensor> arguments,
+                                          auto&) -> Result<std::vector<Tensor>> {
     Tensor y(DType::kFloat32, arguments[0].shape());
     for (std::size_t i = 0; i < static_cast<std::size_t>(y.elements()); ++i) {
       y.mutable_values<float>()[i] = function(arguments[0].values<float>()[i]);
@@ -165,8 +166,9 @@ inline void random_letters(std::uint64_t seen, std::span<float> logits) {
   }
 }
 inline FakeModel::Function text_function(NextLogits next, bool cached) {
-  return [next, cached](std::span<const Tensor> arguments,
-                        std::vector<std::uint64_t>& seen) -> Result<std::vector<Tensor>> {
+  return [next = std::move(next), cached](
+             std::span<const Tensor> arguments,
+             std::vector<std::uint64_t>& seen) -> Result<std::vector<Tensor>> {
     const Tensor& tokens = arguments[0];
     const auto rows = static_cast<std::size_t>(tokens.shape()[0]);
     const auto width = static_cast<std::size_t>(tokens.shape()[1]);

@@ -76,6 +76,7 @@ std::shared_ptr<const Table> make_table(Config config, States& states) {
     entry.state->guard.set(service.resilience.guard);
     for (const VersionEntry& version : entry.versions) {
       std::vector<std::string> ids;
+      ids.reserve(version.replicas.size());
       for (const ReplicaEntry& replica : version.replicas) ids.push_back(replica.id);
       version.state->watch(service.resilience.outliers, ids);
     }

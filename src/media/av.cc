@@ -89,7 +89,7 @@ int open_reader(AVFormatContext* format, AVIOContext** io, const char*, int flag
 
 int close_reader(AVFormatContext*, AVIOContext* io) {
   delete static_cast<Reader*>(io->opaque);
-  av_freep(&io->buffer);
+  av_freep(static_cast<void*>(&io->buffer));
   avio_context_free(&io);
   return 0;
 }
@@ -118,7 +118,7 @@ void silence_av() {
 }
 
 void AvIoFree::operator()(AVIOContext* io) const {
-  av_freep(&io->buffer);
+  av_freep(static_cast<void*>(&io->buffer));
   avio_context_free(&io);
 }
 void AvCodecFree::operator()(AVCodecContext* codec) const { avcodec_free_context(&codec); }

@@ -206,6 +206,7 @@ TEST(Tokenizer, MayBeUsedByManyThreads) {
   const auto tokenizer = load("split_bytes");
   const auto expected = tokenizer->encode("The quick brown fox", true).value();
   std::vector<std::jthread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i)
     threads.emplace_back([&] {
       for (int n = 0; n < 200; ++n)

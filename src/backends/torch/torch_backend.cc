@@ -36,7 +36,7 @@ class TorchBackend final : public engine::Backend {
     }
     SERIN_TRY_ASSIGN(torch::jit::Module module,
                      load_script(options.model, torch_device(options.device)));
-    return TorchModel::create(std::move(module), options);
+    return TorchModel::create(module, options);
   }
 };
 

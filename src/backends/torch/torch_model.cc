@@ -73,7 +73,7 @@ std::string methods_of(const torch::jit::Module& module) {
 
 }  // namespace
 
-Result<std::unique_ptr<engine::Model>> TorchModel::create(torch::jit::Module module,
+Result<std::unique_ptr<engine::Model>> TorchModel::create(const torch::jit::Module& module,
                                                           const engine::LoadOptions& options) {
   const auto method = module.find_method(options.call.method);
   if (!method) {

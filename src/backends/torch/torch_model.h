@@ -15,7 +15,7 @@ class TorchModel final : public TensorModel {
  public:
   // kInvalidArgument when the module has no such method, or the method takes other arguments than
   // the call declares.
-  static Result<std::unique_ptr<engine::Model>> create(torch::jit::Module module,
+  static Result<std::unique_ptr<engine::Model>> create(const torch::jit::Module& module,
                                                        const engine::LoadOptions& options);
   ~TorchModel() override { leave_lane(); }
 
