@@ -29,6 +29,7 @@ struct GatewayLine {
   std::string certificate, key;
   double drain_within = 30;
   std::size_t body_megabytes = 64;
+  std::uint64_t feedback_log_megabytes = 64;
 };
 
 constexpr unsigned kUsefulThreads = 4;
@@ -61,6 +62,7 @@ Status run(const GatewayLine& line) {
   }
   if (!line.certificate.empty()) data.tls = net::TlsFiles{line.certificate, line.key};
   data.limits.body_bytes = line.body_megabytes << 20;
+  options.feedback_log_bytes = line.feedback_log_megabytes << 20;
   data.limits.bodies_bytes =
       std::max<std::uint64_t>(data.limits.bodies_bytes, data.limits.body_bytes);
   SERIN_TRY_ASSIGN(auto config, first_config(line.config));
@@ -118,6 +120,8 @@ void add_gateway(CLI::App& app, Action& chosen) {
                       "Unix socket of the admin API: configuration, evidence, metrics");
   command->add_option("--access-log", line->options.access_log,
                       "File for a line of JSON a request; -: standard output");
+  command->add_option("--feedback-log", line->options.feedback_log,
+                      "File for a line of JSON for what users say of answers");
   add_listening(*command, *line);
   net::ServerLimits& limits = line->options.data.limits;
   command->add_option("--max-body-mb", line->body_megabytes, "Largest body")
@@ -128,6 +132,18 @@ void add_gateway(CLI::App& app, Action& chosen) {
       ->add_option("--bodies-bytes", limits.bodies_bytes,
                    "Bodies of all requests together, at least --max-body-mb; further ones get 429")
       ->transform(CLI::AsSizeValue(false))
+      ->group("Limits");
+  command
+      ->add_option("--feedback-log-mb", line->feedback_log_megabytes,
+                   "Largest file of --feedback-log; then it is rotated")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str()
+      ->group("Limits");
+  command
+      ->add_option("--remembered-requests", line->options.remembered_requests,
+                   "Of each service, for feedback on them; 0: none")
+      ->check(CLI::Range(0, 10'000'000))
+      ->capture_default_str()
       ->group("Limits");
   command->add_option("--connections", limits.connections, "Open connections of clients")
       ->capture_default_str()

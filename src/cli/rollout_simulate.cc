@@ -64,7 +64,8 @@ std::vector<Row> rehearse_all(const control::Manifest& manifest, const Rehearsal
   std::vector<Row> rows;
   rows.push_back(
       {"serin", rollout::rehearse(rehearsal, [&](std::span<const rollout::Request> history) {
-         return rollout::serin_rule(canary, manifest.rollout.analysis, history);
+         return rollout::serin_rule(canary, manifest.rollout.analysis, history,
+                                    rehearsal.world.rated);
        })});
   rows.push_back({"Flagger, documented",
                   rollout::rehearse(rehearsal, [](auto) { return rollout::flagger_rule({}); })});

@@ -57,6 +57,38 @@ TEST_F(ControllerTest, RollsBackACandidateThatFails) {
   EXPECT_EQ(world_.platform->spec("story", "v2"), nullptr);
 }
 
+constexpr const char* kRated =
+    "interval: 2s, stepWeight: 45, holdLimit: 30s, analysis: {falsePromotion: 0.3, metrics: "
+    "[{name: errorRate, margin: 0.3}, {name: quality, scorer: feedback, margin: 30%}]}";
+
+TEST_F(ControllerTest, DecidesOnWhatUsersSay) {
+  serve();
+  world_.applied(manifest_text("story:v2", {}, kRated));
+  world_.run(seconds(60), {.stable_rating = 0.9, .candidate_rating = 0.2});
+  EXPECT_EQ(world_.view().record.rollout->ending, Ending::kRolledBack);
+  EXPECT_THAT(world_.view().record.rollout->message, HasSubstr("quality (feedback)"));
+  world_.applied(manifest_text("story:v3", {}, kRated));
+  world_.run(seconds(60), {.stable_rating = 0.8, .candidate_rating = 0.8});
+  EXPECT_EQ(world_.view().record.rollout->ending, Ending::kPromoted);
+}
+
+TEST_F(ControllerTest, DecidesNothingWhereUsersSayNothingOrOneSaysAll) {
+  serve();
+  world_.applied(manifest_text("story:v2", {}, kRated));
+  world_.run(seconds(20), {});
+  const auto metric = [&] { return world_.view().seen.report.metrics[1]; };
+  EXPECT_EQ(metric().verdict, rollout::Verdict::kUndecided);
+  platform::Evidence evidence;
+  evidence.version = "v2";
+  evidence.request.weight = 0.1;
+  evidence.request.assigned = 1e12;
+  for (int i = 0; i < 20'000; ++i) world_.rate(evidence, 77, 0);
+  world_.run(seconds(5), {});
+  EXPECT_EQ(metric().verdict, rollout::Verdict::kUndecided);
+  EXPECT_EQ(metric().candidate_count, 1u);
+  EXPECT_TRUE(world_.view().record.rolling());
+}
+
 TEST_F(ControllerTest, RollsBackACandidateThatEndsAgainAndAgain) {
   serve();
   world_.applied(manifest_text("story:bad", {}, kQuick));

@@ -262,5 +262,34 @@ TEST(InterruptedControlPlane, EveryRequestCountsOnce) {
   }
 }
 
+TEST(InterruptedControlPlane, EveryRatingCountsOnce) {
+  constexpr const char* kHeld =
+      "interval: 1h, initialWeight: 50, analysis: {metrics: [{name: errorRate, margin: 0.3}, "
+      "{name: quality, scorer: feedback, margin: 0.5}]}";
+  // The evidence for harm, which a rating that counts twice or not at all would change.
+  const auto evidence = [&](Interrupted& at) {
+    at.apply(manifest_text("story:v1", {}, kHeld));
+    at.run(6, {});
+    at.apply(manifest_text("story:v2", {}, kHeld));
+    for (int i = 0; i < 30 && at.world.platform->traffic("story")->weight == 0; ++i)
+      at.run(1, {.requests = 0});
+    at.run(6, {.requests = 3, .stable_rating = 0.9, .candidate_rating = 0.3});
+    at.run(3, {.requests = 0});
+    const auto metrics = at.world.view().seen.report.metrics;
+    if (metrics.size() != 2) return std::make_pair(std::uint64_t{0}, 0.0);
+    return std::make_pair(metrics[1].stable_count + metrics[1].candidate_count,
+                          metrics[1].evidence.harm);
+  };
+  Interrupted undisturbed(-1);
+  const auto wanted = evidence(undisturbed);
+  EXPECT_EQ(wanted.first, 18U);
+  EXPECT_NE(wanted.second, 0);
+  for (int i = 0; i < undisturbed.fuse.burned; ++i) {
+    Interrupted at(i);
+    EXPECT_EQ(evidence(at).first, wanted.first) << "killed at call " << i;
+    if (testing::Test::HasFailure()) return;
+  }
+}
+
 }  // namespace
 }  // namespace serin::control

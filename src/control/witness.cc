@@ -37,6 +37,14 @@ std::vector<std::optional<double>> scores_of(const platform::Evidence& evidence,
   return scores;
 }
 
+// Whether the request is one that the rollout dealt: not one that the rollout before left under
+// way.
+bool is_of(const platform::Evidence& evidence, const ServiceRecord& record) {
+  const rollout::Request& request = evidence.request;
+  return (evidence.version == record.stable || evidence.version == record.rollout->candidate) &&
+         request.weight > 0 && request.assigned >= seconds(record.rollout->began);
+}
+
 }  // namespace
 
 Result<RolloutSpec> spec_of(const RolloutRecord& rollout) {
@@ -82,6 +90,7 @@ Result<std::uint64_t> Witness::read(platform::Platform& platform, const ServiceR
 }
 
 void Witness::take(const platform::Evidence& evidence, const ServiceRecord& record, Moment now) {
+  if (evidence.late) return take_late(evidence, record);
   recent_[evidence.version].add(now, evidence.request);
   const bool stable = evidence.version == record.stable;
   // Until a rollout has a weight nothing is compared, and what the stable version does is history.
@@ -93,13 +102,23 @@ void Witness::take(const platform::Evidence& evidence, const ServiceRecord& reco
     if (history_.size() > kHistory) history_.pop_front();
     return;
   }
-  if (!stable && evidence.version != record.rollout->candidate) return;
-  // What the rollout before left under way.
-  if (evidence.request.assigned < seconds(record.rollout->began)) return;
+  if (!is_of(evidence, record)) return;
   rollout::Request request = evidence.request;
   request.arm = stable ? Arm::kStable : Arm::kCandidate;
   request.scores = scores_of(evidence, scorers_);
   analysis_->add(std::move(request));
+}
+
+void Witness::take_late(const platform::Evidence& evidence, const ServiceRecord& record) {
+  if (!analysis_ || !record.rolling() || !is_of(evidence, record)) return;
+  for (const auto& [scorer, score] : evidence.scores) {
+    if (scorer != kFeedback) continue;
+    analysis_->add_rating(
+        {.arm = evidence.version == record.stable ? Arm::kStable : Arm::kCandidate,
+         .weight = evidence.request.weight,
+         .key = evidence.request.key,
+         .score = score});
+  }
 }
 
 void Witness::count_crashes(const ServiceRecord& record, const Seen& seen) {

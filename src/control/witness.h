@@ -47,6 +47,7 @@ class Witness {
 
  private:
   void take(const platform::Evidence& evidence, const ServiceRecord& record, Moment now);
+  void take_late(const platform::Evidence& evidence, const ServiceRecord& record);
   void count_crashes(const ServiceRecord& record, const Seen& seen);
 
   std::uint64_t next_ = 0;

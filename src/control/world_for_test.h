@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/files.h"
@@ -72,6 +73,8 @@ class ControlWorld {
     int requests = 20;
     double stable_errors = 0;
     double candidate_errors = 0;
+    // Each is rated, by a user of its own, when it is told of.
+    std::optional<double> stable_rating = std::nullopt, candidate_rating = std::nullopt;
   };
   void run(std::chrono::seconds time, const Load& load) {
     const auto ticks = std::chrono::duration_cast<std::chrono::milliseconds>(time) / kTick;
@@ -104,8 +107,17 @@ class ControlWorld {
       evidence.request.outcome = failed ? rollout::Outcome::kFailed : rollout::Outcome::kAnswered;
       // Like each other, and not all the same.
       evidence.request.latency = 0.1 + 0.001 * static_cast<double>(asked_ * 7919 % 100);
+      const auto rating = candidate ? load.candidate_rating : load.stable_rating;
+      if (rating) rate(evidence, asked_ * 0x9e3779b97f4a7c15, *rating);
       platform->record("story", std::move(evidence));
     }
+  }
+  // What the gateway would tell of a user's rating of the request.
+  void rate(platform::Evidence evidence, std::uint64_t user, double rating) {
+    evidence.late = true;
+    evidence.request.key = user;
+    evidence.scores = {{"feedback", rating}};
+    platform->record("story", std::move(evidence));
   }
 
   ServiceView view() {

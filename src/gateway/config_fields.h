@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads the fields of a configuration's JSON into variables that hold their defaults, and keeps the
-// first thing that is wrong with its path. For config*.cc alone; one thread.
+// first thing that is wrong with its path. For config*.cc, and feedback; one thread.
 #pragma once
 
 #include <algorithm>

@@ -55,11 +55,15 @@ void append_evidence(std::string& lines, std::uint64_t number, const EvidenceRec
                     {"arm", request.arm == rollout::Arm::kStable ? "stable" : "candidate"},
                     {"weight", request.weight},
                     {"key", request.key},
-                    {"worker", request.worker},
-                    {"outcome", name_of(request.outcome)}};
-  put_time(line, "latency", request.latency);
-  put_time(line, "timeToFirstToken", request.time_to_first_token);
-  put_time(line, "timePerOutputToken", request.time_per_output_token);
+                    {"worker", request.worker}};
+  if (record.late) {
+    line["late"] = true;
+  } else {
+    line["outcome"] = name_of(request.outcome);
+    put_time(line, "latency", request.latency);
+    put_time(line, "timeToFirstToken", request.time_to_first_token);
+    put_time(line, "timePerOutputToken", request.time_per_output_token);
+  }
   if (!record.scores.empty()) {
     json::object scores;
     for (const auto& [name, score] : record.scores) scores[name] = score;

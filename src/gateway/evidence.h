@@ -18,6 +18,9 @@ struct EvidenceRecord {
   std::string version;  // the label of the one first assigned
   rollout::Request request;
   std::vector<std::pair<std::string, double>> scores;  // by the scorer's name, 0 to 1
+  // Only the scores are news: what was given to a request later, whose own record is another one.
+  // `key` is whose opinion it is.
+  bool late = false;
 };
 
 // "wellFormed=0.93, language=1": what a worker says of a generation's form. What is malformed, or

@@ -175,6 +175,8 @@ void Forward::assign() {
     const User user = user_of(split.user_header, exchange_->head().headers, pass_.identity,
                               [this] { return user_; });
     assignment_ = gateway::assign(split, user.name, lane_.random());
+    rater_ = evidence_key(split, user.name);
+    if (user.by == NamedBy::kHeader) named_user_ = name_hash(user.name);
     version_ = service_->find(assignment_.arm == rollout::Arm::kCandidate ? split.candidate
                                                                           : split.stable);
   }

@@ -123,6 +123,7 @@ class Forward {
   // The end (forward_end.cc)
   void ended(const TryEnd& tried);
   void record(const TryEnd& tried, Instant now);
+  void remember();
   void write_line(const TryEnd& tried, Instant now);
 
   Lane& lane_;
@@ -150,6 +151,8 @@ class Forward {
   const VersionEntry* assigned_version_ = nullptr;  // the version first assigned
   Assignment assignment_;
   double weight_ = 0;                    // the candidate's, when it was assigned
+  std::uint64_t rater_ = 0;              // what the evidence calls its user
+  std::uint64_t named_user_ = 0;         // name_hash() of the user that a field names
   std::string user_;                     // of the body
   std::optional<std::uint64_t> prefix_;  // hash of the prompt's beginning
   double max_tokens_ = 0;                // of the body

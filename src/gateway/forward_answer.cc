@@ -68,6 +68,7 @@ void Forward::start_answer() {
   status_ = answer_.status;
   change_answer(answer_.headers, request_id_, version_->label);
   add_limits(answer_.headers);
+  remember();
   exchange_->start({answer_.status, answer_.headers});
 }
 

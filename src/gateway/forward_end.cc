@@ -61,6 +61,32 @@ void Forward::record(const TryEnd& tried, Instant now) {
   state.evidence.add(std::move(made));
 }
 
+// For feedback, which may come as soon as the client has the answer's head.
+void Forward::remember() {
+  if (answer_.status >= 400 || exchange_->head().method != "POST") return;
+  Remembered made;
+  made.served = version_->served;
+  made.assigned = core_.unix_seconds(began_);
+  made.weight = weight_;
+  made.arm = assignment_.arm;
+  made.worker = first_worker_.value_or(0);
+  made.rater = rater_;
+  made.client = name_hash(pass_.identity.client());
+  made.user = named_user_;
+  if (pinned_) {
+    made.not_counted = "the request named its version";
+  } else if (version_->served != assigned_version_->served) {
+    made.not_counted = "another version answered than the one that was drawn";
+  } else if (!evidence_) {
+    made.not_counted = "the gateway was told to disturb the request";
+  } else if (weight_ <= 0) {
+    made.not_counted = "no rollout dealt requests between versions";
+  } else if (rater_ == rollout::Request::kOwnKey) {
+    made.not_counted = "nobody knows whose request it was, and a user counts once";
+  }
+  home_->state->memory.add(request_id_, std::move(made));
+}
+
 void Forward::write_line(const TryEnd& tried, Instant now) {
   const net::RequestHead& head = exchange_->head();
   AccessLine line;

@@ -42,13 +42,15 @@ std::vector<AccessRules> rules_of(const Config& config) {
 
 class GatewayImpl final : public Gateway {
  public:
-  GatewayImpl(const Clock& clock, std::unique_ptr<AccessLog> log)
-      : states_(registry_, first_record(clock)),
+  GatewayImpl(const GatewayOptions& options, const Clock& clock, std::unique_ptr<AccessLog> log)
+      : states_(registry_, first_record(clock), options.remembered_requests),
         tracer_(nullptr, clock),
         log_(std::move(log)),
+        feedback_log_(options.feedback_log, options.feedback_log_bytes),
         door_(
             clock, [this](const std::string& url) { return fetch_keys(url); }, true),
-        core_{clock, registry_, states_, tracer_, *log_, door_, clock.now(), unix_now(clock)} {}
+        core_{clock,         registry_, states_,     tracer_,        *log_,
+              feedback_log_, door_,     clock.now(), unix_now(clock)} {}
 
   ~GatewayImpl() override {
     admin_.reset();
@@ -79,6 +81,7 @@ class GatewayImpl final : public Gateway {
   States states_;
   telemetry::Tracer tracer_;
   std::unique_ptr<AccessLog> log_;
+  FeedbackLog feedback_log_;
   std::unique_ptr<net::Client> keys_client_;  // for the door's thread alone, made when it is needed
   Door door_;
   Core core_;
@@ -171,7 +174,7 @@ Status GatewayImpl::hand_out(std::shared_ptr<const Table> table) {
 Result<std::unique_ptr<Gateway>> Gateway::create(GatewayOptions options, Config config,
                                                  const Clock& clock) {
   SERIN_TRY_ASSIGN(auto log, AccessLog::open(options.access_log));
-  auto gateway = std::make_unique<GatewayImpl>(clock, std::move(log));
+  auto gateway = std::make_unique<GatewayImpl>(options, clock, std::move(log));
   SERIN_TRY(gateway->start(std::move(options), std::move(config)));
   return gateway;
 }

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "gateway/config.h"
+#include "gateway/feedback/memory.h"
 #include "net/http/server.h"
 
 namespace serin::gateway {
@@ -23,6 +24,9 @@ struct GatewayOptions {
   std::string admin_socket;                   // empty: no admin API
   std::filesystem::path access_log;           // "-": standard output; empty: none
   std::size_t connections_per_worker = 1024;  // of one lane, where a service does not say
+  std::size_t remembered_requests = RequestMemory::kCapacity;  // of each service, for feedback
+  std::filesystem::path feedback_log;                          // empty: none
+  std::uint64_t feedback_log_bytes = std::uint64_t{64} << 20;  // of one file
 };
 
 class Gateway {

@@ -81,11 +81,11 @@ inline Service service_of(std::string name, std::vector<std::string> urls) {
 // A gateway on a free port, its admin socket, and a client for both.
 class TestGateway {
  public:
-  explicit TestGateway(std::vector<Service> services, unsigned threads = 1)
+  explicit TestGateway(std::vector<Service> services, unsigned threads = 1,
+                       GatewayOptions options = {})
       : folder_(*TemporaryDirectory::create()) {
     config_.revision = 1;
     config_.services = std::move(services);
-    GatewayOptions options;
     options.data.port = 0;
     options.data.threads = threads;
     options.admin_socket = folder_.path() / "gateway.sock";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/lane.h"
 
+#include "gateway/feedback/desk.h"
 #include "gateway/forward.h"
 #include "gateway/own_answers.h"
 
@@ -20,6 +21,7 @@ std::uint64_t Lane::random() {
 void Lane::serve(std::shared_ptr<net::Exchange> exchange) {
   ended_.clear();
   if (answer_own(core_, *table_, *exchange)) return;
+  if (is_feedback(exchange->head())) return answer_feedback(*this, std::move(exchange));
   auto made = std::make_unique<Forward>(*this, std::move(exchange), open_.size());
   Forward& forward = *made;
   open_.push_back(std::move(made));

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "gateway/access/door.h"
 #include "gateway/access_log.h"
+#include "gateway/feedback/feedback_log.h"
 #include "gateway/table.h"
 #include "net/http/client.h"
 #include "net/http/server.h"
@@ -29,6 +30,7 @@ struct Core {
   States& states;
   const telemetry::Tracer& tracer;
   AccessLog& log;
+  const FeedbackLog& feedback_log;
   Door& door;
   // Instants as seconds since 1970, which is what the evidence counts in.
   Instant began;

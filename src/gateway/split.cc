@@ -13,13 +13,18 @@ constexpr std::uint64_t kEvidence = 2;
 
 }  // namespace
 
+std::uint64_t evidence_key(const Split& split, std::string_view user) {
+  if (user.empty()) return rollout::Request::kOwnKey;
+  const std::uint64_t key = hash_bytes(user, hash_bytes(split.salt, kEvidence));
+  return key == rollout::Request::kOwnKey ? 1 : key;
+}
+
 Assignment assign(const Split& split, std::string_view user, std::uint64_t random) {
   Assignment made;
   std::uint64_t place = random;
   if (split.sticky_by == StickyBy::kUser && !user.empty()) {
     place = hash_bytes(user, hash_bytes(split.salt, kPlace));
-    made.key = hash_bytes(user, hash_bytes(split.salt, kEvidence));
-    if (made.key == rollout::Request::kOwnKey) made.key = 1;
+    made.key = evidence_key(split, user);
   }
   if (!split.candidate.empty() && !split.shadow && unit_interval(place) < split.weight)
     made.arm = rollout::Arm::kCandidate;

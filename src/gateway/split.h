@@ -22,6 +22,9 @@ struct Assignment {
 // request, uniform.
 Assignment assign(const Split& split, std::string_view user, std::uint64_t random);
 
+// What the evidence calls a user during the rollout; kOwnKey without a name.
+std::uint64_t evidence_key(const Split& split, std::string_view user);
+
 // 0 to 1, without 1.
 inline double unit_interval(std::uint64_t bits) {
   return static_cast<double>(bits >> 11) * 0x1.0p-53;

@@ -92,8 +92,9 @@ std::vector<Ejection> VersionState::tried(std::string_view replica, const Attemp
 }
 
 ServiceState::ServiceState(telemetry::Registry& registry, std::string_view service,
-                           std::uint64_t first_record)
+                           std::uint64_t first_record, std::size_t remembered)
     : evidence(first_record),
+      memory(remembered),
       registry_(registry),
       service_(service),
       in_flight_(registry.gauge("serin_gateway_in_flight", "Requests that have begun and not ended",
@@ -152,7 +153,7 @@ void ServiceState::publish(Instant now) {
 std::shared_ptr<ServiceState>& States::service_of(std::string_view name) {
   const auto found = services_.find(name);
   if (found != services_.end()) return found->second;
-  auto made = std::make_shared<ServiceState>(registry_, name, first_record_);
+  auto made = std::make_shared<ServiceState>(registry_, name, first_record_, remembered_);
   return services_.emplace(name, std::move(made)).first->second;
 }
 

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "gateway/evidence.h"
+#include "gateway/feedback/memory.h"
 #include "gateway/policy/guard.h"
 #include "gateway/policy/outlier.h"
 #include "gateway/try_end.h"
@@ -66,7 +67,8 @@ class VersionState {
 };
 
 struct ServiceState {
-  ServiceState(telemetry::Registry& registry, std::string_view service, std::uint64_t first_record);
+  ServiceState(telemetry::Registry& registry, std::string_view service, std::uint64_t first_record,
+               std::size_t remembered);
 
   // A request that was not let in or could not begin, by the error's code.
   void refused(std::string_view code);
@@ -76,6 +78,7 @@ struct ServiceState {
   void publish(Instant now);
 
   EvidenceLog evidence;
+  RequestMemory memory;
   Guard guard;
   std::atomic<std::uint32_t> in_flight{0};
   std::atomic<std::uint32_t> retries{0};  // requests in a try after their first
@@ -96,9 +99,10 @@ struct ServiceState {
 
 class States {
  public:
-  // `first_record`: of every service's evidence.
-  States(telemetry::Registry& registry, std::uint64_t first_record)
-      : registry_(registry), first_record_(first_record) {}
+  // Of every service: `first_record` of its evidence, so many requests that are remembered.
+  States(telemetry::Registry& registry, std::uint64_t first_record,
+         std::size_t remembered = RequestMemory::kCapacity)
+      : registry_(registry), first_record_(first_record), remembered_(remembered) {}
 
   std::shared_ptr<ServiceState> service(std::string_view name);
   std::shared_ptr<VersionState> version(std::string_view service, std::string_view label);
@@ -115,6 +119,7 @@ class States {
 
   telemetry::Registry& registry_;
   const std::uint64_t first_record_;
+  const std::size_t remembered_;
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<ServiceState>, std::less<>> services_;
 };

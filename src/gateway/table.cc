@@ -13,6 +13,7 @@ VersionEntry version_entry(const std::string& service, const Version& version, S
   entry.label = version.label;
   entry.package = version.package;
   entry.bitwise = version.bitwise;
+  entry.served = std::make_shared<const Served>(Served{service, version.label, version.package});
   entry.state = states.version(service, version.label);
   for (const Replica& replica : version.replicas) {
     auto endpoint = endpoint_of(replica);

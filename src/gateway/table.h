@@ -28,6 +28,7 @@ struct VersionEntry {
   std::string label;
   std::string package;
   bool bitwise = false;
+  std::shared_ptr<const Served> served;
   std::vector<ReplicaEntry> replicas;
   std::shared_ptr<VersionState> state;
 };

@@ -100,6 +100,9 @@ struct Evidence {
   std::string version;       // first assigned
   rollout::Request request;  // without scores: their order is the analysis's
   std::vector<std::pair<std::string, double>> scores;  // by the scorer's name, 0 to 1
+  // Only the scores are news, given later to a request that has a record of its own; `key` is whose
+  // opinion they are, and how it ended is not said again.
+  bool late = false;
 };
 struct EvidencePage {
   std::vector<Evidence> records;

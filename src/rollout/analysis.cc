@@ -21,9 +21,11 @@ constexpr double kSplitAlpha = 0.001;
 constexpr double kMostDispersion = 15;
 constexpr double kPaceSeconds = 60;
 
-std::variant<EventEvidence, ScoreEvidence, ShareTest> tests_of(const MetricSpec& spec) {
+std::variant<EventEvidence, ScoreEvidence, ShareTest, RatingEvidence> tests_of(
+    const MetricSpec& spec) {
   if (spec.kind == MetricKind::kCrashes) return ShareTest(ShareTest::Null::kNoMore);
   if (spec.kind == MetricKind::kScore) return ScoreEvidence(spec.harm_margin, spec.margin);
+  if (spec.kind == MetricKind::kRating) return RatingEvidence(spec.harm_margin, spec.margin);
   if (is_time(spec.kind)) return EventEvidence(EventEvidence::Kind::kSlow, 0, 0);
   return EventEvidence(EventEvidence::Kind::kFailures, spec.harm_margin, spec.margin);
 }
@@ -111,14 +113,9 @@ void Analysis::count(const Request& request) {
 bool Analysis::add_to(Metric& metric, const Request& request, const Unit& unit, std::size_t score,
                       bool warm) {
   Totals& totals = metric.totals[index(request.arm)];
-  const auto observe = [&](double value) {
-    ++totals.count;
-    totals.sum += value;
-    totals.squares += value * value;
-  };
   if (metric.spec.kind == MetricKind::kErrorRate) {
     const bool failed = request.outcome == Outcome::kFailed;
-    observe(failed ? 1 : 0);
+    totals.observe(failed ? 1 : 0);
     std::get<EventEvidence>(metric.evidence).add(unit, failed, failed);
     return failed;
   }
@@ -127,7 +124,7 @@ bool Analysis::add_to(Metric& metric, const Request& request, const Unit& unit, 
     const double value = *request.scores[score];
     const Totals& stable = metric.totals[index(Arm::kStable)];
     const bool low = stable.count > 0 && value < stable.sum / static_cast<double>(stable.count);
-    observe(value);
+    totals.observe(value);
     std::get<ScoreEvidence>(metric.evidence).add(unit, value, low);
     return low;
   }
@@ -144,6 +141,14 @@ bool Analysis::add_to(Metric& metric, const Request& request, const Unit& unit, 
   totals.safe_events += safe ? 1 : 0;
   std::get<EventEvidence>(metric.evidence).add(unit, harm, safe);
   return harm;
+}
+
+void Analysis::add_rating(const Rating& rating) {
+  for (Metric& metric : metrics_) {
+    auto* ratings = std::get_if<RatingEvidence>(&metric.evidence);
+    if (ratings != nullptr && ratings->add(rating))
+      metric.totals[index(rating.arm)].observe(rating.score);
+  }
 }
 
 void Analysis::add_crash(Arm arm, double share) {
@@ -174,6 +179,7 @@ void Analysis::close_block(double now) {
   for (Metric& metric : metrics_) {
     if (auto* events = std::get_if<EventEvidence>(&metric.evidence)) events->close_block();
     if (auto* scores = std::get_if<ScoreEvidence>(&metric.evidence)) scores->close_block();
+    if (auto* ratings = std::get_if<RatingEvidence>(&metric.evidence)) ratings->close_block();
     set_threshold(metric);
   }
 }
@@ -208,6 +214,8 @@ MetricReport Analysis::verdict_of(const Metric& metric) const {
     report.evidence = events->evidence();
   } else if (const auto* scores = std::get_if<ScoreEvidence>(&metric.evidence)) {
     report.evidence = scores->evidence();
+  } else if (const auto* ratings = std::get_if<RatingEvidence>(&metric.evidence)) {
+    report.evidence = ratings->evidence();
   } else {
     // Nobody promises how seldom workers crash, so there is no margin to prove.
     report.evidence.harm = std::get<ShareTest>(metric.evidence).log_e();
@@ -232,6 +240,13 @@ AnalysisReport Analysis::verdicts() const {
       report.withdrawn = one.name + ": the stable version's vary " +
                          std::to_string(one.evidence.stable_dispersion) +
                          " times as much as independent ones";
+    }
+    if (const auto* ratings = std::get_if<RatingEvidence>(&metric.evidence);
+        ratings != nullptr && ratings->mismatch() >= std::log(1 / kSplitAlpha)) {
+      report.withdrawn = one.name + ": " + std::to_string(metric.totals[0].count) +
+                         " users rated the stable version and " +
+                         std::to_string(metric.totals[1].count) +
+                         " the candidate, which is not how they were split: other users may rate";
     }
     if (one.verdict == Verdict::kHarmful) {
       report.verdict = Verdict::kHarmful;

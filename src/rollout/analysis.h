@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "rollout/evidence.h"
 #include "rollout/keys.h"
+#include "rollout/ratings.h"
 #include "rollout/request.h"
 #include "rollout/split.h"
 #include "rollout/stats/interval.h"
@@ -41,14 +42,15 @@ enum class MetricKind : std::uint8_t {
   kTimePerOutputToken,
   kScore,
   kCrashes,
+  kRating,
 };
-constexpr MetricKind last_of(MetricKind) { return MetricKind::kCrashes; }
+constexpr MetricKind last_of(MetricKind) { return MetricKind::kRating; }
 
 struct MetricSpec {
   std::string name;
   MetricKind kind = MetricKind::kErrorRate;
   double quantile = 0.95;  // of times
-  double margin = 0;       // rates and scores: absolute; times: a part of the stable quantile
+  double margin = 0;       // times: a part of the stable quantile; else absolute
   double harm_margin = 0;  // at most `margin`
 
   template <class Self, class Archive>
@@ -81,9 +83,9 @@ struct MetricReport {
   Evidence evidence;
   double harm_threshold = 0;  // logarithms; what the evidence has to reach
   double safe_threshold = 0;
-  double stable = 0;  // a rate, a quantile in seconds, a mean score, a count
+  double stable = 0;  // a rate, a quantile in seconds, a mean score or rating, a count
   double candidate = 0;
-  std::uint64_t stable_count = 0;  // requests behind it
+  std::uint64_t stable_count = 0;  // requests behind it, or users who rated
   std::uint64_t candidate_count = 0;
   // Candidate less stable, in the metric's unit; of times as a part of the stable quantile. 95 %,
   // over all looks. Unset before both arms have answered, and for crashes.
@@ -113,6 +115,8 @@ class Analysis {
 
   // In the order in which their ends became known.
   void add(Request request);
+  // A user's rating of a request that was added, or will be; it counts with the next block.
+  void add_rating(const Rating& rating);
   // A crash or restart of a worker, when the candidate had `share` of what could crash.
   void add_crash(Arm arm, double share);
   // Counts what was assigned until kSettled ago, in the order of assignment, for that is the order
@@ -127,9 +131,10 @@ class Analysis {
   // The same without the values, intervals and expectations: for who asks after every block.
   AnalysisReport verdicts() const;
 
-  // Everything that add(), add_crash() and close_block() have left behind: an analysis that load()
+  // Everything that these have left behind: an analysis that load()
   // made of it goes on to the bit as this one would. About 40 KB, 17 bytes for each key
-  // (KeyTable: at most 4.5 MiB) and some 60 for each request that waits for close_block().
+  // (KeyTable: at most 4.5 MiB, of users who rate 1.1) and some 60 for each request that waits for
+  // close_block().
   std::string save() const;
   // kInvalidArgument for bytes that save() of this version of the format did not write;
   // kFailedPrecondition for those of an analysis with another specification.
@@ -144,6 +149,11 @@ class Analysis {
     std::uint64_t harm_events = 0;  // of times: beyond the thresholds
     std::uint64_t safe_events = 0;
 
+    void observe(double value) {
+      ++count;
+      sum += value;
+      squares += value * value;
+    }
     template <class Self, class Archive>
     static void fields(Self& self, Archive& archive) {
       archive(self.sum, self.squares, self.count, self.harm_events, self.safe_events);
@@ -151,7 +161,7 @@ class Analysis {
   };
   struct Metric {
     MetricSpec spec;
-    std::variant<EventEvidence, ScoreEvidence, ShareTest> evidence;
+    std::variant<EventEvidence, ScoreEvidence, ShareTest, RatingEvidence> evidence;
     double harm_threshold = 0;  // logarithms of what the evidence has to reach
     double safe_threshold = 0;
     std::array<Totals, 2> totals{};          // by arm

@@ -140,9 +140,9 @@ void ScoreEvidence::add(const Unit& unit, double score, bool low) {
   keys_.add(unit.arm, unit.number, unit.before, low);
 }
 
-void ScoreEvidence::Blocks::close() {
+void ScoreBlocks::close(std::uint32_t longest) {
   const bool both = !scores[0].empty() && !scores[1].empty();
-  if (!both && ++calls < kLongestBlock) return;
+  if (!both && ++calls < longest) return;
   harm.add_block(scores[index(Arm::kStable)], scores[index(Arm::kCandidate)]);
   safe.add_block(scores[index(Arm::kStable)], scores[index(Arm::kCandidate)]);
   for (auto& arm : scores) arm.clear();
@@ -150,8 +150,8 @@ void ScoreEvidence::Blocks::close() {
 }
 
 void ScoreEvidence::close_block() {
-  first_.close();
-  if (repeats_) repeated_.close();
+  first_.close(kLongestBlock);
+  if (repeats_) repeated_.close(kLongestBlock);
 }
 
 Evidence ScoreEvidence::evidence() const {

@@ -139,6 +139,21 @@ class EventEvidence {
   KeyDispersion keys_;
 };
 
+// Both tests of scores, and the block that is open for them.
+struct ScoreBlocks {
+  MeanTest harm;
+  MeanTest safe;
+  std::array<std::vector<double>, 2> scores{};  // by arm
+  std::uint32_t calls = 0;
+
+  // A block in which one arm has no score yet goes on for `longest` calls.
+  void close(std::uint32_t longest);
+  template <class Self, class Archive>
+  static void fields(Self& self, Archive& archive) {
+    archive(self.harm, self.safe, self.scores, self.calls);
+  }
+};
+
 // A metric whose observation is a score in [0, 1].
 class ScoreEvidence {
  public:
@@ -158,26 +173,12 @@ class ScoreEvidence {
   }
 
  private:
-  // Both tests, and the block that is open for them.
-  struct Blocks {
-    MeanTest harm;
-    MeanTest safe;
-    std::array<std::vector<double>, 2> scores{};  // by arm
-    std::uint32_t calls = 0;
-
-    void close();
-    template <class Self, class Archive>
-    static void fields(Self& self, Archive& archive) {
-      archive(self.harm, self.safe, self.scores, self.calls);
-    }
-  };
-
   // Halves correlate less than what was halved: by up to pi / 2, where it is normal.
   double alike() const { return 1 + (keys_.factor() - 1) * std::numbers::pi / 2; }
 
-  Blocks first_;
+  ScoreBlocks first_;
   bool repeats_ = false;
-  Blocks repeated_;
+  ScoreBlocks repeated_;
   KeyDispersion keys_;
 };
 

@@ -99,6 +99,13 @@ void Analysis::expect(const Metric& metric, MetricReport& report) const {
   if (report.verdict != Verdict::kUndecided || stable.count == 0 || candidate.count == 0) return;
   double harmful = std::numeric_limits<double>::infinity();
   double safe = harmful;
+  // A group holds a score of the smaller arm.
+  const double part = std::min(weight_, 1 - weight_);
+  const auto expect_scores = [&](const auto& scores) {
+    if (part <= 0) return;
+    harmful = scores.expected_until_harmful(metric.harm_threshold) / part;
+    safe = scores.expected_until_safe(metric.safe_threshold) / part;
+  };
   if (const auto* events = std::get_if<EventEvidence>(&metric.evidence)) {
     const bool times = is_time(metric.spec.kind);
     const auto rates = [&](std::uint64_t Totals::* field) {
@@ -112,11 +119,9 @@ void Analysis::expect(const Metric& metric, MetricReport& report) const {
         events->expected_until_harmful(rates(&Totals::harm_events), weight_, metric.harm_threshold);
     safe = events->expected_until_safe(rates(&Totals::safe_events), weight_, metric.safe_threshold);
   } else if (const auto* scores = std::get_if<ScoreEvidence>(&metric.evidence)) {
-    // A group holds a score of the smaller arm.
-    const double part = std::min(weight_, 1 - weight_);
-    if (part <= 0) return;
-    harmful = scores->expected_until_harmful(metric.harm_threshold) / part;
-    safe = scores->expected_until_safe(metric.safe_threshold) / part;
+    expect_scores(*scores);
+  } else if (const auto* ratings = std::get_if<RatingEvidence>(&metric.evidence)) {
+    expect_scores(*ratings);
   }
   const double first = std::min(harmful, safe);
   if (!std::isfinite(first)) return;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/digest.h"
+#include "base/files.h"
 #include "rollout/analysis.h"
 #include "rollout/simulate/world.h"
 
@@ -14,7 +15,8 @@ AnalysisSpec spec() {
               {.name = "errorRate", .kind = MetricKind::kErrorRate, .margin = 0.002},
               {.name = "latency", .kind = MetricKind::kLatency, .margin = 0.2, .harm_margin = 0.1},
               {.name = "quality", .kind = MetricKind::kScore, .margin = 0.02},
-              {.name = "crashes", .kind = MetricKind::kCrashes}}};
+              {.name = "crashes", .kind = MetricKind::kCrashes},
+              {.name = "feedback", .kind = MetricKind::kRating, .margin = 0.02}}};
 }
 
 World busy_world(bool users) {
@@ -31,7 +33,13 @@ World busy_world(bool users) {
 // Goes on with what `traffic` gives, for so many ticks.
 void go_on(Analysis& analysis, Traffic& traffic, int ticks) {
   for (int i = 0; i < ticks; ++i) {
-    for (const Request& request : traffic.next(0.3)) analysis.add(request);
+    for (const Request& request : traffic.next(0.3)) {
+      analysis.add(request);
+      // Some rate, of them some again.
+      const auto user = static_cast<std::uint64_t>(i) / 5 % 60 + 1;
+      if (request.worker == 1 || i % 3 == 0)
+        analysis.add_rating({.arm = request.arm, .weight = 0.3, .key = user, .score = 0.25});
+    }
     if (i % 7 == 0) analysis.add_crash(i % 2 == 0 ? Arm::kStable : Arm::kCandidate, 0.3);
     analysis.close_block(traffic.now());
   }
@@ -107,6 +115,23 @@ TEST(SavedAnalysis, IsOfOneSpecification) {
   const auto loaded = Analysis::load(other, saved);
   ASSERT_FALSE(loaded.has_value());
   EXPECT_EQ(loaded.error().code, Code::kFailedPrecondition);
+}
+
+// Two that were saved before there were ratings: what lies here for the fuzz target, signed.
+TEST(SavedAnalysis, OfAnEarlierProgramIsGoneOnWithAndSavedTheSame) {
+  const AnalysisSpec before{
+      .metrics = {{.name = "errorRate", .kind = MetricKind::kErrorRate, .margin = 0.002},
+                  {.name = "latency", .kind = MetricKind::kLatency, .margin = 0.2},
+                  {.name = "quality", .kind = MetricKind::kScore, .margin = 0.02},
+                  {.name = "crashes", .kind = MetricKind::kCrashes}}};
+  for (const char* name : {"requests", "users"}) {
+    std::string saved = *read_file(std::filesystem::path(SERIN_CORPUS) / "analysis_fuzz" / name);
+    saved += sha256_hex(saved);
+    const auto loaded = Analysis::load(before, saved);
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    EXPECT_EQ(loaded->save(), saved);
+    EXPECT_GT(loaded->report().requests, 0u);
+  }
 }
 
 TEST(SavedAnalysis, IsBoundedHoweverManyKeysAndWorkersThereAre) {

@@ -93,6 +93,7 @@ std::string_view name_of_kind(rollout::MetricKind kind) {
     case rollout::MetricKind::kTimePerOutputToken:
       return "seconds";
     case rollout::MetricKind::kScore:
+    case rollout::MetricKind::kRating:
       return "score";
     case rollout::MetricKind::kCrashes:
       return "count";

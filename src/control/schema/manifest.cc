@@ -49,6 +49,10 @@ rollout::MetricSpec metric_of(const json::value& metric) {
   rollout::MetricSpec spec;
   spec.name = std::string(metric.at("name").as_string());
   spec.kind = named(kMetrics, metric.at("name"));
+  if (spec.kind == MetricKind::kScore && metric.at("scorer").as_string() == kFeedback) {
+    spec.kind = MetricKind::kRating;
+    spec.name += " (feedback)";
+  }
   spec.quantile = metric.at("quantile").to_number<double>();
   if (const auto* margin = metric.as_object().if_contains("margin"))
     spec.margin = *parse_share(*margin);

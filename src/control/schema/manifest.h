@@ -35,6 +35,9 @@ struct RolloutSpec {
   std::vector<std::string> scorers;  // of the analysis's score metrics, in their order
 };
 
+// The scorer of `quality` that is the users.
+inline constexpr std::string_view kFeedback = "feedback";
+
 struct Manifest {
   std::string name;
   std::string name_space;

@@ -67,6 +67,8 @@ TEST(Manifest, ReadsWhatIsWritten) {
       metrics:
       - {name: errorRate, margin: 0.002, harmMargin: 0.1%}
       - {name: timeToFirstToken, quantile: 0.99, margin: 30%}
+      - {name: quality, margin: 2%}
+      - {name: quality, scorer: feedback, margin: 4%}
   resilience: {fallback: {service: storyteller-small}}
 )",
                                       "m.yaml");
@@ -75,9 +77,14 @@ TEST(Manifest, ReadsWhatIsWritten) {
   EXPECT_EQ(manifest->rollout.canary.interval, rollout::Seconds(90));
   EXPECT_EQ(manifest->rollout.sticky_by, StickyBy::kUser);
   EXPECT_EQ(manifest->rollout.canary.on_hold_limit, rollout::HoldPolicy::kRollBack);
-  ASSERT_EQ(manifest->rollout.analysis.metrics.size(), 2u);
+  ASSERT_EQ(manifest->rollout.analysis.metrics.size(), 4u);
   EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[0].harm_margin, 0.001);
   EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[1].quantile, 0.99);
+  EXPECT_EQ(manifest->rollout.analysis.metrics[2].kind, rollout::MetricKind::kScore);
+  EXPECT_EQ(manifest->rollout.analysis.metrics[3].kind, rollout::MetricKind::kRating);
+  EXPECT_EQ(manifest->rollout.analysis.metrics[3].name, "quality (feedback)");
+  EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[3].harm_margin, 0.02);
+  EXPECT_EQ(manifest->rollout.scorers, std::vector<std::string>{"wellFormed"});
 }
 
 TEST(Manifest, SaysWhereAndWhatIsWrong) {

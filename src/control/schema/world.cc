@@ -56,6 +56,7 @@ RehearsedWorld world_of(const json::value& document) {
   world.zipf = number(users, "zipf");
   world.bad_users = share(users, "bad");
   world.bad_user_factor = number(users, "badFactor");
+  world.rated = share(users, "rated");
   const json::value& incidents = document.at("incidents");
   if (incidents.as_object().contains("every")) world.incident_every = seconds(incidents, "every");
   world.incident_length = seconds(incidents, "length");

@@ -154,7 +154,7 @@ Result<Pass> Door::enter_with_token(const AccessRules& rules, std::string_view t
     }
     return fail(std::move(claims).error());
   }
-  return Pass{{{}, claims->issuer, claims->subject}, Priority::kNormal, nullptr};
+  return Pass{{{}, claims->issuer, claims->subject}, Priority::kNormal, false, nullptr};
 }
 
 Result<Pass> Door::enter_with_key(const AccessRules& rules, std::string_view secret,
@@ -168,7 +168,7 @@ Result<Pass> Door::enter_with_key(const AccessRules& rules, std::string_view sec
   if (key == nullptr)
     return fail({Code::kUnauthenticated, "the key is not known here", "invalid_api_key"});
   SERIN_TRY(may_call(*key, call.service, call.method, call.path, clock_.wall()));
-  return Pass{{key->name, {}, {}}, key->priority, account_of(rules.key_file, *key)};
+  return Pass{{key->name, {}, {}}, key->priority, key->rates_any, account_of(rules.key_file, *key)};
 }
 
 Result<Pass> Door::enter(const AccessRules& rules, const net::RequestHead& head,

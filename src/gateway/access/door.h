@@ -48,6 +48,7 @@ class Account {
 struct Pass {
   Identity identity;
   Priority priority = Priority::kNormal;
+  bool rates_any = false;            // feedback on requests of others, too
   std::shared_ptr<Account> account;  // null: nothing is counted
 };
 

@@ -81,8 +81,8 @@ std::vector<std::string> read_hashes(const Value& value) {
 
 ApiKey read_key(const Value& value) {
   ApiKey key;
-  const Fields fields(value,
-                      {"name", "hashes", "services", "methods", "priority", "expires", "limits"});
+  const Fields fields(
+      value, {"name", "hashes", "services", "methods", "priority", "rateAny", "expires", "limits"});
   key.name = fields.required("name").word();
   key.hashes = read_hashes(fields.required("hashes"));
   key.services = read_patterns(fields["services"]);
@@ -90,6 +90,7 @@ ApiKey read_key(const Value& value) {
   key.priority = fields["priority"].one_of<Priority>(
       {{"low", Priority::kLow}, {"normal", Priority::kNormal}, {"high", Priority::kHigh}},
       Priority::kNormal);
+  key.rates_any = fields["rateAny"].boolean(false);
   if (const Value expires = fields["expires"]; expires.present()) {
     key.expires = parse_day(expires.text());
     if (!key.expires) expires.wrong("must be a day, as 2027-01-31");

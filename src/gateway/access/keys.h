@@ -8,6 +8,7 @@
 //     services: [storyteller, "glyph*"] # all when it is left out
 //     methods: [GET, POST /v1/chat/*]   # all when it is left out
 //     priority: high                    # low, normal or high
+//     rateAny: true                     # feedback on requests of others, too
 //     expires: 2027-01-31               # the first day on which it is no longer good, UTC
 //     limits: {requestsPerMinute: 600, tokensPerMinute: 100000, concurrency: 8,
 //              requestsPerDay: 10000, tokensPerDay: 5000000}
@@ -45,6 +46,7 @@ struct ApiKey {
   std::vector<std::string> services = {};  // patterns: '*' at the end stands for anything
   std::vector<std::string> methods = {};  // "METHOD", "/path" or "METHOD /path", with such patterns
   Priority priority = Priority::kNormal;
+  bool rates_any = false;  // feedback on requests of others, too
   std::optional<std::chrono::system_clock::time_point> expires = {};
   KeyLimits limits = {};
 };

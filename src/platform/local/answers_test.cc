@@ -60,6 +60,19 @@ TEST(Evidence, IsReadLineByLine) {
   EXPECT_TRUE(read_evidence("")->empty());
 }
 
+TEST(Evidence, OfALaterScoreSaysNotHowTheRequestEnded) {
+  const auto read = read_evidence(
+      R"({"number":8,"version":"v2","assigned":1.5,"arm":"candidate","weight":0.1,"key":9,)"
+      R"("worker":3,"late":true,"scores":{"feedback":0.25}})");
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  const Evidence& evidence = read->at(0);
+  EXPECT_TRUE(evidence.late);
+  EXPECT_EQ(evidence.request.key, 9U);
+  ASSERT_EQ(evidence.scores.size(), 1U);
+  EXPECT_EQ(evidence.scores[0], std::make_pair(std::string("feedback"), 0.25));
+  EXPECT_FALSE(read_evidence(R"({"version":"v2","assigned":1,"weight":0,"late":false})"));
+}
+
 TEST(Evidence, NamesALineThatIsNone) {
   for (const char* lines : {"nonsense", "[]", "{}", R"({"version":"v1","assigned":1,"weight":0})",
                             R"({"version":"v1","assigned":1,"weight":0,"outcome":"lost"})"}) {

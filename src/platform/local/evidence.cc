@@ -42,7 +42,10 @@ std::optional<Evidence> read_line(std::string_view text) {
   if (line == nullptr) return std::nullopt;
   Evidence evidence;
   evidence.version = std::string(text_at(*line, "version"));
-  const auto outcome = outcome_of(text_at(*line, "outcome"));
+  const json::value* late = line->if_contains("late");
+  evidence.late = late != nullptr && *late == true;
+  const auto outcome =
+      evidence.late ? rollout::Outcome::kAnswered : outcome_of(text_at(*line, "outcome"));
   const auto assigned = time_at(*line, "assigned");
   const auto weight = time_at(*line, "weight");
   if (evidence.version.empty() || !outcome || !assigned || !weight) return std::nullopt;

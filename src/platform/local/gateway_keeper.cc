@@ -147,10 +147,11 @@ Status GatewayKeeper::start() {
   fs::create_directories(log.parent_path(), problem);
   Launch launch;
   launch.program = options_.program;
-  launch.arguments = {"serin",       "gateway",
-                      "--config",    (options_.state / "gateway.json").string(),
-                      "--admin",     admin_of(record.serial).string(),
-                      "--listen-fd", std::to_string(kInherited)};
+  launch.arguments = {"serin",          "gateway",
+                      "--config",       (options_.state / "gateway.json").string(),
+                      "--admin",        admin_of(record.serial).string(),
+                      "--feedback-log", (options_.state / "feedback.jsonl").string(),
+                      "--listen-fd",    std::to_string(kInherited)};
   launch.arguments.insert(launch.arguments.end(), options_.gateway_arguments.begin(),
                           options_.gateway_arguments.end());
   launch.log = log;

@@ -2,6 +2,7 @@
 #include "rollout/simulate/simulation.h"
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 #include <utility>
 
@@ -10,14 +11,18 @@ namespace {
 
 class SerinRule final : public Rule {
  public:
-  SerinRule(const CanarySpec& spec, const AnalysisSpec& analysis, std::span<const Request> history)
-      : spec_(spec), analysis_(analysis, history) {
+  SerinRule(const CanarySpec& spec, const AnalysisSpec& analysis, std::span<const Request> history,
+            double rated)
+      : spec_(spec), rated_(rated), analysis_(analysis, history) {
     status_.candidate_ready = true;
     status_.weight = spec.initial_weight;
   }
 
   Ending next(std::vector<Request> ended, double now) override {
-    for (Request& request : ended) analysis_.add(std::move(request));
+    for (Request& request : ended) {
+      rate(request);
+      analysis_.add(std::move(request));
+    }
     analysis_.close_block(now);
     status_.at_weight += Seconds(Traffic::kTick);
     const AnalysisReport report = analysis_.verdicts();
@@ -42,7 +47,20 @@ class SerinRule final : public Rule {
   std::string withdrawn() const override { return withdrawn_; }
 
  private:
+  // As its user does, or not.
+  void rate(const Request& request) {
+    const std::uint64_t drawn =
+        mix(mix(std::bit_cast<std::uint64_t>(request.assigned)) + request.key);
+    if (unit(drawn) >= rated_ || request.scores.empty()) return;
+    const std::uint64_t user = request.key == Request::kOwnKey ? drawn | 1 : request.key;
+    analysis_.add_rating({.arm = request.arm,
+                          .weight = request.weight,
+                          .key = user,
+                          .score = request.scores.front().value_or(0)});
+  }
+
   CanarySpec spec_;
+  double rated_;
   CanaryStatus status_;
   Analysis analysis_;
   std::uint64_t counted_ = 0;
@@ -135,8 +153,8 @@ class ArgoRule final : public Rule {
 }  // namespace
 
 std::unique_ptr<Rule> serin_rule(const CanarySpec& spec, const AnalysisSpec& analysis,
-                                 std::span<const Request> history) {
-  return std::make_unique<SerinRule>(spec, analysis, history);
+                                 std::span<const Request> history, double rated) {
+  return std::make_unique<SerinRule>(spec, analysis, history, rated);
 }
 std::unique_ptr<Rule> flagger_rule(const FlaggerSpec& spec) {
   return std::make_unique<FlaggerRule>(spec);

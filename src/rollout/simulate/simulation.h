@@ -31,8 +31,9 @@ class Rule {
   virtual std::string withdrawn() const { return {}; }
 };
 
+// `rated`: the part of the answers that users rate; the rating is the answer's score.
 std::unique_ptr<Rule> serin_rule(const CanarySpec& spec, const AnalysisSpec& analysis,
-                                 std::span<const Request> history);
+                                 std::span<const Request> history, double rated = 0);
 
 // Flagger and Argo Rollouts: rules about the candidate's rate of success alone, as in their
 // examples, over the time since the last look. Defaults as their documentation has them.

@@ -47,6 +47,7 @@ struct World {
   double zipf = 0;              // exponent of how much they ask; 0: all alike
   double bad_users = 0;         // a part of them, whose requests fail
   double bad_user_factor = 20;  // times as often
+  double rated = 0.02;          // a part of the answers: their users rate them, by their score
 
   // Incidents that both versions have: the error rate is incident_rate meanwhile.
   double incident_every = 0;     // seconds between beginnings, on average; 0: none

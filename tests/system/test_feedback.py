@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What users say of answers decides a rollout of `serin up`, and is kept."""
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+
+from platform_of_this_machine import Models, Up
+
+RATED = ("{stickyBy: user, userHeader: X-User, initialWeight: 40, stepWeight: 60, interval: 2s, analysis: {falsePromotion: 0.3, "
+         "metrics: [{name: errorRate, margin: 40%}, {name: quality, scorer: feedback, margin: 40%}]}}")
+
+
+@pytest.fixture(scope="module")
+def models():
+    made = Models()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def up():
+    made = Up()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rolling(up, models, request):
+    """A service of the test's own whose v2 is a candidate that gets requests."""
+    name = request.node.name.replace("_", "-").replace("test-", "")[:40].strip("-")
+    up.apply(name, models.package(name + "-1"), RATED)
+    assert up.serving(name), up.log()
+    up.apply(name, models.package(name + "-2"), RATED)
+    assert up.until(lambda: up.json("rollout", "status", name)["weight"] == 40), up.log()
+    return name
+
+
+def post(up, path, body, user):
+    """Status, headers, and the bytes."""
+    request = urllib.request.Request(up.url() + path, data=json.dumps(body).encode(),
+                                     headers={"Content-Type": "application/json", "X-User": user})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+def ask(up, name, user):
+    """The version and the request's id."""
+    status, headers, _ = post(up, f"/services/{name}/generate", {}, user)
+    assert status == 200
+    return headers["Serin-Version"], headers["X-Request-Id"]
+
+
+def rate(up, id, rating, user, **more):
+    status, _, text = post(up, "/v1/feedback", {"requestId": id, "rating": rating, **more}, user)
+    return status, json.loads(text)
+
+
+def ending_when_rated(up, name, ratings):
+    """How the rollout ends while new users ask and say what `ratings` has for their version."""
+    for number in range(1500):
+        user = f"user-{number}"
+        version, id = ask(up, name, user)
+        status, said = rate(up, id, ratings[version], user)
+        assert status == 200 and said["version"] == version, said
+        if number % 25 == 0 and up.json("rollout", "status", name)["ending"] != "none":
+            break
+    assert up.until(lambda: up.json("rollout", "status", name)["ending"] != "none"), up.log()
+    return up.json("rollout", "status", name)
+
+
+def test_a_version_that_users_like_less_goes_back(up, rolling):
+    rollout = ending_when_rated(up, rolling, {"v1": 0.9, "v2": "down"})
+    assert (rollout["ending"], rollout["reason"]) == ("rolledBack", "Harmful"), rollout
+    assert "quality (feedback)" in rollout["message"] and "errorRate" not in rollout["message"], rollout
+
+
+def test_a_version_that_users_like_as_much_is_promoted(up, rolling):
+    rollout = ending_when_rated(up, rolling, {"v1": 0.8, "v2": 0.8})
+    assert rollout["ending"] == "promoted", rollout
+
+
+def test_one_user_decides_nothing(up, rolling):
+    ids = [ask(up, rolling, "eve")[1] for _ in range(200)]
+    assert {rate(up, id, "down", "eve")[0] for id in ids} == {200}
+    rated = lambda: up.json("rollout", "status", rolling)["metrics"][1]
+    assert up.until(lambda: rated()["stableCount"] + rated()["candidateCount"] == 1)
+    assert (rated()["name"], rated()["verdict"]) == ("quality (feedback)", "undecided")
+    assert up.json("rollout", "status", rolling)["ending"] == "none"
+
+
+def test_a_correction_is_kept(up, rolling):
+    version, id = ask(up, rolling, "ann")
+    assert rate(up, id, 0.3, "bob")[0] == 403
+    assert rate(up, id, 0.3, "ann", correction="a smaller dot") == (
+        200, {"requestId": id, "service": rolling, "version": version, "repeated": False, "evidence": True})
+    line = [line for line in map(json.loads, (up.state / "feedback.jsonl").read_text().splitlines()) if line["requestId"] == id][0]
+    assert (line["version"], line["rating"], line["correction"]) == (version, 0.3, "a smaller dot")
+    assert line["package"].startswith("sha256:") and "client" not in line
