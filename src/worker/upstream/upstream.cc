@@ -211,8 +211,10 @@ Status Upstream::begin(std::function<Status()> proof) {
   net::ClientOptions options;
   options.addresses = address_.addresses;
   options.limits.idle_timeout = kIdleConnection;
-  options.limits.connections_per_host = options_.requests + 1;  // and the probe's
-  SERIN_TRY_ASSIGN(client_, net::Client::create(std::move(options)));
+  options.limits.connections_per_host = options_.requests;
+  SERIN_TRY_ASSIGN(client_, net::Client::create(options));
+  options.limits.connections_per_host = 1;
+  SERIN_TRY_ASSIGN(probe_client_, net::Client::create(std::move(options)));
   proof_ = std::move(proof);
   watcher_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
   return {};
@@ -240,7 +242,7 @@ UpstreamHealth Upstream::probe() {
   net::ClientRequest request = this->request("GET", "");
   request.url = health_url(address_.remote);
   request.timeout = kProbeTimeout;
-  return judge_probe(address_.remote, client_->fetch(std::move(request)));
+  return judge_probe(address_.remote, probe_client_->fetch(std::move(request)));
 }
 
 void Upstream::watch(const std::stop_token& stop) {

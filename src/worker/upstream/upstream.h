@@ -65,6 +65,9 @@ class Upstream {
   std::unique_ptr<TemporaryDirectory> scratch_;
   std::unique_ptr<KeptProcess> command_;
   std::unique_ptr<net::Client> client_;
+  // A server may close a connection after its answer without saying so. A request that had just
+  // taken up the probe's would break with it, and many requests may not be sent twice.
+  std::unique_ptr<net::Client> probe_client_;
   CancelToken closing_;
   std::function<Status()> proof_;
 
