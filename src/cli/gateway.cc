@@ -118,6 +118,8 @@ void add_gateway(CLI::App& app, Action& chosen) {
   command->add_option("--config", line->config, "JSON file that is read at the start");
   command->add_option("--admin", line->options.admin_socket,
                       "Unix socket of the admin API: configuration, evidence, metrics");
+  command->add_option("--evidence", line->options.evidence,
+                      "Folder where evidence of requests outlives the process");
   command->add_option("--access-log", line->options.access_log,
                       "File for a line of JSON a request; -: standard output");
   command->add_option("--feedback-log", line->options.feedback_log,

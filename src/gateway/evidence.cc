@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <utility>
 
-#include "base/json.h"
+#include "base/log.h"
 #include "net/http/text.h"
 
 namespace serin::gateway {
@@ -47,10 +48,9 @@ std::vector<std::pair<std::string, double>> parse_scores(std::string_view field)
   return scores;
 }
 
-void append_evidence(std::string& lines, std::uint64_t number, const EvidenceRecord& record) {
+json::object evidence_fields(const EvidenceRecord& record) {
   const rollout::Request& request = record.request;
-  json::object line{{"number", number},
-                    {"version", record.version},
+  json::object line{{"version", record.version},
                     {"assigned", request.assigned},
                     {"arm", request.arm == rollout::Arm::kStable ? "stable" : "candidate"},
                     {"weight", request.weight},
@@ -69,36 +69,79 @@ void append_evidence(std::string& lines, std::uint64_t number, const EvidenceRec
     for (const auto& [name, score] : record.scores) scores[name] = score;
     line["scores"] = std::move(scores);
   }
-  lines += json::serialize(line);
-  lines += '\n';
+  return line;
 }
 
-void EvidenceLog::add(EvidenceRecord record) {
+EvidenceLog::EvidenceLog(std::uint64_t first, std::size_t capacity,
+                         std::optional<EvidenceFile> file)
+    : first_(file ? std::max(first, file->last_number() + 1) : first),
+      next_(first_),
+      capacity_(capacity),
+      file_(std::move(file)) {}
+
+void EvidenceLog::add(const json::object& fields) {
+  const std::string rest = json::serialize(fields);
   const std::lock_guard lock(mutex_);
-  const auto place = static_cast<std::size_t>((next_ - first_) % capacity_);
-  ++next_;
-  if (place == ring_.size()) {
-    ring_.push_back(std::move(record));
-  } else {
-    ring_[place] = std::move(record);
+  EvidenceLine line{next_++, "{\"number\":"};
+  line.text += std::to_string(line.number);
+  line.text += ',';
+  line.text.append(rest, 1);
+  line.text += '\n';
+  if (file_) {
+    const Status written = file_->append(line);
+    if (!written && !std::exchange(file_failed_, true))
+      log::error("evidence is kept in memory alone", {{"why", written.error().message}});
+    if (written) file_failed_ = false;
   }
+  keep(std::move(line));
 }
 
-EvidenceLog::Page EvidenceLog::after(std::uint64_t after, std::size_t most) const {
+void EvidenceLog::keep(EvidenceLine line) {
+  lines_.push_back(std::move(line));
+  if (lines_.size() <= capacity_) return;
+  forgotten_ = lines_.front().number;
+  if (forgotten_ < first_) ++forgotten_read_;
+  lines_.pop_front();
+}
+
+// What the process before wrote comes before all of ours.
+void EvidenceLog::read_file() {
+  auto kept = file_->read(capacity_);
+  if (!kept) return log::error("evidence of before is lost", {{"why", kept.error().message}});
+  if (kept->passed_over > 0)
+    log::warning("lines of evidence are torn, or of another release of serin",
+                 {{"lines", kept->passed_over}});
+  const std::lock_guard lock(mutex_);
+  auto ours = std::exchange(lines_, {});
+  for (EvidenceLine& line : kept->lines) {
+    if (line.number < first_) keep(std::move(line));
+  }
+  for (EvidenceLine& line : ours) keep(std::move(line));
+}
+
+std::uint64_t EvidenceLog::forgotten_after(std::uint64_t after) const {
+  if (forgotten_ <= after) return 0;
+  if (after >= first_) return forgotten_ - after;
+  if (forgotten_ < first_) return std::min(forgotten_read_, forgotten_ - after);
+  return forgotten_ - (first_ - 1) + forgotten_read_;
+}
+
+EvidenceLog::Page EvidenceLog::after(std::uint64_t after, std::size_t most) {
+  if (file_) std::call_once(file_read_, [this] { read_file(); });
   const std::lock_guard lock(mutex_);
   Page page;
-  const std::uint64_t oldest = next_ - std::min<std::uint64_t>(next_ - first_, ring_.size());
-  // A number of an earlier process, or of none, is before all of ours.
-  std::uint64_t number = std::max(after + 1, first_);
-  if (after >= next_) number = oldest;
-  if (number < oldest) {
-    page.lost = oldest - number;
-    number = oldest;
+  // A number that nobody gave is before all there is.
+  if (after >= next_) {
+    after = 0;
+  } else {
+    page.lost = forgotten_after(after);
   }
-  for (; number < next_ && page.count < most; ++number, ++page.count)
-    append_evidence(page.lines, number,
-                    ring_[static_cast<std::size_t>((number - first_) % capacity_)]);
-  page.next = number - 1;
+  page.next = after;
+  auto line = std::ranges::upper_bound(lines_, after, {}, &EvidenceLine::number);
+  for (; line != lines_.end() && page.count < most; ++line, ++page.count) {
+    page.lines += line->text;
+    page.next = line->number;
+  }
   return page;
 }
 

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // What became of a service's requests, for whoever judges a candidate: the newest of them,
-// numbered, until they are asked for. From any thread.
+// numbered, until they are asked for, each a line of JSON. Where there is a file beside them
+// (evidence_file.h), those of the process before are there too. From any thread.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
+#include "gateway/evidence_file.h"
 #include "rollout/request.h"
 
 namespace serin::gateway {
@@ -27,19 +32,20 @@ struct EvidenceRecord {
 // beyond 0 to 1, is left out; at most 32.
 std::vector<std::pair<std::string, double>> parse_scores(std::string_view field);
 
-// One line of JSON, with its end.
-void append_evidence(std::string& lines, std::uint64_t number, const EvidenceRecord& record);
+// The fields of its line of JSON, all but the number.
+json::object evidence_fields(const EvidenceRecord& record);
 
 class EvidenceLog {
  public:
   static constexpr std::size_t kRecords = 65'536;
 
   // `first`: the number of the first record. To grow from one process to the next, so that who
-  // asks need not know that the gateway was replaced.
-  explicit EvidenceLog(std::uint64_t first, std::size_t capacity = kRecords)
-      : first_(first), next_(first), capacity_(capacity) {}
+  // asks need not know that the gateway was replaced; beyond what is in the file, whatever it is.
+  explicit EvidenceLog(std::uint64_t first, std::size_t capacity = kRecords,
+                       std::optional<EvidenceFile> file = std::nullopt);
 
-  void add(EvidenceRecord record);
+  void add(const EvidenceRecord& record) { add(evidence_fields(record)); }
+  void add(const json::object& fields);
 
   struct Page {
     std::string lines;  // JSON
@@ -47,14 +53,24 @@ class EvidenceLog {
     std::uint64_t next = 0;  // the number of the last of them: ask after this
     std::uint64_t lost = 0;  // after `after`, and forgotten
   };
-  Page after(std::uint64_t after, std::size_t most) const;
+  // The first call reads the file: tens of milliseconds where it is full.
+  Page after(std::uint64_t after, std::size_t most);
 
  private:
-  mutable std::mutex mutex_;
-  std::vector<EvidenceRecord> ring_;
-  const std::uint64_t first_;
-  std::uint64_t next_;  // number of the next record
+  void read_file();
+  void keep(EvidenceLine line);
+  std::uint64_t forgotten_after(std::uint64_t after) const;
+
+  std::mutex mutex_;
+  std::deque<EvidenceLine> lines_;  // by number
+  std::uint64_t first_;
+  std::uint64_t next_;                // number of the next record
+  std::uint64_t forgotten_ = 0;       // the number of the last one
+  std::uint64_t forgotten_read_ = 0;  // so many of those that were in the file
   const std::size_t capacity_;
+  std::optional<EvidenceFile> file_;
+  std::once_flag file_read_;
+  bool file_failed_ = false;  // it was said
 };
 
 }  // namespace serin::gateway

@@ -6,6 +6,7 @@
 #include <limits>
 #include <sstream>
 
+#include "base/files.h"
 #include "base/json.h"
 #include "gateway/token_meter.h"
 
@@ -28,9 +29,9 @@ TEST(Evidence, IsALineOfJsonWithWhatIsKnown) {
   made.request.latency = std::numeric_limits<double>::infinity();
   made.request.time_to_first_token = 0.25;
   made.scores = {{"wellFormed", 0.93}};
-  std::string line;
-  append_evidence(line, 7, made);
-  EXPECT_EQ(json::parse(line),
+  EvidenceLog log(7);
+  log.add(made);
+  EXPECT_EQ(json::parse(log.after(0, 10).lines),
             json::parse(R"({"number":7,"version":"v1","assigned":0.0,"arm":"candidate","weight":0.5,
                             "key":18446744073709551615,"worker":9,"outcome":"failed","latency":null,
                             "timeToFirstToken":0.25,"scores":{"wellFormed":0.93}})"));
@@ -74,6 +75,57 @@ TEST(EvidenceLog, TakesANumberThatIsNotItsOwnForTheBeginning) {
   EXPECT_EQ(log.after(7, 10).count, 1u);
   EXPECT_EQ(log.after(7, 10).lost, 0u);
   EXPECT_EQ(log.after(5000, 10).count, 1u);
+}
+
+class KeptEvidence : public testing::Test {
+ protected:
+  EvidenceLog open(std::uint64_t first, std::size_t capacity = 100) {
+    return EvidenceLog(first, capacity, *EvidenceFile::open(folder_.path() / "x.evidence"));
+  }
+  TemporaryDirectory folder_ = *TemporaryDirectory::create();
+};
+
+TEST_F(KeptEvidence, IsThereAfterItsProcess) {
+  std::string said;
+  {
+    EvidenceLog log = open(100);
+    for (std::uint32_t i = 0; i < 3; ++i) log.add(record(i));
+    said = log.after(100, 10).lines;
+  }
+  EvidenceLog log = open(1000);
+  log.add(record(3));
+  const auto rest = log.after(100, 2);
+  EXPECT_EQ(rest.lines, said);
+  EXPECT_EQ(rest.next, 102u);
+  EXPECT_EQ(log.after(102, 10).next, 1000u);
+  EXPECT_EQ(log.after(102, 10).count, 1u);
+  EXPECT_EQ(log.after(0, 10).count, 4u);
+}
+
+TEST_F(KeptEvidence, GoesOnBeyondItsNumbersWhateverTheClockSays) {
+  {
+    open(1000).add(record());
+  }
+  EvidenceLog log = open(100);
+  log.add(record());
+  EXPECT_EQ(log.after(1000, 10).next, 1001u);
+}
+
+TEST_F(KeptEvidence, CountsWhatIsForgottenOfIt) {
+  {
+    EvidenceLog log = open(100);
+    for (std::uint32_t i = 0; i < 3; ++i) log.add(record(i));
+  }
+  EvidenceLog log = open(1000, 4);
+  EXPECT_EQ(log.after(100, 10).count, 2u);
+  for (std::uint32_t i = 0; i < 3; ++i) log.add(record(i));
+  EXPECT_EQ(log.after(101, 10).lost, 0u);
+  EXPECT_EQ(log.after(100, 10).lost, 1u);
+  EXPECT_EQ(log.after(99, 10).lost, 2u);
+  for (std::uint32_t i = 0; i < 3; ++i) log.add(record(i));
+  EXPECT_EQ(log.after(1001, 10).lost, 0u);
+  EXPECT_EQ(log.after(1000, 10).lost, 1u);
+  EXPECT_EQ(log.after(102, 10).count, 4u);
 }
 
 TEST(Scores, AreReadWhereTheyAreWellFormed) {

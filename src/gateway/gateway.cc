@@ -43,7 +43,7 @@ std::vector<AccessRules> rules_of(const Config& config) {
 class GatewayImpl final : public Gateway {
  public:
   GatewayImpl(const GatewayOptions& options, const Clock& clock, std::unique_ptr<AccessLog> log)
-      : states_(registry_, first_record(clock), options.remembered_requests),
+      : states_(registry_, first_record(clock), options.remembered_requests, options.evidence),
         tracer_(nullptr, clock),
         log_(std::move(log)),
         feedback_log_(options.feedback_log, options.feedback_log_bytes),
@@ -174,6 +174,8 @@ Status GatewayImpl::hand_out(std::shared_ptr<const Table> table) {
 Result<std::unique_ptr<Gateway>> Gateway::create(GatewayOptions options, Config config,
                                                  const Clock& clock) {
   SERIN_TRY_ASSIGN(auto log, AccessLog::open(options.access_log));
+  std::error_code problem;
+  if (!options.evidence.empty()) std::filesystem::create_directories(options.evidence, problem);
   auto gateway = std::make_unique<GatewayImpl>(options, clock, std::move(log));
   SERIN_TRY(gateway->start(std::move(options), std::move(config)));
   return gateway;

@@ -11,6 +11,8 @@ namespace {
 using telemetry::Buckets;
 using telemetry::Labels;
 
+constexpr const char* kEvidence = ".evidence";  // a file's name after its service's
+
 Labels of_service(std::string_view service) { return {{"service", std::string(service)}}; }
 
 Labels of_version(std::string_view service, std::string_view version) {
@@ -92,8 +94,9 @@ std::vector<Ejection> VersionState::tried(std::string_view replica, const Attemp
 }
 
 ServiceState::ServiceState(telemetry::Registry& registry, std::string_view service,
-                           std::uint64_t first_record, std::size_t remembered)
-    : evidence(first_record),
+                           std::uint64_t first_record, std::optional<EvidenceFile> file,
+                           std::size_t remembered)
+    : evidence(first_record, EvidenceLog::kRecords, std::move(file)),
       memory(remembered),
       registry_(registry),
       service_(service),
@@ -153,8 +156,29 @@ void ServiceState::publish(Instant now) {
 std::shared_ptr<ServiceState>& States::service_of(std::string_view name) {
   const auto found = services_.find(name);
   if (found != services_.end()) return found->second;
-  auto made = std::make_shared<ServiceState>(registry_, name, first_record_, remembered_);
+  auto made =
+      std::make_shared<ServiceState>(registry_, name, first_record_, file_of(name), remembered_);
   return services_.emplace(name, std::move(made)).first->second;
+}
+
+std::optional<EvidenceFile> States::file_of(std::string_view service) const {
+  if (folder_.empty()) return std::nullopt;
+  auto file = EvidenceFile::open(folder_ / (std::string(service) + kEvidence));
+  if (file) return *std::move(file);
+  log::error("evidence is kept in memory alone",
+             {{"service", service}, {"why", file.error().message}});
+  return std::nullopt;
+}
+
+// Those of services that are gone.
+void States::remove_files() const {
+  std::error_code problem;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, problem)) {
+    const std::string name = entry.path().filename();
+    const std::size_t end = name.rfind(kEvidence);
+    if (end != std::string::npos && !services_.contains(name.substr(0, end)))
+      std::filesystem::remove(entry.path(), problem);
+  }
 }
 
 std::shared_ptr<VersionState>& States::version_of(std::string_view service,
@@ -193,6 +217,8 @@ std::shared_ptr<ServiceState> States::find(std::string_view name) const {
 
 void States::prune() {
   const std::lock_guard lock(mutex_);
+  std::erase_if(services_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  if (!folder_.empty()) remove_files();
   for (auto& [name, service] : services_) {
     for (auto& [label, version] : service->versions)
       std::erase_if(version->replicas,

@@ -9,11 +9,14 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gateway/evidence.h"
@@ -68,7 +71,7 @@ class VersionState {
 
 struct ServiceState {
   ServiceState(telemetry::Registry& registry, std::string_view service, std::uint64_t first_record,
-               std::size_t remembered);
+               std::optional<EvidenceFile> file, std::size_t remembered);
 
   // A request that was not let in or could not begin, by the error's code.
   void refused(std::string_view code);
@@ -100,9 +103,13 @@ struct ServiceState {
 class States {
  public:
   // Of every service: `first_record` of its evidence, so many requests that are remembered.
+  // `folder`: where evidence is kept beyond the process; empty: nowhere.
   States(telemetry::Registry& registry, std::uint64_t first_record,
-         std::size_t remembered = RequestMemory::kCapacity)
-      : registry_(registry), first_record_(first_record), remembered_(remembered) {}
+         std::size_t remembered = RequestMemory::kCapacity, std::filesystem::path folder = {})
+      : registry_(registry),
+        first_record_(first_record),
+        remembered_(remembered),
+        folder_(std::move(folder)) {}
 
   std::shared_ptr<ServiceState> service(std::string_view name);
   std::shared_ptr<VersionState> version(std::string_view service, std::string_view label);
@@ -116,10 +123,13 @@ class States {
  private:
   std::shared_ptr<ServiceState>& service_of(std::string_view name);
   std::shared_ptr<VersionState>& version_of(std::string_view service, std::string_view label);
+  std::optional<EvidenceFile> file_of(std::string_view service) const;
+  void remove_files() const;
 
   telemetry::Registry& registry_;
   const std::uint64_t first_record_;
   const std::size_t remembered_;
+  const std::filesystem::path folder_;
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<ServiceState>, std::less<>> services_;
 };

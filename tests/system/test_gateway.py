@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway in front of two services, as the clients that people have see it."""
 import concurrent.futures
+import contextlib
+import http.client
 import json
 import queue
 import signal
@@ -171,6 +173,39 @@ def test_a_stopped_worker_is_left_after_the_time_for_the_first_token(tmp_path, s
         assert until(lambda: ask(gateway, max_tokens=1)[0] == 200 and gateway.metric("serin_gateway_retries_total") > 0)
     finally:
         workers[0].process.send_signal(signal.SIGCONT)
+        gateway.stop()
+
+
+def test_a_killed_gateway_loses_no_evidence_of_what_its_clients_saw(tmp_path, prose):
+    kept = ("--evidence", str(tmp_path / "evidence"))
+    answered, under_way, numbers = [], 4, []
+    for life in range(1, 4):
+        gateway = Gateway(tmp_path, service("prose", version("v1", prose)), options=kept).wait_ready()
+        over = threading.Event()
+
+        def load():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                while not over.is_set():
+                    assert ask(gateway, max_tokens=1)[0] == 200
+                    answered.append(life)
+
+        with concurrent.futures.ThreadPoolExecutor(under_way) as pool:
+            users = [pool.submit(load) for _ in range(under_way)]
+            assert until(lambda: answered.count(life) > 20)
+            if life == 2:  # of those before, and of some of its own
+                numbers += [record["number"] for record in gateway.evidence("prose")[0]]
+            assert until(lambda: answered.count(life) > 40)
+            gateway.process.kill()
+            over.set()
+            for user in users:
+                user.result()
+    gateway = Gateway(tmp_path, service("prose", version("v1", prose)), options=kept).wait_ready()
+    try:
+        numbers += [record["number"] for record in gateway.evidence("prose", after=numbers[-1])[0]]
+        assert numbers == sorted(set(numbers))
+        # Those of answers whose last bytes were cut off are there too.
+        assert len(answered) <= len(numbers) <= len(answered) + 3 * under_way
+    finally:
         gateway.stop()
 
 

@@ -150,6 +150,7 @@ Status GatewayKeeper::start() {
   launch.arguments = {"serin",          "gateway",
                       "--config",       (options_.state / "gateway.json").string(),
                       "--admin",        admin_of(record.serial).string(),
+                      "--evidence",     (options_.state / "evidence").string(),
                       "--feedback-log", (options_.state / "feedback.jsonl").string(),
                       "--listen-fd",    std::to_string(kInherited)};
   launch.arguments.insert(launch.arguments.end(), options_.gateway_arguments.begin(),
