@@ -35,8 +35,9 @@ struct Replica {
 // Where its requests go. kInvalidArgument says what is wrong with the URL.
 Result<net::Endpoint> endpoint_of(const Replica& replica);
 
-// What the requests of one version may be given to. Without replicas its requests are answered 503,
-// or wait for `Resilience::pending_timeout` where there are none yet.
+// What the requests of one version may be given to. Where there are no replicas, or none yet, its
+// requests wait for one, as many as `Resilience::max_pending_requests` and for
+// `first_token_timeout`; beyond that they are answered 503.
 struct Version {
   std::string label;
   std::string package;  // "sha256:…"

@@ -3,8 +3,8 @@
 //
 //   reading ──► trying ──► answering ──► ended
 //                 │  ▲
-//                 ▼  │ back-off
-//               waiting
+//                 ▼  │ back-off, or a worker that was not there
+//          waiting, awaiting
 //
 // It reads the body (or, of a gRPC stream, its first message), finds the service and the version,
 // picks a replica and sends the request on, on its own thread. Until the first byte of an answer it
@@ -44,7 +44,7 @@ class Forward {
   void set_slot(std::size_t slot) { slot_ = slot; }
 
  private:
-  enum class Phase : std::uint8_t { kReading, kTrying, kWaiting, kAnswering, kEnded };
+  enum class Phase : std::uint8_t { kReading, kTrying, kWaiting, kAwaiting, kAnswering, kEnded };
 
   // What comes in (forward.cc)
   void take_body(Result<std::string> body);
@@ -81,6 +81,12 @@ class Forward {
   void note_try(const TryEnd& tried);
   void drop_try();
   bool other_replica() const;
+
+  // Until there is a worker (forward_await.cc)
+  bool await_worker();
+  void look_for_worker(Instant now);
+  void deal_anew();
+  void stop_awaiting();
 
   // A second try beside the first (forward_hedge.cc)
   struct Hedge {
@@ -180,6 +186,7 @@ class Forward {
   Instant try_began_{};
   Instant first_byte_due_ = Instant::max();
   Instant retry_at_{};
+  std::optional<Instant> await_until_;  // from when there was no worker at first
   std::optional<Hedge> hedge_;
   Instant hedge_due_ = Instant::max();
   bool hedged_ = false;  // there was one

@@ -175,6 +175,7 @@ void Forward::on_tick(Instant now) {
     if (now >= retry_at_) start_try();
     return;
   }
+  if (phase_ == Phase::kAwaiting) return look_for_worker(now);
   if (held_back_) return;
   if (!started_ && now >= hedge_due_) start_hedge();
   if (now < first_byte_due_) return;

@@ -18,6 +18,7 @@ bool never_ended(End end) {
 
 void Forward::ended(const TryEnd& tried) {
   if (phase_ == Phase::kEnded) return;
+  stop_awaiting();
   phase_ = Phase::kEnded;
   const Instant now = core_.clock.now();
   note_try(tried);

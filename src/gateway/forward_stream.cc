@@ -157,10 +157,15 @@ void Forward::use_present_table() {
   if (present == table_ || service == present->services.end()) return;
   const VersionEntry* version = service->second.find(version_->label);
   if (version == nullptr || version->package != version_->package) return;
+  std::vector<const ReplicaEntry*> tried;
+  for (const ReplicaEntry& replica : version->replicas) {
+    const auto is_it = [&](const ReplicaEntry* one) { return one->id == replica.id; };
+    if (std::ranges::any_of(tried_, is_it)) tried.push_back(&replica);
+  }
   service_ = &service->second;
   version_ = version;
   table_ = present;
-  tried_.clear();
+  tried_ = std::move(tried);
 }
 
 }  // namespace serin::gateway

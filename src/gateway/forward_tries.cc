@@ -18,6 +18,7 @@ constexpr Duration kSlack = std::chrono::seconds(2);
 
 void Forward::start_try() {
   phase_ = Phase::kTrying;
+  if (first_worker_) use_present_table();
   const ReplicaEntry* replica = pick_replica();
   if (replica == nullptr) {
     if (started_) return lose_worker({Code::kUnavailable, "no other worker is there"});
@@ -25,7 +26,8 @@ void Forward::start_try() {
                 "no worker of " + service_->name + " " + version_->label + " is there",
                 "no_worker"};
     error.retry_after = std::chrono::seconds(1);
-    if (fall_back({End::kNotConnected})) return;
+    if (fall_back({End::kNotConnected}) || await_worker()) return;
+    if (!version_->state->had_replica) evidence_ = false;
     return refuse(error, {End::kNotConnected});
   }
   send(*replica);

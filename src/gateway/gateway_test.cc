@@ -159,7 +159,9 @@ TEST(Deadline, IsTheServicesOrTheClientsWhicheverIsSooner) {
 }
 
 TEST(Gateway, SaysSoWhenAVersionHasNoWorker) {
-  const TestGateway gateway({service_of("a", {})});
+  Service service = service_of("a", {});
+  service.resilience.first_token_timeout = std::chrono::milliseconds(50);
+  const TestGateway gateway({service});
   const net::Response response = gateway.post("/generate");
   EXPECT_EQ(response.status, 503);
   EXPECT_EQ(response.headers.get("retry-after"), "1");

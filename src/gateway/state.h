@@ -51,6 +51,8 @@ class VersionState {
   void watch(const OutlierLimits& limits, const std::vector<std::string>& ids);
   // A try at one of its replicas has ended; gives the ejections that follow.
   std::vector<Ejection> tried(std::string_view replica, const Attempt& attempt, Instant now);
+  // Whether it ever had a replica: until then its failures say nothing of it.
+  std::atomic<bool> had_replica{false};
   std::uint64_t next_turn() { return turn_.fetch_add(1, std::memory_order_relaxed); }
 
   std::map<std::string, std::shared_ptr<ReplicaState>, std::less<>> replicas;  // for States alone
@@ -84,7 +86,8 @@ struct ServiceState {
   RequestMemory memory;
   Guard guard;
   std::atomic<std::uint32_t> in_flight{0};
-  std::atomic<std::uint32_t> retries{0};  // requests in a try after their first
+  std::atomic<std::uint32_t> retries{0};   // requests in a try after their first
+  std::atomic<std::uint32_t> awaiting{0};  // requests whose version has no worker
   std::map<std::string, std::shared_ptr<VersionState>, std::less<>> versions;  // for States alone
 
  private:
@@ -122,9 +125,9 @@ class States {
 
  private:
   std::shared_ptr<ServiceState>& service_of(std::string_view name);
-  std::shared_ptr<VersionState>& version_of(std::string_view service, std::string_view label);
   std::optional<EvidenceFile> file_of(std::string_view service) const;
   void remove_files() const;
+  std::shared_ptr<VersionState>& version_of(std::string_view service, std::string_view label);
 
   telemetry::Registry& registry_;
   const std::uint64_t first_record_;

@@ -15,6 +15,7 @@ VersionEntry version_entry(const std::string& service, const Version& version, S
   entry.bitwise = version.bitwise;
   entry.served = std::make_shared<const Served>(Served{service, version.label, version.package});
   entry.state = states.version(service, version.label);
+  if (!version.replicas.empty()) entry.state->had_replica = true;
   for (const Replica& replica : version.replicas) {
     auto endpoint = endpoint_of(replica);
     if (!endpoint) continue;
