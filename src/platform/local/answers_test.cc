@@ -91,7 +91,7 @@ class ServiceOf : public testing::Test {
                  {"v0", "sha256:0", false, {replica("story-v0-3")}}};
   }
   static RoutedReplica replica(const std::string& id) {
-    return {id, "/state/" + id + ".sock", "cpu/x/threads=1", "bitwise"};
+    return {id, "/state/" + id + ".sock", "cpu/x/threads=1", "bitwise", true};
   }
   gateway::Service made() {
     auto service = service_of(traffic_, versions_);
@@ -139,6 +139,18 @@ TEST_F(ServiceOf, IsBitwiseWhenEveryReplicaIsOnTheSameProfile) {
   versions_[0].remote = false;
   versions_[0].replicas.clear();
   EXPECT_FALSE(made().versions[0].bitwise);
+}
+
+TEST_F(ServiceOf, IsBitwiseAlsoWhileItsOnlyWorkerIsStartedAgain) {
+  versions_[0].replicas.pop_back();
+  versions_[0].replicas[0].ready = false;
+  EXPECT_TRUE(made().versions[0].bitwise);
+  EXPECT_TRUE(made().versions[0].replicas.empty());
+  versions_[0].replicas[0].profile = versions_[0].replicas[0].reproducible = "";
+  EXPECT_FALSE(made().versions[0].bitwise);
+  versions_[0].replicas.push_back(replica("story-v1-2"));
+  EXPECT_TRUE(made().versions[0].bitwise);
+  EXPECT_EQ(made().versions[0].replicas.size(), 1U);
 }
 
 TEST_F(ServiceOf, ReadsTheResilienceOfTheManifest) {

@@ -43,7 +43,7 @@ class Fleet {
   // The gateway sends no more requests to those that leave.
   void let_go();
 
-  // What requests of a service may be given to now.
+  // What requests of a service may be given to now, and what will be ready again.
   std::vector<RoutedVersion> routed(std::string_view service) const;
   // Versions that were forgotten since it was last asked: "service/label".
   std::vector<std::string> take_forgotten() { return std::exchange(forgotten_, {}); }

@@ -60,9 +60,10 @@ std::vector<RoutedVersion> Fleet::routed(std::string_view service) const {
     for (const auto& [serial, replica] : replicas_) {
       const ReplicaRecord& record = replica.record;
       if (record.service != spec.service || record.label != spec.label) continue;
-      if (state_of_replica(replica) != ReplicaState::kReady) continue;
-      one.replicas.push_back(
-          {record.id(), socket_of(replica).string(), record.profile, record.reproducible});
+      const ReplicaState state = state_of_replica(replica);
+      if (state == ReplicaState::kStopping) continue;
+      one.replicas.push_back({record.id(), socket_of(replica).string(), record.profile,
+                              record.reproducible, state == ReplicaState::kReady});
     }
     all.push_back(std::move(one));
   }

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/local/gateway_config.h"
 
-#include <algorithm>
-
 namespace serin::platform::local {
 namespace {
 
 bool is_bitwise(const RoutedVersion& version) {
-  if (version.remote || version.replicas.empty()) return false;
-  const std::string& profile = version.replicas.front().profile;
-  return !profile.empty() &&
-         std::ranges::all_of(version.replicas, [&](const RoutedReplica& replica) {
-           return replica.reproducible == "bitwise" && replica.profile == profile;
-         });
+  const RoutedReplica* first = nullptr;
+  for (const RoutedReplica& replica : version.replicas) {
+    if (!replica.ready && replica.profile.empty()) continue;
+    if (first == nullptr) first = &replica;
+    if (replica.reproducible != "bitwise" || replica.profile != first->profile) return false;
+  }
+  return first != nullptr && !first->profile.empty() && !version.remote;
 }
 
 gateway::Version version_of(const RoutedVersion& version) {
@@ -20,8 +19,9 @@ gateway::Version version_of(const RoutedVersion& version) {
   made.label = version.label;
   made.package = version.digest;
   made.bitwise = is_bitwise(version);
-  for (const RoutedReplica& replica : version.replicas)
-    made.replicas.push_back({replica.id, "unix:" + replica.socket + ":"});
+  for (const RoutedReplica& replica : version.replicas) {
+    if (replica.ready) made.replicas.push_back({replica.id, "unix:" + replica.socket + ":"});
+  }
   return made;
 }
 

@@ -10,10 +10,11 @@
 
 namespace serin::platform::local {
 
-// A replica that is ready, and what it says of itself.
+// A replica, and what it says of itself, or said before it was started again.
 struct RoutedReplica {
   std::string id, socket;
-  std::string profile, reproducible;  // "cpu/…", "bitwise"
+  std::string profile, reproducible;  // "cpu/…", "bitwise"; empty: nothing yet
+  bool ready = true;                  // requests may go to it
 };
 struct RoutedVersion {
   std::string label, digest;
@@ -22,7 +23,8 @@ struct RoutedVersion {
 };
 
 // The stable version and the candidate of one service. A version is bitwise when every replica says
-// so of the same profile and its package does not lie elsewhere; without replicas it is not.
+// so of the same profile and its package does not lie elsewhere; until one has spoken it is not. A
+// stream may wait for a worker that is started again.
 // kInvalidArgument for fields of the manifest's resilience and access that the gateway does not
 // know.
 Result<gateway::Service> service_of(const Traffic& traffic,
