@@ -421,7 +421,8 @@ Wish wish_of(const ServiceRecord& record, const Manifest& manifest) {
                              .replicas = *replicas,
                              .resources = manifest.resources});
   }
-  if (!record.routed) return wish;
+  if (record.stable.empty()) return wish;
+  // Also before the first version is ready: who comes waits for it.
   platform::Traffic traffic;
   traffic.service = record.name;
   traffic.stable = record.stable;

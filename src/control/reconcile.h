@@ -10,7 +10,7 @@
 // | it is being deleted, nothing runs        | it is forgotten                                    |
 // | it has no version                        | the package becomes v1                             |
 // | v1 never served, another package         | that one becomes the first version instead         |
-// | v1 is ready for the first time           | traffic goes to it                                 |
+// | v1 is ready for the first time           | it serves those who waited, and is counted         |
 // | another package, a rollout runs          | the candidate is superseded, never the stable one  |
 // | another package, none runs               | a rollout begins                                   |
 // | a rollout runs                           | canary: what rollout::plan() says                  |

@@ -112,18 +112,20 @@ class Reconcile : public testing::Test {
   std::string message_;
 };
 
-TEST_F(Reconcile, TheFirstVersionIsRoutedWhenItIsReady) {
+TEST_F(Reconcile, TheFirstVersionIsRoutedAtOnceAndServesWhenItIsReady) {
   apply("one");
   EXPECT_EQ(settle(), "Starting");
   EXPECT_EQ(record_.stable, "v1");
   EXPECT_EQ(replicas("v1"), 1);
-  EXPECT_FALSE(wish().traffic);
-  see({status("v1", ReplicaState::kStarting)});
-  EXPECT_EQ(settle(), "");
-  see({status("v1")});
-  EXPECT_EQ(settle(), "Serving");
   ASSERT_TRUE(wish().traffic);
   EXPECT_EQ(wish().traffic->stable, "v1");
+  see({status("v1", ReplicaState::kStarting)});
+  EXPECT_EQ(settle(), "");
+  EXPECT_FALSE(record_.routed);
+  see({status("v1")});
+  EXPECT_EQ(settle(), "Serving");
+  EXPECT_TRUE(record_.routed);
+  ASSERT_TRUE(wish().traffic);
   EXPECT_EQ(wish().traffic->candidate, "");
   EXPECT_EQ(settle(), "");
 }
@@ -137,6 +139,7 @@ TEST_F(Reconcile, UntilTheFirstVersionServesAnotherPackageTakesItsPlace) {
   apply("two");
   EXPECT_EQ(settle(), "Starting");
   EXPECT_EQ(record_.stable, "v2");
+  EXPECT_EQ(wish().traffic->stable, "v2");
   EXPECT_EQ(replicas("v1"), -1);
   EXPECT_EQ(replicas("v2"), 1);
 }

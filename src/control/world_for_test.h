@@ -89,7 +89,9 @@ class ControlWorld {
   // What the gateway would tell of one tick.
   void answer(const Load& load) {
     const platform::Traffic* traffic = platform->traffic("story");
-    if (traffic == nullptr) return;
+    // Until the first version serves they wait.
+    served_ = served_ || (traffic != nullptr && view().record.routed);
+    if (traffic == nullptr || !served_) return;
     for (int i = 0; i < load.requests; ++i) {
       ++asked_;
       const bool candidate =
@@ -135,6 +137,7 @@ class ControlWorld {
  private:
   TemporaryDirectory folder_;
   std::uint64_t asked_ = 0;
+  bool served_ = false;
 
  public:
   ManualClock clock;
