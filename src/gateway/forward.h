@@ -108,7 +108,7 @@ class Forward {
   void start_answer();
   void hold_back();
   void finish_answer();
-  void break_answer(const Error& error);
+  void break_answer(const Error& seen);
   void refuse(const Error& error, const TryEnd& tried);
   void refuse(const Error& error);
   void client_gone();

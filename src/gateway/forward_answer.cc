@@ -134,8 +134,7 @@ void Forward::on_error(const Error& error) {
 }
 
 // The client has some of an answer that does not go on.
-void Forward::break_answer(const Error& error) {
-  const Error seen{Code::kUnavailable, "the answer broke off: " + error.message, "stream_broken"};
+void Forward::break_answer(const Error& seen) {
   if (grpc_) {
     return exchange_->finish({{"grpc-status", std::to_string(static_cast<int>(seen.code))},
                               {"grpc-message", net::grpc::encode_message(seen.message)}});

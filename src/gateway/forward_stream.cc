@@ -117,7 +117,7 @@ void Forward::lose_worker(const Error& error) {
     return ended({End::kAnswer, status_});
   }
   if (go_on()) return;
-  break_answer(error);
+  break_answer({Code::kUnavailable, "the answer broke off: " + error.message, "stream_broken"});
   ended({End::kBroken});
 }
 

@@ -106,6 +106,18 @@ TEST(Stream, SaysWhenItsWorkerDied) {
   EXPECT_TRUE(records[0].at("latency").is_null());
 }
 
+TEST(Stream, SaysWhenItsDeadlineHasPassed) {
+  FakeWorker worker([](const auto& exchange, const std::string&) {
+    exchange->start(kEvents);
+    exchange->write("data: 1\n\n");
+  });
+  const TestGateway gateway({service_of("a", {worker.url()})});
+  const net::Response answer = gateway.post("/v1/completions", "{}", {{"serin-timeout", "100ms"}});
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_THAT(answer.body, HasSubstr("data: 1\n\nevent: error\n"));
+  EXPECT_THAT(answer.body, HasSubstr(R"("code":"deadline_exceeded")"));
+}
+
 TEST(Stream, ThatIsEmptyIsAFailure) {
   FakeWorker worker([](const auto& exchange, const std::string&) {
     exchange->start(kEvents);
