@@ -38,8 +38,9 @@ test: build ## Build and run every test
 	@echo "every test passed"
 
 .PHONY: soak
-soak: build ## Ten minutes of clients that connect, disconnect, stall and send garbage
+soak: build ## Ten minutes of bad clients, ten of processes that are killed, stopped and slowed down
 	@$(SERIN_CACHE)/venvs/test/bin/python tests/system/soak.py --seconds 600
+	@$(SERIN_CACHE)/venvs/test/bin/python tests/system/faults.py --seconds 600
 	@cd build/release && SERIN_CYCLES=1000 ./backends_contract_test --gtest_filter='*KeepsItsMemoryFlat*' --gtest_brief=1
 
 .PHONY: bench
