@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import threading
 
 import pytest
 
@@ -93,6 +94,29 @@ def test_a_version_that_ends_as_it_starts_goes_back_with_its_last_words(up, mode
     assert (rollout["ending"], rollout["reason"]) == ("rolledBack", "CrashLoop"), rollout
     assert "--allow-command" in rollout["message"]
     assert up.ask(served) == (200, "v1")
+
+
+def test_who_comes_before_the_first_worker_or_between_two_waits_for_it(up, models):
+    name = "waits"
+    recreate = "{strategy: recreate}"
+    Model.spoiled.clear()
+    up.apply(name, models.package("waits-1"), recreate)
+    answers = []
+    assert up.until(lambda: answers.append(up.ask(name)) or answers[-1] != (404, None))  # nobody knew its name yet
+    assert answers[-1] == (200, "v1")
+    over = threading.Event()
+
+    def ask():
+        while not over.is_set():
+            answers.append(up.ask(name))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    up.apply(name, models.package("waits-2"), recreate)
+    assert up.until(lambda: answers[-1] == (200, "v2"))
+    over.set()
+    asking.join()
+    assert {answer for answer in answers if answer[0] != 404} == {(200, "v1"), (200, "v2")}
 
 
 def test_a_killed_control_plane_loses_nothing(up, models, served):
