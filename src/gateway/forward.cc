@@ -115,11 +115,15 @@ bool Forward::take_piece(Result<std::string> piece) {
     if (named.known && find_service(named.name)) start_try();
     return phase_ != Phase::kEnded;
   }
+  // While nobody takes it all of it is needed: the client waits.
+  if (upstream_ == nullptr) {
+    if (replay_.size() > kReplayBytes) exchange_->pause_pieces(true);
+    return true;
+  }
   if (replay_.size() > kReplayBytes) {
     replay_kept_ = false;
     replay_ = {};
   }
-  if (upstream_ == nullptr) return true;
   upstream_->write(*piece);
   if (upstream_->unsent() > kAhead) {
     exchange_->pause_pieces(true);

@@ -99,6 +99,7 @@ void Forward::send(const ReplicaEntry& replica) {
   upstream_ = core_.client->open(request_for(replica), std::move(sink));
   if (!streamed_) return;
   upstream_->write(replay_);
+  exchange_->pause_pieces(false);
   if (request_ended_) upstream_->finish();
 }
 

@@ -260,6 +260,23 @@ TEST(Grpc, TriesAgainAfterAStatusThatMayPass) {
   EXPECT_EQ(calls, 2);
 }
 
+TEST(Grpc, LosesNothingOfWhatComesBeforeItsTry) {
+  std::atomic<std::size_t> got{0};
+  FakeWorker worker([&](const auto& exchange, const std::string& body) {
+    got = body.size();
+    exchange->respond({200, {{"content-type", "application/grpc"}, {"grpc-status", "0"}}, ""});
+  });
+  Service service = service_of("a", {worker.url()});
+  service.resilience.fault.delay_percentage = 100;
+  service.resilience.fault.fixed_delay = 300ms;
+  TestGateway gateway({service});
+  const std::string body = named("a") + std::string(3 << 20, 'x');
+  Gathered gathered;
+  gateway.client().stream(grpc_request(gateway, "ModelStreamInfer", body), gathered.sink());
+  ASSERT_TRUE(gathered.wait_for_end());
+  EXPECT_EQ(got, body.size());
+}
+
 TEST(Grpc, PassesMessagesToAndFroWhileTheRequestIsOpen) {
   // A worker that echoes each message as it comes.
   net::ServerOptions echo_options;
