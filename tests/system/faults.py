@@ -26,6 +26,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -84,6 +85,7 @@ class Faults:
         self.gateway_free = 0.0
         self.control_free = 0.0
         self.worst_replacement = 0.0
+        self.again = collections.Counter()  # tries after the first, by what ended the one before
 
     # What runs
 
@@ -191,6 +193,7 @@ class Faults:
         """Its successor answers within a second; the control plane is left alone meanwhile."""
         if time.monotonic() < self.gateway_free or not (pid := self.gateway()):
             return
+        self.count_tries()
         how = self.dice.choice(["kill", "stop"])
         entry = self.note(f"{how} gateway {pid}")
         self.send(pid, signal.SIGKILL if how == "kill" else signal.SIGSTOP)
@@ -206,6 +209,13 @@ class Faults:
         # One that ends within ten seconds is started again later.
         self.gateway_free = entry[1] + SERVED_WELL + 1
         self.control_free = max(self.control_free, entry[1] + 0.5)
+
+    def count_tries(self):
+        """Of the present gateway, before it ends."""
+        with contextlib.suppress(OSError), urllib.request.urlopen(self.up.url() + "/metrics", timeout=30) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith("serin_gateway_retries_total{"):
+                    self.again[line.split('after="')[1].split('"')[0]] += int(float(line.rsplit(" ", 1)[1]))
 
     def successor_answers(self):
         with contextlib.suppress(OSError, ValueError):
@@ -243,17 +253,6 @@ def attested_prose(folder):
     return folder
 
 
-def gateway_metrics(up):
-    """Tries after the first, by what ended the one before; of the present gateway."""
-    with urllib.request.urlopen(up.url() + "/metrics", timeout=30) as answer:
-        text = answer.read().decode()
-    again = collections.Counter()
-    for line in text.splitlines():
-        if line.startswith("serin_gateway_retries_total{"):
-            again[line.split('after="')[1].split('"')[0]] += int(float(line.rsplit(" ", 1)[1]))
-    return dict(again)
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60)
@@ -287,19 +286,20 @@ def main():
             thread.join()
         if not wrong and not up.until(lambda: all(len(faults.workers(name)) == n for name, n in REPLICAS.items())):
             wrong.append(f"not all workers are back: {up.service('prose')} {up.service('glyphs')}")
-        again = gateway_metrics(up)
+        faults.count_tries()
     except Wrong as found:
         wrong.append(str(found))
-        again = {}
     finally:
         if wrong:
-            shutil.copytree(up.state / "logs", pathlib.Path("faults-logs"), dirs_exist_ok=True)
-            shutil.copy(up.state / "up.log", "faults-logs")
+            logs = tempfile.mkdtemp(prefix="faults")
+            shutil.copytree(up.state / "logs", logs, dirs_exist_ok=True)
+            shutil.copy(up.state / "up.log", logs)
+            wrong[0] += f"\n  logs: {logs}"
         up.close()
     print(f"{options.seconds:.0f} s, {options.clients} clients, seed {options.seed}")
     print("faults:", dict(sorted(faults.done.items())))
     print("clients:", dict(sorted(clients.seen.items())))
-    print("tries that went on elsewhere, of the last gateway:", again)
+    print("tries that went on elsewhere, by what ended the one before:", dict(sorted(faults.again.items())))
     print(f"latest answer past its deadline: {max(0, clients.latest) * 1000:.0f} ms; worst replacement of a gateway: "
           f"{faults.worst_replacement * 1000:.0f} ms; the machine held up a sleeper by {metronome.worst * 1000:.0f} ms at most")
     print("\n".join(wrong[:1]) or "nothing was lost, late or wrong")
