@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "cli/control.h"
+#include "cli/takes.h"
 
 namespace serin::cli {
 namespace {
@@ -107,8 +108,8 @@ Status diff(const ApplyLine& line) {
 
 std::shared_ptr<ApplyLine> add(CLI::App& command) {
   auto line = std::make_shared<ApplyLine>();
-  command
-      .add_option("-f,--file", line->files, "Manifests: files, folders, or - for standard input")
+  takes_path(command.add_option("-f,--file", line->files,
+                                "Manifests: files, folders, or - for standard input"))
       ->required();
   add_state_option(command, line->control);
   return line;

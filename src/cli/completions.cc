@@ -80,6 +80,8 @@ std::string bash_value(const CLI::Option& option, const CLI::App& root) {
       return "@folder";
     case Kind::kPackage:
       return "@package";
+    case Kind::kService:
+      return "@service";
     case Kind::kTopic:
       return spaced(topics(root));
   }
@@ -109,7 +111,7 @@ std::string bash_values(const std::vector<Described>& all) {
   return out.str();
 }
 
-constexpr std::string_view kBash = R"(
+constexpr std::string_view kBash = R"bash(
 # The command so far, options and their values left out, and what the next word is a value of.
 _serin() {
   local cur=${COMP_WORDS[COMP_CWORD]} path= option= value words word place=1 i
@@ -148,12 +150,13 @@ _serin() {
         @path) COMPREPLY=($(compgen -f -- "$cur")) ;;
         @folder) COMPREPLY=($(compgen -d -- "$cur")) ;;
         @package) COMPREPLY=($(compgen -d -- "$cur") $(compgen -f -X '!*.serin' -- "$cur")) ;;
+        @service) COMPREPLY=($(compgen -W "$("${COMP_WORDS[0]}" get -o name 2>/dev/null)" -- "$cur")) ;;
       esac
       ;;
     *) COMPREPLY=($(compgen -W "$words $value" -- "$cur")) ;;
   esac
 }
-)";
+)bash";
 
 std::string bash_completion(const std::vector<Described>& all) {
   std::ostringstream out;
@@ -188,6 +191,8 @@ std::string fish_value(const CLI::Option& option, const CLI::App& root) {
     case Kind::kPackage:
       return " -x -a '(__fish_complete_directories; set -l found (commandline -ct)*.serin; "
              "string join \\n -- $found)'";
+    case Kind::kService:
+      return " -x -a '(serin get -o name 2>/dev/null)'";
     case Kind::kTopic:
       return " -x -a " + quoted(spaced(topics(root)));
   }

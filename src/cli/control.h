@@ -21,8 +21,13 @@ struct ControlLine {
   std::string output = "table";
 };
 void add_state_option(CLI::App& command, ControlLine& line);
+// --ca-file: whose certificates are believed, beside those that the system does.
+void add_authority_option(CLI::App& command);
 // -o table, json or yaml.
 void add_output_option(CLI::App& command, ControlLine& line);
+
+// The key that is a file's one line.
+Result<std::string> read_key_file(const std::filesystem::path& file);
 
 Result<control::api::Client> client_of(const ControlLine& line);
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/stop_signals.h"
 #include "cli/command.h"
+#include "cli/takes.h"
 
 namespace serin::cli {
 namespace {
@@ -96,12 +97,13 @@ void add_listening(CLI::App& command, GatewayLine& line) {
   command.add_option("--address", data.address, "Address for the port")
       ->capture_default_str()
       ->group("Listening");
-  command.add_option("--socket", data.unix_socket, "Unix socket to listen on too")
+  takes_path(command.add_option("--socket", data.unix_socket, "Unix socket to listen on too"))
       ->group("Listening");
-  command
-      .add_option("--tls-certificate", line.certificate, "PEM chain; TLS 1.2 and up on the port")
+  takes_file(command.add_option("--tls-certificate", line.certificate,
+                                "PEM chain; TLS 1.2 and up on the port"))
       ->group("Listening");
-  command.add_option("--tls-key", line.key, "PEM key of the certificate")->group("Listening");
+  takes_file(command.add_option("--tls-key", line.key, "PEM key of the certificate"))
+      ->group("Listening");
   data.threads = std::clamp(std::thread::hardware_concurrency(), 1U, kUsefulThreads);
   command.add_option("--io-threads", data.threads, "Threads that carry requests")
       ->check(CLI::Range(1, 64))
@@ -115,15 +117,15 @@ void add_gateway(CLI::App& app, Action& chosen) {
   auto line = std::make_shared<GatewayLine>();
   CLI::App* command =
       app.add_subcommand("gateway", "Send requests to the versions of services, as configured");
-  command->add_option("--config", line->config, "JSON file that is read at the start");
-  command->add_option("--admin", line->options.admin_socket,
-                      "Unix socket of the admin API: configuration, evidence, metrics");
-  command->add_option("--evidence", line->options.evidence,
-                      "Folder where evidence of requests outlives the process");
-  command->add_option("--access-log", line->options.access_log,
-                      "File for a line of JSON a request; -: standard output");
-  command->add_option("--feedback-log", line->options.feedback_log,
-                      "File for a line of JSON for what users say of answers");
+  takes_path(command->add_option("--config", line->config, "JSON file that is read at the start"));
+  takes_path(command->add_option("--admin", line->options.admin_socket,
+                                 "Unix socket of the admin API: configuration, evidence, metrics"));
+  takes_folder(command->add_option("--evidence", line->options.evidence,
+                                   "Folder where evidence of requests outlives the process"));
+  takes_path(command->add_option("--access-log", line->options.access_log,
+                                 "File for a line of JSON a request; -: standard output"));
+  takes_path(command->add_option("--feedback-log", line->options.feedback_log,
+                                 "File for a line of JSON for what users say of answers"));
   add_listening(*command, *line);
   net::ServerLimits& limits = line->options.data.limits;
   command->add_option("--max-body-mb", line->body_megabytes, "Largest body")

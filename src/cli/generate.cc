@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `serin generate SERVICE`: one request, its answer to a file or to the terminal.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
@@ -10,6 +12,7 @@
 #include "base/files.h"
 #include "cli/command.h"
 #include "cli/service_request.h"
+#include "cli/takes.h"
 
 namespace serin::cli {
 namespace {
@@ -48,6 +51,12 @@ Result<std::string_view> type_of(const std::filesystem::path& output) {
   return invalid(output.string() + ": its ending names no medium; write .png, .wav, .mp4, .txt …");
 }
 
+// Without its parameters.
+std::string media_type(const net::Response& response) {
+  std::string type(response.headers.get("content-type"));
+  return type.substr(0, type.find_first_of("; "));
+}
+
 Status generate(const GenerateLine& line) {
   SERIN_TRY_ASSIGN(const std::string_view type, type_of(line.output));
   SERIN_TRY_ASSIGN(auto request, request_of(line.request));
@@ -56,10 +65,17 @@ Status generate(const GenerateLine& line) {
   SERIN_TRY_ASSIGN(const auto client, net::Client::create());
   SERIN_TRY_ASSIGN(const net::Response response, client->fetch(std::move(request)));
   if (response.status >= 300) return fail(error_of(response));
+  const std::string made = media_type(response);
   if (line.output.empty()) {
-    std::cout << response.body << "\n";
+    const bool text = made.starts_with("text/") || made == "application/json";
+    if (!text && ::isatty(STDOUT_FILENO) == 1)
+      return invalid("the answer is " + made + ", which no terminal shows: name a file with -o");
+    std::cout << response.body << (text ? "\n" : "");
     return {};
   }
+  if (!made.empty() && made != type)
+    return invalid(line.output.string() + ": " + line.request.service + " made " + made + ", not " +
+                   std::string(type) + "; nothing was written");
   SERIN_TRY(write_file(line.output, response.body));
   std::cout << line.output.string() << ": " << response.body.size() << " bytes by "
             << line.request.service << " " << response.headers.get("serin-version") << ", seed "
@@ -73,8 +89,9 @@ void add_generate(CLI::App& app, Action& chosen) {
   auto line = std::make_shared<GenerateLine>();
   CLI::App* command = app.add_subcommand("generate", "Ask a service for one generation");
   add_request_options(*command, line->request);
-  command->add_option("-o,--output", line->output,
-                      "File to write; its ending names the medium. None: text to the terminal");
+  takes_path(command->add_option(
+      "-o,--output", line->output,
+      "File to write; its ending names the medium. None: text to the terminal"));
   command->callback([line, &chosen] { chosen = [line] { return generate(*line); }; });
 }
 

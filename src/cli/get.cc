@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/service_table.h"
+#include "cli/takes.h"
 
 namespace serin::cli {
 namespace {
@@ -25,18 +26,25 @@ constexpr std::size_t kEventsShown = 20;
 constexpr std::chrono::minutes kGoneWithin{5};
 constexpr milliseconds kBetweenLooks{200};
 
+std::string shown(const json::array& services, const std::string& form) {
+  if (form == "table") return service_table(services);
+  if (form != "name") return formatted(json::object{{"services", services}}, form);
+  std::string names;
+  for (const json::value& service : services) names += text_at(service, "name") + "\n";
+  return names;
+}
+
 Status get(const ServiceLine& line) {
   SERIN_TRY_ASSIGN(const auto client, client_of(line.control));
+  const std::string& form = line.control.output;
   if (line.name.empty()) {
     SERIN_TRY_ASSIGN(const json::array services, client.services());
-    std::cout << (line.control.output == "table"
-                      ? service_table(services)
-                      : formatted(json::object{{"services", services}}, line.control.output));
+    std::cout << shown(services, form);
     return {};
   }
   SERIN_TRY_ASSIGN(const json::value service, client.service(line.name));
-  std::cout << (line.control.output == "table" ? service_table({service})
-                                               : formatted(service, line.control.output));
+  const bool whole = form == "json" || form == "yaml";
+  std::cout << (whole ? formatted(service, form) : shown({service}, form));
   return {};
 }
 
@@ -73,8 +81,10 @@ Status remove(const ServiceLine& line) {
 void add_get(CLI::App& app, Action& chosen) {
   auto line = std::make_shared<ServiceLine>();
   CLI::App* command = app.add_subcommand("get", "List services, or show one");
-  command->add_option("service", line->name, "The service; none: all of them");
-  add_output_option(*command, line->control);
+  takes_service(command->add_option("service", line->name, "The service; none: all of them"));
+  takes_one_of(command->add_option("-o,--output", line->control.output, "How it is printed"),
+               {"table", "json", "yaml", "name"})
+      ->capture_default_str();
   add_state_option(*command, line->control);
   command->callback([line, &chosen] { chosen = [line] { return get(*line); }; });
 }
@@ -83,7 +93,7 @@ void add_describe(CLI::App& app, Action& chosen) {
   auto line = std::make_shared<ServiceLine>();
   CLI::App* command =
       app.add_subcommand("describe", "Everything about a service: versions, workers, events");
-  command->add_option("service", line->name, "The service")->required();
+  takes_service(command->add_option("service", line->name, "The service"))->required();
   add_state_option(*command, line->control);
   command->callback([line, &chosen] { chosen = [line] { return describe(*line); }; });
 }
@@ -91,7 +101,7 @@ void add_describe(CLI::App& app, Action& chosen) {
 void add_delete(CLI::App& app, Action& chosen) {
   auto line = std::make_shared<ServiceLine>();
   CLI::App* command = app.add_subcommand("delete", "Drain a service and forget it");
-  command->add_option("service", line->names, "The services")->required();
+  takes_service(command->add_option("service", line->names, "The services"))->required();
   command->add_flag("--no-wait", line->no_wait, "Do not wait until it is gone");
   add_state_option(*command, line->control);
   command->callback([line, &chosen] { chosen = [line] { return remove(*line); }; });

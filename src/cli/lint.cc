@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "cli/command.h"
+#include "cli/takes.h"
 #include "control/lint/lint.h"
 
 namespace serin::cli {
@@ -41,7 +42,7 @@ void add_lint(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand(
       "lint", "Find what is valid and questionable in manifests and in Istio's resources");
   const auto line = std::make_shared<LintLine>();
-  command->add_option("files", line->files, "YAML files")->required();
+  takes_path(command->add_option("files", line->files, "YAML files"))->required();
   command
       ->add_option("--rate", line->facts.requests_per_second,
                    "The service's requests a second, for rules that need it")

@@ -20,6 +20,7 @@ namespace serin::cli {
 namespace {
 
 constexpr std::size_t kMostInFlight = 4096;
+constexpr std::size_t kLongestError = 64 * 1024;  // bytes read of one
 constexpr std::chrono::seconds kBetweenLines{5};
 constexpr std::chrono::seconds kLastAnswers{30};
 
@@ -51,13 +52,18 @@ class Tally {
     const std::lock_guard lock(mutex_);
     ++skipped_;
   }
-  void ended(const std::string& version, bool failed, double seconds) {
+  // `why`: it failed; empty: it did not.
+  void ended(const std::string& version, const std::string& why, double seconds) {
     const std::lock_guard lock(mutex_);
     --in_flight_;
     Answers& answers = by_version_[version.empty() ? "none" : version];
     ++answers.count;
-    answers.failed += failed ? 1 : 0;
-    if (!failed) answers.seconds.push_back(seconds);
+    if (why.empty()) {
+      answers.seconds.push_back(seconds);
+      return;
+    }
+    ++answers.failed;
+    if (first_failure_.empty()) first_failure_ = why;
   }
   std::size_t in_flight() const {
     const std::lock_guard lock(mutex_);
@@ -65,6 +71,8 @@ class Tally {
   }
   std::string line() const;
   std::string summary(double seconds) const;
+  // Why every answer failed; empty where one did not, or none came.
+  std::string all_failed() const;
 
  private:
   mutable std::mutex mutex_;
@@ -72,6 +80,7 @@ class Tally {
   std::size_t in_flight_ = 0;
   std::uint64_t sent_ = 0;
   std::uint64_t skipped_ = 0;
+  std::string first_failure_;
 };
 
 // Nearest rank of sorted values; "-" where there is none.
@@ -104,11 +113,19 @@ std::string Tally::summary(double seconds) const {
                     quantile(answers.seconds, 0.99)});
   }
   std::string text = table(rows);
+  if (!first_failure_.empty()) text += "the first that failed: " + first_failure_ + "\n";
   if (in_flight_ > 0) text += std::to_string(in_flight_) + " never ended\n";
   if (skipped_ > 0)
     text += std::to_string(skipped_) + " were not sent: " + std::to_string(kMostInFlight) +
             " were under way\n";
   return text;
+}
+
+std::string Tally::all_failed() const {
+  const std::lock_guard lock(mutex_);
+  const bool none_well = std::ranges::all_of(
+      by_version_, [](const auto& one) { return one.second.failed == one.second.count; });
+  return none_well ? first_failure_ : std::string();
 }
 
 void send(net::Client& client, const net::ClientRequest& request,
@@ -117,11 +134,12 @@ void send(net::Client& client, const net::ClientRequest& request,
     Instant begun = Clock::real().now();
     std::uint16_t status = 0;
     std::string version;
+    std::string error;  // of an answer that is one
   };
   const auto flight = std::make_shared<Flight>();
-  const auto end = [flight, tally](bool failed) {
+  const auto end = [flight, tally](const std::string& why) {
     const std::chrono::duration<double> took = Clock::real().now() - flight->begun;
-    tally->ended(flight->version, failed || flight->status >= 400, took.count());
+    tally->ended(flight->version, why, took.count());
   };
   tally->sent();
   net::ResponseSink sink;
@@ -129,9 +147,17 @@ void send(net::Client& client, const net::ClientRequest& request,
     flight->status = head.status;
     flight->version = head.headers.get("serin-version");
   };
-  sink.on_bytes = [](std::string_view) {};
-  sink.on_end = [end] { end(false); };
-  sink.on_error = [end](const Error&) { end(true); };
+  sink.on_bytes = [flight](std::string_view bytes) {
+    if (flight->status < 400 || flight->error.size() > kLongestError) return;
+    flight->error += bytes;
+  };
+  sink.on_end = [flight, end] {
+    net::Response answer;
+    answer.status = flight->status;
+    answer.body = flight->error;
+    end(flight->status < 400 ? std::string() : error_of(answer).message);
+  };
+  sink.on_error = [end](const Error& error) { end(error.message); };
   client.stream(request, std::move(sink));
 }
 
@@ -169,7 +195,8 @@ Status load(const LoadLine& line) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   const std::chrono::duration<double> took = Clock::real().now() - begin;
   std::cout << tally->summary(std::max(took.count(), 0.001));
-  return {};
+  if (tally->all_failed().empty()) return {};
+  return fail(Code::kUnavailable, "no request was answered well");
 }
 
 }  // namespace

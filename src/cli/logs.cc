@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/control.h"
 #include "cli/service_table.h"
+#include "cli/takes.h"
 
 namespace serin::cli {
 namespace {
@@ -97,6 +98,9 @@ Status events(const EventsLine& line) {
   std::int64_t after = 0;
   while (true) {
     SERIN_TRY_ASSIGN(const json::array found, client.events(line.service, after, line.most));
+    // Those of a service that was deleted are still there; of one that never was, none.
+    if (found.empty() && after == 0 && !line.service.empty())
+      SERIN_TRY(client.service(line.service));
     if (line.control.output == "yaml" && !line.follow) {
       std::cout << to_yaml(found);
       return {};
@@ -117,7 +121,7 @@ Status events(const EventsLine& line) {
 void add_logs(CLI::App& app, Action& chosen) {
   auto line = std::make_shared<LogsLine>();
   CLI::App* command = app.add_subcommand("logs", "Show what the workers of a service wrote");
-  command->add_option("service", line->service, "The service")->required();
+  takes_service(command->add_option("service", line->service, "The service"))->required();
   command->add_option("--replica", line->replica, "One of them; none: all");
   command->add_option("-n,--lines", line->lines, "So many of the last lines")
       ->check(CLI::Range(1, 10'000))
@@ -130,7 +134,7 @@ void add_logs(CLI::App& app, Action& chosen) {
 void add_events(CLI::App& app, Action& chosen) {
   auto line = std::make_shared<EventsLine>();
   CLI::App* command = app.add_subcommand("events", "Show what happened, and why");
-  command->add_option("service", line->service, "Of one service; none: of all");
+  takes_service(command->add_option("service", line->service, "Of one service; none: of all"));
   command->add_option("-n,--most", line->most, "So many of the last ones")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

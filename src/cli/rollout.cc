@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // `serin rollout …`: how a service moves from one version to another.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <ctime>
 #include <iostream>
 #include <memory>
-#include <thread>
+#include <optional>
 
+#include "base/stop_signals.h"
 #include "cli/command.h"
 #include "cli/control.h"
+#include "cli/screen.h"
 #include "cli/service_table.h"
+#include "cli/takes.h"
 
 namespace serin::cli {
 namespace {
 
 using control::Verb;
 
-constexpr std::chrono::milliseconds kBetweenLooks{500};
+constexpr std::chrono::nanoseconds kBetweenLooks{500'000'000};
 
 struct RolloutLine {
   ControlLine control;
@@ -30,21 +36,41 @@ Status status(const RolloutLine& line) {
   return {};
 }
 
-// A line for everything that changes, until it is over.
+// A line for everything that changes, until it is over. On a terminal with what every metric says
+// meanwhile; the lines stay there.
 Status watch(const RolloutLine& line) {
   SERIN_TRY_ASSIGN(const auto client, client_of(line.control));
+  const sigset_t stops = hold_stop_signals();
+  std::optional<Screen> screen;
+  std::string lines;
   std::string before;
+  const auto end = [&](Status status) {
+    if (screen) {
+      screen.reset();
+      std::cout << lines;
+    }
+    return status;
+  };
   while (true) {
-    SERIN_TRY_ASSIGN(const json::value rollout, client.rollout(line.service));
-    const std::string now = rollout_line(rollout);
-    if (now != before) std::cout << now << std::endl;
+    const auto rollout = client.rollout(line.service);
+    if (!rollout) return end(fail(rollout.error()));
+    const std::string now = rollout_line(*rollout) + "\n";
+    if (now != before) lines += now;
+    const std::string ending = text_at(*rollout, "ending");
+    if (!screen && ending == "none" && ::isatty(STDOUT_FILENO) == 1) screen.emplace();
+    if (screen) {
+      screen->draw(lines + "\n" + rollout_text(line.service, *rollout));
+    } else if (now != before) {
+      std::cout << now << std::flush;
+    }
     before = now;
-    const std::string ending = text_at(rollout, "ending");
     if (ending == "rolledBack")
-      return fail(Code::kAborted, line.service + ": " + text_at(rollout, "candidate") +
-                                      " was rolled back: " + text_at(rollout, "message"));
-    if (ending != "none") return {};
-    std::this_thread::sleep_for(kBetweenLooks);
+      return end(fail(Code::kAborted, line.service + ": " + text_at(*rollout, "candidate") +
+                                          " was rolled back: " + text_at(*rollout, "message")));
+    if (ending != "none") return end({});
+    const timespec pause{0, kBetweenLooks.count()};
+    if (::sigtimedwait(&stops, nullptr, &pause) > 0)
+      return end(fail(Code::kCancelled, "the rollout goes on unwatched"));
   }
 }
 
@@ -67,7 +93,7 @@ Status ask(const RolloutLine& line, Verb verb) {
 CLI::App& add(CLI::App& rollout, const std::string& name, const std::string& help,
               const std::shared_ptr<RolloutLine>& line) {
   CLI::App* command = rollout.add_subcommand(name, help);
-  command->add_option("service", line->service, "The service")->required();
+  takes_service(command->add_option("service", line->service, "The service"))->required();
   add_state_option(*command, line->control);
   return *command;
 }

@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/takes.h"
 #include "control/schema/manifest.h"
 #include "control/schema/world.h"
 #include "rollout/simulate/rehearsal.h"
@@ -216,8 +217,9 @@ void add_rollout_simulate(CLI::App& rollout, Action& chosen) {
   CLI::App* command = rollout.add_subcommand(
       "simulate", "Rehearse a manifest's rollout in a world, beside other tools' rules");
   const auto line = std::make_shared<Line>();
-  command->add_option("-f,--file", line->manifest, "The manifest")->required();
-  command->add_option("--world", line->world, "Traffic and versions (docs/schema/world.json)")
+  takes_file(command->add_option("-f,--file", line->manifest, "The manifest"))->required();
+  takes_file(
+      command->add_option("--world", line->world, "Traffic and versions (docs/schema/world.json)"))
       ->required();
   command->add_option("--runs", line->runs, "So many rollouts")
       ->check(CLI::Range(1, kMostRuns))

@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/files.h"
+#include "cli/takes.h"
 #include "net/http/status.h"
 
 namespace serin::cli {
@@ -31,13 +33,25 @@ Result<json::object> body_of(const std::vector<std::string>& inputs) {
   return body;
 }
 
+// Empty: none was given.
+Result<std::string> key_of(const RequestLine& line) {
+  return line.key_file.empty() ? Result<std::string>(line.key) : read_key_file(line.key_file);
+}
+
 }  // namespace
 
 void add_request_options(CLI::App& command, RequestLine& line) {
-  command.add_option("service", line.service, "The service")->required();
+  takes_service(command.add_option("service", line.service, "The service"))->required();
   command.add_option("--input", line.inputs,
                      "An input of the model, name=value; as often as there are inputs");
   command.add_option("--url", line.url, "The gateway; default: that of the control plane");
+  command
+      .add_option("--api-key", line.key,
+                  "For a service that asks who comes. Others may see it on the line: better in the "
+                  "environment, or in a file")
+      ->envname("SERIN_API_KEY");
+  takes_file(command.add_option("--api-key-file", line.key_file, "A file that holds the key"));
+  add_authority_option(command);
   add_state_option(command, line.control);
 }
 
@@ -48,6 +62,8 @@ Result<net::ClientRequest> request_of(const RequestLine& line) {
   request.url = gateway + "/services/" + line.service + "/generate";
   request.method = "POST";
   request.headers.add("content-type", "application/json");
+  SERIN_TRY_ASSIGN(const std::string key, key_of(line));
+  if (!key.empty()) request.headers.add("authorization", "Bearer " + key);
   request.body = json::serialize(body);
   return request;
 }

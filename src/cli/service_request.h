@@ -15,6 +15,8 @@ struct RequestLine {
   std::string service;
   std::vector<std::string> inputs;  // "name=value"; the value as JSON where it is that, else text
   std::string url;                  // of the gateway; empty: the one of the control plane
+  std::string key;                  // for a service that asks who comes; empty: none
+  std::string key_file;             // the same in a file
 };
 void add_request_options(CLI::App& command, RequestLine& line);
 

@@ -143,6 +143,18 @@ std::string rollout_line(const json::value& rollout) {
   return line + ": " + text_at(rollout, "reason") + ", " + text_at(rollout, "message");
 }
 
+std::string evidence_line(const json::value& rollout) {
+  if (!running(rollout) || array_at(rollout, "metrics").empty()) return {};
+  std::string line;
+  for (const json::value& metric : array_at(rollout, "metrics")) {
+    const bool harmful = number_at(at(metric, "harmful"), "share") > 0;
+    const std::string_view side = harmful ? "harmful" : "safe";
+    line += (line.empty() ? "  " : ", ") + text_at(metric, "name") + " " + std::string(side) + " " +
+            share_text(metric, side);
+  }
+  return line + "\n";
+}
+
 std::string rollout_text(const std::string& service, const json::value& rollout) {
   std::string out = service + ", rollout " + whole(number_at(rollout, "number")) + ": " +
                     rollout_line(rollout) + "\n";
@@ -172,7 +184,7 @@ std::string history_table(const json::array& rollouts) {
                     running(rollout) ? "runs" : text_at(rollout, "ending"),
                     text_at(rollout, "reason"), text_at(rollout, "message")});
   }
-  return table(rows);
+  return rollouts.empty() ? "there was none yet\n" : table(rows);
 }
 
 std::string event_line(const json::value& event) {

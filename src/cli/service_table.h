@@ -19,6 +19,8 @@ std::string service_text(const json::value& service, const json::array& events);
 std::string rollout_text(const std::string& service, const json::value& rollout);
 // The same in one line.
 std::string rollout_line(const json::value& rollout);
+// How far each metric of one that runs is from its verdict, in a line; empty where there is none.
+std::string evidence_line(const json::value& rollout);
 std::string history_table(const json::array& rollouts);
 
 // "21:05:02  story v2  WeightChanged  10 % to 20 %: …"

@@ -29,6 +29,7 @@ CLI::Option* takes_file(CLI::Option* option) {
 CLI::Option* takes_path(CLI::Option* option) { return option->type_name("PATH"); }
 CLI::Option* takes_folder(CLI::Option* option) { return option->type_name("FOLDER"); }
 CLI::Option* takes_package(CLI::Option* option) { return option->type_name("PACKAGE"); }
+CLI::Option* takes_service(CLI::Option* option) { return option->type_name("SERVICE"); }
 CLI::Option* takes_topic(CLI::Option* option) { return option->type_name("TOPIC"); }
 
 Taken taken_by(const CLI::Option& option) {
@@ -38,6 +39,7 @@ Taken taken_by(const CLI::Option& option) {
   if (type == "FILE" || type == "PATH") return {Kind::kPath};
   if (type == "FOLDER") return {Kind::kFolder};
   if (type == "PACKAGE") return {Kind::kPackage};
+  if (type == "SERVICE") return {Kind::kService};
   if (type == "TOPIC") return {Kind::kTopic};
   if (type.find(kBetweenWords) == std::string::npos) return {Kind::kAnything};
   Taken taken{Kind::kWords};

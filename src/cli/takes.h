@@ -20,6 +20,7 @@ CLI::Option* takes_file(CLI::Option* option);     // one that is there
 CLI::Option* takes_path(CLI::Option* option);     // of a file or folder, there or not
 CLI::Option* takes_folder(CLI::Option* option);   // there or not
 CLI::Option* takes_package(CLI::Option* option);  // a package's folder, archive or URL
+CLI::Option* takes_service(CLI::Option* option);  // the name of one that runs
 CLI::Option* takes_topic(CLI::Option* option);    // commands, and what `serin help` explains
 
 // Of --device.
@@ -27,7 +28,7 @@ inline const std::vector<std::string> kDevices{"auto", "cpu", "cuda:N"};
 
 // What completions make of it.
 struct Taken {
-  enum class Kind { kNothing, kAnything, kWords, kPath, kFolder, kPackage, kTopic } kind;
+  enum class Kind { kNothing, kAnything, kWords, kPath, kFolder, kPackage, kService, kTopic } kind;
   std::vector<std::string> words = {};  // of kWords
 };
 Taken taken_by(const CLI::Option& option);  // kNothing: a flag

@@ -17,6 +17,8 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/clock.h"
@@ -27,8 +29,9 @@
 #include "base/subprocess.h"
 #include "cli/command.h"
 #include "cli/control.h"
-#include "cli/service_table.h"
+#include "cli/live_view.h"
 #include "cli/source.h"
+#include "cli/takes.h"
 #include "cli/version.h"
 #include "control/api/server.h"
 #include "control/api/views.h"
@@ -44,22 +47,24 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kUpWithin{60};
 constexpr std::chrono::minutes kEndsWithin{2};
 constexpr milliseconds kBetweenLooks{100};
-constexpr std::size_t kEventsShown = 8;
+constexpr std::size_t kEventsShown = 100;  // if there is room
 
 struct UpLine {
   ControlLine control;
   std::vector<std::string> files;
   std::string address = "127.0.0.1";
   std::uint16_t port = 8080;
+  std::string certificate, key;  // of the gateway; both or neither
   std::vector<std::string> worker_arguments;
   bool detach = false;
   bool wait = false;
   bool plain = false;
 };
 
-std::string gateway_url(const std::string& address, std::uint16_t port) {
-  const bool v6 = address.find(':') != std::string::npos;
-  return "http://" + (v6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
+std::string gateway_url(const UpLine& line, std::uint16_t port) {
+  const bool v6 = line.address.find(':') != std::string::npos;
+  return (line.certificate.empty() ? "http://" : "https://") +
+         (v6 ? "[" + line.address + "]" : line.address) + ":" + std::to_string(port);
 }
 
 // What a control plane is made of; ends in the other order.
@@ -79,18 +84,23 @@ platform::local::LocalOptions platform_options(const UpLine& line, const fs::pat
   options.address = line.address;
   options.port = line.port;
   options.worker_arguments = line.worker_arguments;
+  if (!line.certificate.empty())
+    options.gateway_arguments = {"--tls-certificate", fs::absolute(line.certificate).string(),
+                                 "--tls-key", fs::absolute(line.key).string()};
   options.gpus = platform::local::find_gpus();
   options.source = source_options(SourceLine());
   return options;
 }
 
 Result<Parts> begin(const UpLine& line, const fs::path& state) {
+  if (line.certificate.empty() != line.key.empty())
+    return invalid("--tls-certificate and --tls-key go together");
   Parts parts;
   SERIN_TRY_ASSIGN(parts.platform, LocalPlatform::open(platform_options(line, state)));
   SERIN_TRY_ASSIGN(parts.store, control::open_store(state / "control.db"));
   SERIN_TRY_ASSIGN(parts.controller,
                    control::Controller::create(*parts.store, *parts.platform, Clock::real()));
-  parts.url = gateway_url(line.address, parts.platform->port());
+  parts.url = gateway_url(line, parts.platform->port());
   control::api::ServerOptions api;
   api.socket = control::api::socket_of(state).string();
   api.status = {{"version", kVersion},
@@ -107,61 +117,131 @@ Result<Parts> begin(const UpLine& line, const fs::path& state) {
   return parts;
 }
 
+// Where the control plane logs to when nobody sees it.
+Result<std::string> log_file(const fs::path& state) {
+  std::error_code problem;
+  fs::create_directories(state / "logs", problem);
+  if (problem) return fail(Code::kPermissionDenied, "cannot make " + (state / "logs").string());
+  return (state / "logs" / "control.log").string();
+}
+
 std::string user_name() {
   const char* name = std::getenv("USER");
   return name == nullptr ? "user " + std::to_string(::getuid()) : name;
 }
 
+// What could not be done at the start. Written by the thread that applies, read by who shows it.
+class Notices {
+ public:
+  void add(std::string notice) {
+    const std::lock_guard lock(mutex_);
+    notices_.push_back(std::move(notice));
+  }
+  std::vector<std::string> all() const {
+    const std::lock_guard lock(mutex_);
+    return notices_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> notices_;
+};
+
 // A manifest that is wrong does not end what runs.
-void apply_files(control::Controller& controller, const std::vector<std::string>& files) {
+void apply_files(control::Controller& controller, const std::vector<std::string>& files,
+                 Notices& notices) {
+  const auto note = [&](const Error& error) {
+    log::error(error.message);
+    notices.add(error.message);
+  };
   const auto manifests = read_manifests(files);
-  if (!manifests) return log::error(manifests.error().message);
+  if (!manifests) return note(manifests.error());
   for (const auto& manifest : *manifests) {
     const auto applied = controller.apply({.text = manifest.text,
                                            .file = manifest.file,
                                            .folder = manifest.folder,
                                            .dry_run = false,
                                            .who = user_name()});
-    if (!applied) log::error(applied.error().message);
+    if (!applied) note(applied.error());
   }
 }
 
-// The whole screen, from the top.
-void draw(control::Controller& controller, const std::string& url) {
-  json::array services;
-  for (const control::ServiceView& view : controller.list())
-    services.push_back(control::api::to_json(view));
-  std::string text = "\x1b[H\x1b[2Jserin " + std::string(kVersion) + "   " + url +
-                     "   Ctrl-C ends everything\n\n" + version_table(services) + "\n";
-  for (const json::value& service : services) {
-    const json::value& rollout = at(service, "rollout");
-    if (rollout.is_object()) text += text_at(service, "name") + ": " + rollout_line(rollout) + "\n";
+// Shows what runs while it lives; what is logged meanwhile goes to a file.
+class Live {
+ public:
+  static Result<std::unique_ptr<Live>> create(const fs::path& state) {
+    SERIN_TRY_ASSIGN(const std::string file, log_file(state));
+    auto live = std::make_unique<Live>();
+    live->terminal_ = Descriptor(::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
+    const Descriptor log(::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    if (log.get() < 0 || live->terminal_.get() < 0 || ::dup2(log.get(), STDERR_FILENO) < 0)
+      return fail(error_of_errno(errno, "cannot write " + file));
+    log::configure(log::settings());
+    live->screen_.emplace();
+    return live;
   }
-  const auto events = controller.events({.service = {}, .after = 0, .most = kEventsShown});
-  if (events) {
-    text += "\n";
-    for (const control::Event& event : *events) text += event_line(control::api::to_json(event));
+  ~Live() {
+    screen_.reset();
+    ::dup2(terminal_.get(), STDERR_FILENO);
+    log::configure(log::settings());
   }
-  std::cout << text << std::flush;
+
+  void draw(control::Controller& controller, const std::string& url, const Notices& notices) {
+    LiveView view;
+    view.head =
+        "serin " + std::string(kVersion) + "   " + url + "   Ctrl-C ends everything that it runs";
+    view.notices = notices.all();
+    for (const control::ServiceView& service : controller.list())
+      view.services.push_back(control::api::to_json(service));
+    const auto events = controller.events({.service = {}, .after = 0, .most = kEventsShown});
+    if (events) {
+      for (const control::Event& event : *events)
+        view.events.push_back(control::api::to_json(event));
+    }
+    screen_->draw(live_page(view, screen_->size()));
+  }
+
+ private:
+  Descriptor terminal_;
+  std::optional<Screen> screen_;
+};
+
+// Says how it ends, where somebody sees it.
+void say_how_it_ends(bool live, bool all, int signal) {
+  const char* how = all ? "ends with everything that it runs, once requests under way have ended"
+                        : "ends; gateway and workers serve on";
+  if (live) {
+    std::cout << "serin " << how << std::endl;
+  } else {
+    log::info(how, {{"signal", signal}});
+  }
 }
 
 Status run(const UpLine& line) {
   const sigset_t stops = hold_stop_signals();
+  sigset_t waited = stops;
+  sigaddset(&waited, SIGWINCH);  // the terminal has another size
+  pthread_sigmask(SIG_BLOCK, &waited, nullptr);
 
-  const bool live = !line.plain && ::isatty(STDOUT_FILENO) == 1;
-  if (live) log::configure({log::Level::kError, log::settings().form});
-  SERIN_TRY_ASSIGN(Parts parts, begin(line, fs::absolute(line.control.state)));
-  log::info("up", {{"gateway", parts.url}, {"state", line.control.state.string()}});
-  std::thread files([&] { apply_files(*parts.controller, line.files); });
-  int signal = -1;
-  while (signal < 0) {
-    if (live) draw(*parts.controller, parts.url);
-    const timespec second{1, 0};
-    signal = sigtimedwait(&stops, nullptr, live ? &second : nullptr);
+  const fs::path state = fs::absolute(line.control.state);
+  SERIN_TRY_ASSIGN(Parts parts, begin(line, state));
+  std::unique_ptr<Live> live;
+  const bool seen = !line.plain && ::isatty(STDOUT_FILENO) == 1;
+  if (seen) {
+    SERIN_TRY_ASSIGN(live, Live::create(state));
   }
+  log::info("up", {{"gateway", parts.url}, {"state", state.string()}});
+  Notices notices;
+  std::thread files([&] { apply_files(*parts.controller, line.files, notices); });
+  int signal = -1;
+  while (signal < 0 || signal == SIGWINCH) {
+    if (live) live->draw(*parts.controller, parts.url, notices);
+    const timespec second{1, 0};
+    signal = sigtimedwait(&waited, nullptr, live ? &second : nullptr);
+  }
+  live.reset();
   const bool all = signal == SIGINT || *parts.end_all;
-  log::info(all ? "ends with everything that it runs" : "ends; gateway and workers serve on",
-            {{"signal", signal}});
+  say_how_it_ends(seen, all, signal);
   files.join();
   parts.api.reset();
   parts.controller.reset();
@@ -173,16 +253,15 @@ Status run(const UpLine& line) {
 // --- in the background
 
 Status start_in_background(const UpLine& line, const fs::path& state) {
-  std::error_code problem;
-  fs::create_directories(state / "logs", problem);
-  if (problem) return fail(Code::kPermissionDenied, "cannot make " + (state / "logs").string());
-  const std::string file = (state / "logs" / "control.log").string();
+  SERIN_TRY_ASSIGN(const std::string file, log_file(state));
   std::vector<std::string> words{"serin",        "up",     "--plain",
                                  "--state",      state,    "--address",
                                  line.address,   "--port", std::to_string(line.port),
                                  "--log-format", "json"};
   for (const std::string& argument : line.worker_arguments)
     words.push_back("--worker-argument=" + argument);
+  if (!line.certificate.empty())
+    words.insert(words.end(), {"--tls-certificate", line.certificate, "--tls-key", line.key});
   const std::vector<char*> arguments = pointers_to(words);
 
   posix_spawn_file_actions_t files;
@@ -289,11 +368,14 @@ void add_up(CLI::App& app, Action& chosen) {
   auto line = std::make_shared<UpLine>();
   CLI::App* command =
       app.add_subcommand("up", "Run services on this machine: control plane, gateway, workers");
-  command->add_option("-f,--file", line->files, "Manifests to apply: files or folders");
+  takes_path(command->add_option("-f,--file", line->files, "Manifests to apply: files or folders"));
   add_state_option(*command, line->control);
   command->add_option("--address", line->address, "Address of the gateway")->capture_default_str();
   command->add_option("--port", line->port, "Port of the gateway; 0: any free one")
       ->capture_default_str();
+  takes_file(command->add_option("--tls-certificate", line->certificate,
+                                 "PEM chain of the gateway; TLS 1.2 and up on its port"));
+  takes_file(command->add_option("--tls-key", line->key, "PEM key of the certificate"));
   command->add_option("--worker-argument", line->worker_arguments,
                       "Passed on to every serin serve, such as --worker-argument=--threads=2");
   command->add_flag("--detach", line->detach, "Go on in the background");

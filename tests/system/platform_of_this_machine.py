@@ -104,7 +104,8 @@ golden:
 class Up:
     """A control plane in the foreground; `serin(...)` runs commands against it."""
 
-    def __init__(self, port=0, program=SERIN):
+    def __init__(self, port=0, program=SERIN, options=()):
+        self.options = options
         self.state = pathlib.Path(tempfile.mkdtemp(prefix="up"))
         self.port = port
         self.process = None
@@ -112,8 +113,9 @@ class Up:
         self.start(program=program)
 
     def start(self, *options, program=SERIN):
+        """With the options that it was made with, and further ones."""
         self.process = subprocess.Popen(
-            [program, "up", "--plain", "--log-format", "json", "--state", self.state, "--port", str(self.port), *options],
+            [program, "up", "--plain", "--log-format", "json", "--state", self.state, "--port", str(self.port), *self.options, *options],
             stdout=subprocess.DEVNULL, stderr=open(self.state / "up.log", "ab"))
         assert self.until(lambda: self.serin("get", "-o", "json").returncode == 0), self.log()
         self.url()  # known also while no control plane runs
@@ -121,9 +123,9 @@ class Up:
     def log(self):
         return (self.state / "up.log").read_text()
 
-    def serin(self, *words, text=None):
+    def serin(self, *words, text=None, environment=None):
         return subprocess.run([SERIN, words[0], *words[1:], "--state", self.state], input=text, capture_output=True,
-                              text=True, timeout=PATIENCE)
+                              text=True, timeout=PATIENCE, env={**os.environ, **(environment or {})})
 
     def control(self, path):
         """An answer of the control API."""
@@ -168,10 +170,11 @@ spec:
         self.gateway = self.gateway or self.control("/v1/status")["gateway"]
         return self.gateway
 
-    def ask(self, name):
+    def ask(self, name, key=None):
         """The status and the version that answered."""
+        proof = {"Authorization": f"Bearer {key}"} if key else {}
         request = urllib.request.Request(f"{self.url()}/services/{name}/generate", data=b"{}",
-                                         headers={"Content-Type": "application/json"})
+                                         headers={"Content-Type": "application/json", **proof})
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, answer.headers["Serin-Version"]

@@ -143,6 +143,53 @@ def test_a_killed_control_plane_loses_nothing(up, models, served):
     load.communicate(timeout=60)
 
 
+def test_who_may_enter_is_what_the_manifest_says(up, models, served, tmp_path):
+    keys = tmp_path / "keys.yaml"
+
+    def accept(key):
+        hashed = subprocess.run([SERIN, "key", "hash"], input=key + "\n", capture_output=True, text=True, check=True).stdout
+        keys.write_text(f"keys:\n- {{name: team, hashes: [{hashed.strip()}]}}\n")
+
+    accept("first")
+    assert up.ask(served)[0] == 200, "until then everybody may"
+    up.apply(served, up.service(served)["model"], QUICK, f"  access: {{keyFile: {keys}}}\n")
+    assert up.until(lambda: up.ask(served)[0] == 401), up.log()
+    assert up.ask(served, key="first") == (200, "v1")
+    assert up.ask(served, key="second")[0] == 401
+    accept("second")
+    assert up.until(lambda: up.ask(served, key="second")[0] == 200), "read again without a restart"
+    assert up.ask(served, key="first")[0] == 401
+
+    # The commands have it from the environment, a file or the line.
+    picture = tmp_path / "picture.png"
+    refused = up.serin("generate", served, "-o", picture)
+    assert refused.returncode == 1 and "answered 401" in refused.stderr, refused.stderr
+    (tmp_path / "key").write_text("second\n")
+    for given, environment in [(["--api-key-file", tmp_path / "key"], {}), ([], {"SERIN_API_KEY": "second"}),
+                               (["--api-key", "second"], {"SERIN_API_KEY": "first"})]:
+        ran = up.serin("generate", served, "-o", picture, *given, environment=environment)
+        assert ran.returncode == 0 and picture.read_bytes().startswith(b"\x89PNG"), ran.stderr
+    load = up.serin("load", served, "--rate", "20", "--duration", "500ms", environment={"SERIN_API_KEY": "second"})
+    assert "v1" in load.stdout and " 0.0 % " in load.stdout, load.stdout
+    load = up.serin("load", served, "--rate", "20", "--duration", "500ms", "--api-key", "first")
+    assert load.returncode == 1 and "the first that failed: the service answered 401: " in load.stdout, load.stdout
+    wrong = up.serin("generate", served, "-o", tmp_path / "sound.wav", "--api-key", "second")
+    assert wrong.returncode == 2 and "made image/png, not audio/wav" in wrong.stderr and not (tmp_path / "sound.wav").exists()
+
+
+def test_the_gateway_speaks_tls(models, localhost, tmp_path):
+    own = Up(options=localhost.options)
+    own.apply("safe", models.package("safe"), QUICK)
+    assert own.serving("safe"), own.log()
+    own.gateway = own.url().replace("127.0.0.1", "localhost")
+    assert own.gateway.startswith("https://")
+    stranger = own.serin("generate", "safe", "--url", own.gateway, "-o", tmp_path / "a.png")
+    assert stranger.returncode == 1 and "certificate" in stranger.stderr, stranger.stderr
+    ran = own.serin("generate", "safe", "--url", own.gateway, "--ca-file", localhost.authority, "-o", tmp_path / "a.png")
+    assert ran.returncode == 0, ran.stderr
+    own.close()
+
+
 def test_commands_say_what_is_wrong(up, served):
     wrong = up.serin("apply", "-f", "-", text="apiVersion: serin.dev/v1alpha1\nkind: GenerativeService\nmetadata: {name: x}\n"
                                               "spec:\n  model: x:1\n  rolout: {}\n")
@@ -150,6 +197,8 @@ def test_commands_say_what_is_wrong(up, served):
     assert "stdin:6:3: spec.rolout: is not a field; did you mean rollout?" in wrong.stderr
     assert "did you mean " + served in up.serin("get", served + "x").stderr
     assert up.serin("rollout", "pause", served).returncode != 0
+    assert "did you mean " + served in up.serin("events", served + "x").stderr
+    assert served in up.serin("get", "-o", "name").stdout.split()
     explained = subprocess.run([SERIN, "explain", "spec.rollout.interval"], capture_output=True, text=True)
     assert "default 1h" in explained.stdout.replace('"', "")
     differs = up.serin("diff", "-f", "-", text=f"apiVersion: serin.dev/v1alpha1\nkind: GenerativeService\n"
