@@ -35,6 +35,8 @@
 #include "cli/version.h"
 #include "control/api/server.h"
 #include "control/api/views.h"
+#include "control/notify/notifier.h"
+#include "control/notify/tell.h"
 #include "platform/local/local_platform.h"
 
 namespace serin::cli {
@@ -72,6 +74,8 @@ struct Parts {
   std::unique_ptr<LocalPlatform> platform;
   std::unique_ptr<control::Store> store;
   std::unique_ptr<control::Controller> controller;
+  std::unique_ptr<control::Store> outbox;  // the same file, for the notifier alone
+  std::unique_ptr<control::notify::Notifier> notifier;
   std::unique_ptr<control::api::Server> api;
   std::string url;
   // Everything is to end, not the control plane alone.
@@ -113,7 +117,16 @@ Result<Parts> begin(const UpLine& line, const fs::path& state) {
     ::kill(::getpid(), SIGINT);
   };
   SERIN_TRY_ASSIGN(parts.api, control::api::Server::create(*parts.controller, std::move(api)));
+  SERIN_TRY_ASSIGN(parts.outbox, control::open_store(state / "control.db"));
+  SERIN_TRY_ASSIGN(auto teller, control::notify::Teller::create(Clock::real()));
+  parts.notifier = std::make_unique<control::notify::Notifier>(
+      *parts.outbox, Clock::real(),
+      [teller = std::make_shared<control::notify::Teller>(std::move(teller))](
+          const auto& target, const control::Event& event, const CancelToken& cancel) {
+        return teller->tell(target, event, cancel);
+      });
   parts.controller->start();
+  parts.notifier->start();
   return parts;
 }
 
@@ -244,6 +257,7 @@ Status run(const UpLine& line) {
   say_how_it_ends(seen, all, signal);
   files.join();
   parts.api.reset();
+  parts.notifier.reset();
   parts.controller.reset();
   if (all && !parts.platform->shut_down(kEndsWithin))
     return fail(Code::kDeadlineExceeded, "something did not end in time and was left");

@@ -7,6 +7,7 @@
 #include "base/last_resort.h"
 #include "base/log.h"
 #include "base/nearest.h"
+#include "control/notify/tell.h"
 
 namespace serin::control {
 namespace {
@@ -24,6 +25,19 @@ std::string key_of(const platform::Traffic& traffic) {
   return traffic.stable + " " + traffic.candidate + " " + std::to_string(traffic.weight) + " " +
          traffic.salt + " " + (traffic.by_user ? "user " : "request ") + traffic.user_header + " " +
          canonical_json(traffic.resilience) + " " + canonical_json(traffic.access);
+}
+
+// Whether what signs can be read is said at once, not with the first event.
+Status check_targets(const Manifest& manifest, const std::string& file) {
+  const json::array& targets = manifest.document.at("spec").at("notifications").as_array();
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    SERIN_TRY_ASSIGN(const auto target, notify::read_target(canonical_json(targets[i])));
+    const Status checked = notify::check(target);
+    if (checked) continue;
+    const std::string path = "spec.notifications[" + std::to_string(i) + "].secretFile";
+    return invalid(file + ": " + path + ": " + checked.error().message, path);
+  }
+  return {};
 }
 
 // "./model" and "../model" are meant from the manifest's folder, wherever the program runs.
@@ -255,6 +269,7 @@ Result<Controller::Service*> Controller::find(std::string_view name) {
 
 Result<Applied> Controller::apply(const ApplyRequest& request) {
   SERIN_TRY_ASSIGN(Manifest manifest, read_manifest(request.text, request.file));
+  SERIN_TRY(check_targets(manifest, request.file));
   make_absolute(manifest, request.folder);
   // May take minutes, in which the passes go on.
   auto model = platform_.resolve(manifest.model);

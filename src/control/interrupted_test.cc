@@ -4,57 +4,13 @@
 #include <gmock/gmock.h>
 
 #include "control/controller.h"
+#include "control/fused_store_for_test.h"
 #include "control/world_for_test.h"
 
 namespace serin::control {
 namespace {
 
 using std::chrono::seconds;
-
-struct Killed {};
-
-// Burns down with every call.
-struct Fuse {
-  int left = -1;  // negative: never
-  int burned = 0;
-  void burn() {
-    ++burned;
-    if (left < 0) return;
-    --left;
-    if (left < 0) throw Killed();
-  }
-};
-
-class FusedStore final : public Store {
- public:
-  FusedStore(Store& store, Fuse& fuse) : store_(store), fuse_(fuse) {}
-  Result<std::vector<ServiceRecord>> load() override { return store_.load(); }
-  Status commit(const ServiceRecord& service, std::span<const Event> events) override {
-    return around([&] { return store_.commit(service, events); });
-  }
-  Status erase(std::string_view service, std::span<const Event> events) override {
-    return around([&] { return store_.erase(service, events); });
-  }
-  Status save_evidence(std::string_view service, const RolloutRecord& rollout) override {
-    return around([&] { return store_.save_evidence(service, rollout); });
-  }
-  Result<std::vector<Event>> events(const EventQuery& query) override {
-    return store_.events(query);
-  }
-  Result<std::vector<RolloutRecord>> history(std::string_view service, std::size_t most) override {
-    return store_.history(service, most);
-  }
-
- private:
-  Status around(const std::function<Status()>& call) {
-    fuse_.burn();
-    Status done = call();
-    fuse_.burn();
-    return done;
-  }
-  Store& store_;
-  Fuse& fuse_;
-};
 
 class FusedPlatform final : public platform::Platform {
  public:

@@ -62,8 +62,9 @@ bool VersionRecord::operator==(const VersionRecord& other) const {
 bool ServiceRecord::operator==(const ServiceRecord& other) const {
   return name == other.name && generation == other.generation && manifest == other.manifest &&
          same(model, other.model) && attempted == other.attempted && labels == other.labels &&
-         rollouts == other.rollouts && stable == other.stable && routed == other.routed &&
-         deleting == other.deleting && versions == other.versions && rollout == other.rollout;
+         rollouts == other.rollouts && targets == other.targets && stable == other.stable &&
+         routed == other.routed && deleting == other.deleting && versions == other.versions &&
+         rollout == other.rollout;
 }
 
 const VersionRecord* ServiceRecord::version(std::string_view label) const {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -94,7 +95,8 @@ struct ServiceRecord {
   std::int64_t attempted = 0;   // the generation whose package was last begun with
   std::int64_t labels = 0;      // given so far
   std::int64_t rollouts = 0;
-  std::string stable;  // label; empty: there is none yet
+  std::map<std::string, std::string> targets;  // who is told of events, JSON by name
+  std::string stable;                          // label; empty: there is none yet
   bool routed = false;
   bool deleting = false;
   std::vector<VersionRecord> versions;   // the oldest first

@@ -11,7 +11,7 @@ namespace {
 
 // Steps from an empty file; never changed, only added to. What one adds has a default, so that the
 // release before can go on with the file.
-constexpr std::array<std::string_view, 1> kMigrations = {R"sql(
+constexpr std::array<std::string_view, 2> kMigrations = {R"sql(
 CREATE TABLE services(
   name TEXT PRIMARY KEY, generation INTEGER NOT NULL, manifest TEXT NOT NULL,
   source TEXT NOT NULL, digest TEXT NOT NULL, root TEXT NOT NULL, attempted INTEGER NOT NULL,
@@ -35,6 +35,12 @@ CREATE TABLE events(
   id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, service TEXT NOT NULL,
   version TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL, warning INTEGER NOT NULL);
 CREATE INDEX events_of_service ON events(service, id);
+)sql",
+                                                         R"sql(
+CREATE TABLE subscriptions(
+  service TEXT NOT NULL, target TEXT NOT NULL, spec TEXT NOT NULL, after INTEGER NOT NULL,
+  until INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY(service, target));
 )sql"};
 constexpr int kReadable = 1;
 
@@ -131,6 +137,13 @@ class SqliteStore final : public Store {
       return {};
     }));
     std::vector<ServiceRecord> services;
+    SERIN_TRY(database_.each("SELECT service, target, spec FROM subscriptions WHERE until = 0", {},
+                             [&](const SqlRow& row) {
+                               const auto service = found.find(row.text(0));
+                               if (service != found.end())
+                                 service->second.targets[row.text(1)] = row.text(2);
+                               return Status();
+                             }));
     services.reserve(found.size());
     for (auto& [name, service] : found) services.push_back(std::move(service));
     return services;
@@ -141,14 +154,18 @@ class SqliteStore final : public Store {
       SERIN_TRY(put_service(service));
       SERIN_TRY(put_versions(service));
       if (service.rollout) SERIN_TRY(put_rollout(service.name, *service.rollout));
-      return put_events(events);
+      SERIN_TRY(put_targets(service));
+      SERIN_TRY(put_events(events));
+      return end_subscriptions(service.name);
     });
   }
 
   Status erase(std::string_view service, std::span<const Event> events) override {
     return database_.transaction([&]() -> Status {
       SERIN_TRY(database_.run("DELETE FROM services WHERE name = ?1", {std::string(service)}));
-      return put_events(events);
+      SERIN_TRY(release_targets(std::string(service)));
+      SERIN_TRY(put_events(events));
+      return end_subscriptions(std::string(service));
     });
   }
 
@@ -162,6 +179,9 @@ class SqliteStore final : public Store {
 
   Result<std::vector<Event>> events(const EventQuery& query) override;
   Result<std::vector<RolloutRecord>> history(std::string_view service, std::size_t most) override;
+  Result<std::vector<Subscription>> subscriptions() override;
+  Result<std::vector<Event>> pending(const Subscription& subscription, std::size_t most) override;
+  Status advance(const Subscription& subscription, std::span<const Event> events) override;
 
  private:
   Status put_service(const ServiceRecord& service) {
@@ -220,6 +240,30 @@ class SqliteStore final : public Store {
         {service, rollout.number - static_cast<std::int64_t>(limits_.rollouts_of_service)});
   }
 
+  // Before the events of the same commit, which a new target is told of; end_subscriptions() after
+  // them, which one that goes is still told of.
+  Status put_targets(const ServiceRecord& service) {
+    SERIN_TRY(release_targets(service.name));
+    for (const auto& [name, spec] : service.targets) {
+      SERIN_TRY(database_.run(
+          "INSERT INTO subscriptions(service, target, spec, after) VALUES (?1, ?2, ?3, "
+          "(SELECT coalesce(max(id), 0) FROM events)) ON CONFLICT(service, target) DO UPDATE SET "
+          "spec = ?3, until = 0",
+          {service.name, name, spec}));
+    }
+    return {};
+  }
+  Status release_targets(const std::string& service) {
+    return database_.run("UPDATE subscriptions SET until = -1 WHERE service = ?1 AND until = 0",
+                         {service});
+  }
+  Status end_subscriptions(const std::string& service) {
+    return database_.run(
+        "UPDATE subscriptions SET until = (SELECT coalesce(max(id), 1) FROM events) "
+        "WHERE service = ?1 AND until = -1",
+        {service});
+  }
+
   Status put_events(std::span<const Event> events) {
     if (events.empty()) return {};
     for (const Event& event : events) {
@@ -229,13 +273,30 @@ class SqliteStore final : public Store {
           {number(event.time), event.service, event.version, event.reason, event.message,
            number(event.warning)}));
     }
-    return database_.run("DELETE FROM events WHERE id <= (SELECT max(id) FROM events) - ?1",
-                         {static_cast<std::int64_t>(limits_.events)});
+    constexpr std::string_view kForgotten = "(SELECT max(id) FROM events) - ?1";
+    static const std::string kCount =
+        "UPDATE subscriptions SET lost = lost + (SELECT count(*) FROM events WHERE "
+        "events.service = subscriptions.service AND id > after AND id <= " +
+        std::string(kForgotten) + ")";
+    static const std::string kForget = "DELETE FROM events WHERE id <= " + std::string(kForgotten);
+    const auto kept = static_cast<std::int64_t>(limits_.events);
+    SERIN_TRY(database_.run(kCount, {kept}));
+    return database_.run(kForget, {kept});
   }
 
   Database database_;
   StoreLimits limits_;
 };
+
+Event event_at(const SqlRow& row) {
+  return {.id = row.integer(0),
+          .time = moment(row.integer(1)),
+          .service = row.text(2),
+          .version = row.text(3),
+          .reason = row.text(4),
+          .message = row.text(5),
+          .warning = row.integer(6) != 0};
+}
 
 Result<std::vector<Event>> SqliteStore::events(const EventQuery& query) {
   constexpr std::string_view kFirst =
@@ -248,13 +309,7 @@ Result<std::vector<Event>> SqliteStore::events(const EventQuery& query) {
   SERIN_TRY(database_.each(query.after == 0 ? kLast : kFirst,
                            {query.after, query.service, static_cast<std::int64_t>(query.most)},
                            [&](const SqlRow& row) {
-                             found.push_back({.id = row.integer(0),
-                                              .time = moment(row.integer(1)),
-                                              .service = row.text(2),
-                                              .version = row.text(3),
-                                              .reason = row.text(4),
-                                              .message = row.text(5),
-                                              .warning = row.integer(6) != 0});
+                             found.push_back(event_at(row));
                              return Status();
                            }));
   return found;
@@ -274,6 +329,46 @@ Result<std::vector<RolloutRecord>> SqliteStore::history(std::string_view service
                              return {};
                            }));
   return found;
+}
+
+Result<std::vector<Subscription>> SqliteStore::subscriptions() {
+  std::vector<Subscription> found;
+  SERIN_TRY(database_.each("SELECT service, target, spec, after, until, lost FROM subscriptions",
+                           {}, [&](const SqlRow& row) {
+                             found.push_back({.service = row.text(0),
+                                              .target = row.text(1),
+                                              .spec = row.text(2),
+                                              .after = row.integer(3),
+                                              .until = row.integer(4),
+                                              .lost = row.integer(5)});
+                             return Status();
+                           }));
+  return found;
+}
+
+Result<std::vector<Event>> SqliteStore::pending(const Subscription& subscription,
+                                                std::size_t most) {
+  std::vector<Event> found;
+  SERIN_TRY(database_.each(
+      "SELECT id, time, service, version, reason, message, warning FROM events WHERE service = ?1 "
+      "AND id > ?2 AND (?3 = 0 OR id <= ?3) ORDER BY id LIMIT ?4",
+      {subscription.service, subscription.after, subscription.until,
+       static_cast<std::int64_t>(most)},
+      [&](const SqlRow& row) {
+        found.push_back(event_at(row));
+        return Status();
+      }));
+  return found;
+}
+
+Status SqliteStore::advance(const Subscription& subscription, std::span<const Event> events) {
+  return database_.transaction([&]() -> Status {
+    SERIN_TRY(database_.run(
+        "UPDATE subscriptions SET after = ?3, lost = lost - ?4 WHERE service = ?1 AND target = ?2",
+        {subscription.service, subscription.target, subscription.after, subscription.lost}));
+    SERIN_TRY(database_.run("DELETE FROM subscriptions WHERE until > 0 AND after >= until"));
+    return put_events(events);
+  });
 }
 
 }  // namespace

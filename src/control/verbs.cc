@@ -136,6 +136,9 @@ Result<Step> apply(const ServiceRecord& record, const Manifest& manifest,
   next.manifest = std::move(document);
   next.model = model;
   next.generation = record.generation + 1;
+  next.targets.clear();
+  for (const json::value& target : manifest.document.at("spec").at("notifications").as_array())
+    next.targets[std::string(target.at("name").as_string())] = canonical_json(target);
   // Other settings are no reason to try a package again that was rolled back.
   if (record.generation > 0 && !other && record.attempted == record.generation)
     next.attempted = next.generation;

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "objects/azure_settings.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "base/base64.h"
+#include "base/hmac.h"
 #include "net/http/uri.h"
 #include "objects/text.h"
 
@@ -98,8 +95,8 @@ Result<AzureSettings> azure_settings_from(const Environment& environment,
   return settings;
 }
 
-Result<std::string> azure_authorization(const HttpRequest& request, std::string_view account,
-                                        std::string_view key) {
+std::string azure_authorization(const HttpRequest& request, std::string_view account,
+                                std::string_view key) {
   const std::uint64_t length = request.body ? request.body->size() : 0;
   std::string text = request.method;
   for (const std::string& line :
@@ -111,14 +108,7 @@ Result<std::string> azure_authorization(const HttpRequest& request, std::string_
         header_of(request, "range")})
     text += "\n" + line;
   text += "\n" + canonical_headers(request) + canonical_resource(request.url, account);
-  std::array<unsigned char, EVP_MAX_MD_SIZE> code{};
-  unsigned int size = 0;
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-           reinterpret_cast<const unsigned char*>(text.data()), text.size(), code.data(),
-           &size) == nullptr)
-    return fail(Code::kInternal, "OpenSSL cannot compute an HMAC");
-  return "SharedKey " + std::string(account) + ":" +
-         to_base64({reinterpret_cast<const char*>(code.data()), size});
+  return "SharedKey " + std::string(account) + ":" + to_base64(hmac_sha256(key, text));
 }
 
 }  // namespace serin::objects

@@ -29,7 +29,7 @@ Result<AzureSettings> azure_settings_from(const Environment& environment, std::s
 // The value of the Authorization header for a request whose URL is `endpoint` + path + query, as
 // "Authorize with Shared Key" of Azure's documentation says. Every x-ms- header must be there
 // already.
-Result<std::string> azure_authorization(const HttpRequest& request, std::string_view account,
-                                        std::string_view key);
+std::string azure_authorization(const HttpRequest& request, std::string_view account,
+                                std::string_view key);
 
 }  // namespace serin::objects

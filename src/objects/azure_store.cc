@@ -111,9 +111,8 @@ class AzureStore final : public RemoteStore {
     request.headers.emplace_back("x-ms-version", kVersion);
     request.headers.emplace_back("x-ms-date", http_date(std::chrono::system_clock::now()));
     if (!settings_.key.empty()) {
-      SERIN_TRY_ASSIGN(std::string authorization,
-                       azure_authorization(request, account_, settings_.key));
-      request.headers.emplace_back("Authorization", std::move(authorization));
+      request.headers.emplace_back("Authorization",
+                                   azure_authorization(request, account_, settings_.key));
     } else if (!settings_.sas.empty()) {
       request.url += (request.url.find('?') == std::string::npos ? "?" : "&") + settings_.sas;
     }

@@ -3,10 +3,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
-#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +11,7 @@
 #include "base/base64.h"
 #include "base/digest.h"
 #include "base/files.h"
+#include "base/hmac.h"
 #include "net/http/uri.h"
 #include "objects/azure_store.h"
 #include "objects/folder_store.h"
@@ -103,7 +101,7 @@ class AzureForTest final : public StoreForTest {
     make.body = Body::bytes({});
     make.headers = {{"x-ms-version", "2021-12-02"},
                     {"x-ms-date", http_date(std::chrono::system_clock::now())}};
-    make.headers.emplace_back("Authorization", *azure_authorization(make, kAccount, settings_.key));
+    make.headers.emplace_back("Authorization", azure_authorization(make, kAccount, settings_.key));
     const auto answer = (*HttpClient::create({}))->send(make, {});
     EXPECT_TRUE(answer && answer->ok()) << (answer ? answer->body : answer.error().message);
   }
@@ -121,11 +119,7 @@ class AzureForTest final : public StoreForTest {
     const std::string until = "2099-01-01T00:00:00Z", version = "2021-12-02";
     const std::string text = permissions + "\n\n" + until + "\n/blob/" + kAccount + "/" +
                              container_ + "\n\n\n\n" + version + "\nc\n\n\n\n\n\n\n";
-    std::array<unsigned char, 32> code{};
-    HMAC(EVP_sha256(), sas.key.data(), static_cast<int>(sas.key.size()),
-         reinterpret_cast<const unsigned char*>(text.data()), text.size(), code.data(), nullptr);
-    const std::string signature =
-        to_base64({reinterpret_cast<const char*>(code.data()), code.size()});
+    const std::string signature = to_base64(hmac_sha256(sas.key, text));
     sas.key.clear();
     sas.sas = "sv=" + version + "&sr=c&sp=" + permissions + "&se=" + percent_encode(until, false) +
               "&sig=" + percent_encode(signature, false);

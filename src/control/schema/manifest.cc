@@ -165,6 +165,32 @@ void check_access(const YamlNode& rules, std::vector<Finding>& findings) {
   }
 }
 
+// Somebody who is to be told is either an address, with a secret, or a command.
+void check_notifications(const YamlNode& targets, std::vector<Finding>& findings) {
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < targets.items.size(); ++i) {
+    const YamlNode& target = targets.items[i];
+    const std::string path = "spec.notifications[" + std::to_string(i) + "]";
+    const YamlNode* secret = target.find("secretFile");
+    const bool url = target.find("url") != nullptr;
+    if (!seen.insert(target.find("name")->scalar).second)
+      findings.push_back({target.mark, path + ".name", "another one has this name"});
+    for (const auto& [field, most] :
+         {std::pair{"timeout", 60.0}, std::pair{"retryFor", 604800.0}}) {
+      const YamlNode* given = target.find(field);
+      if (given != nullptr && *parse_duration(given->scalar) > most)
+        findings.push_back({given->mark, path + "." + field, "is longer than may be"});
+    }
+    if (url == (target.find("command") != nullptr)) {
+      findings.push_back({target.mark, path, "needs url or command, and not both"});
+    } else if (url && secret == nullptr) {
+      findings.push_back({target.mark, path + ".secretFile", "is missing: it signs what is sent"});
+    } else if (!url && secret != nullptr) {
+      findings.push_back({secret->mark, path + ".secretFile", "a command needs none"});
+    }
+  }
+}
+
 // The limit finds its way between its bounds.
 void check_adaptive(const YamlNode& limits, std::vector<Finding>& findings) {
   const auto value = [&](std::string_view name, double otherwise) {
@@ -211,6 +237,8 @@ std::vector<Finding> contradictions(const YamlNode& document) {
     check_access(*rules, findings);
   if (const YamlNode* limits = at(document, {"spec", "resilience", "adaptiveConcurrency"}))
     check_adaptive(*limits, findings);
+  if (const YamlNode* targets = at(document, {"spec", "notifications"}))
+    check_notifications(*targets, findings);
   if (const YamlNode* metrics = at(document, {"spec", "rollout", "analysis", "metrics"}))
     check_metrics(*metrics, findings);
   return findings;

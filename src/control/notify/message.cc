@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/notify/message.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/base64.h"
+#include "base/digest.h"
+#include "base/hmac.h"
+#include "base/log.h"
+
+namespace serin::control::notify {
+namespace {
+
+constexpr std::string_view kPrefix = "whsec_";
+constexpr std::size_t kLeastBytes = 24;
+constexpr std::size_t kMostBytes = 64;
+constexpr std::size_t kMostSecrets = 4;
+
+json::object data_of(const Event& event) {
+  return {{"id", event.id},
+          {"time", log::timestamp(event.time)},
+          {"type", event.warning ? "Warning" : "Normal"},
+          {"service", event.service},
+          {"version", event.version},
+          {"reason", event.reason},
+          {"message", event.message}};
+}
+
+}  // namespace
+
+Message message_of(const Event& event) {
+  const json::object data = data_of(event);
+  Message message;
+  // Two control planes give one number to different events; the whole of it tells them apart.
+  message.id = "evt_" + sha256_hex(canonical_json(data)).substr(0, 32);
+  message.body = json::serialize(json::object{
+      {"type", event.reason}, {"timestamp", log::timestamp(event.time)}, {"data", data}});
+  return message;
+}
+
+Result<std::vector<std::string>> parse_secrets(std::string_view text, std::string_view where) {
+  std::vector<std::string> secrets;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string line(text.substr(0, std::min(text.find('#'), end)));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    std::erase_if(line, [](unsigned char c) { return std::isspace(c); });
+    if (line.empty()) continue;
+    const bool prefixed = line.starts_with(kPrefix);
+    auto secret = prefixed ? from_base64(line.substr(kPrefix.size())) : from_base64("!");
+    if (!secret || secret->size() < kLeastBytes || secret->size() > kMostBytes)
+      return invalid(std::string(where) + ":" + std::to_string(number) +
+                     ": must be whsec_ and 24 to 64 bytes in base64");
+    secrets.push_back(std::move(*secret));
+  }
+  if (secrets.empty() || secrets.size() > kMostSecrets)
+    return invalid(std::string(where) + " must hold 1 to " + std::to_string(kMostSecrets) +
+                   " secrets, one a line");
+  return secrets;
+}
+
+std::string signature_of(const Message& message, std::int64_t seconds,
+                         const std::vector<std::string>& secrets) {
+  const std::string signed_text = message.id + "." + std::to_string(seconds) + "." + message.body;
+  std::string signatures;
+  for (const std::string& secret : secrets) {
+    if (!signatures.empty()) signatures += ' ';
+    signatures += "v1," + to_base64(hmac_sha256(secret, signed_text));
+  }
+  return signatures;
+}
+
+std::vector<std::pair<std::string, std::string>> environment_of(const Event& event,
+                                                                const Message& message) {
+  return {{"SERIN_EVENT_ID", message.id},
+          {"SERIN_EVENT_TIME", log::timestamp(event.time)},
+          {"SERIN_EVENT_TYPE", event.warning ? "Warning" : "Normal"},
+          {"SERIN_EVENT_SERVICE", event.service},
+          {"SERIN_EVENT_VERSION", event.version},
+          {"SERIN_EVENT_REASON", event.reason},
+          {"SERIN_EVENT_MESSAGE", event.message}};
+}
+
+}  // namespace serin::control::notify
