@@ -111,7 +111,7 @@ std::shared_ptr<ApplyLine> add(CLI::App& command) {
   takes_path(command.add_option("-f,--file", line->files,
                                 "Manifests: files, folders, or - for standard input"))
       ->required();
-  add_state_option(command, line->control);
+  add_control_options(command, line->control);
   return line;
 }
 

@@ -4,7 +4,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
 #include <iterator>
 
@@ -79,36 +78,10 @@ void append_yaml(const json::value& value, const std::string& indent, std::strin
 
 }  // namespace
 
-void add_state_option(CLI::App& command, ControlLine& line) {
-  line.state = state_directory();
-  takes_folder(command.add_option("--state", line.state, "Folder of the control plane's state"))
-      ->capture_default_str();
-}
-
-void add_authority_option(CLI::App& command) {
-  // The way in which every TLS client of this process is told.
-  takes_file(command.add_option_function<std::string>(
-      "--ca-file", [](const std::string& file) { ::setenv("SSL_CERT_FILE", file.c_str(), 1); },
-      "PEM certificates of authorities to believe, beside the system's"));
-}
-
 void add_output_option(CLI::App& command, ControlLine& line) {
   takes_one_of(command.add_option("-o,--output", line.output, "How it is printed"),
                {"table", "json", "yaml"})
       ->capture_default_str();
-}
-
-Result<std::string> read_key_file(const std::filesystem::path& file) {
-  constexpr std::uint64_t kLongest = 4096;
-  SERIN_TRY_ASSIGN(std::string key, read_file(file, kLongest));
-  while (key.ends_with('\n') || key.ends_with('\r') || key.ends_with(' ')) key.pop_back();
-  if (key.empty() || key.find_first_of(" \t\r\n") != std::string::npos)
-    return invalid(file.string() + " must hold one line, the key");
-  return key;
-}
-
-Result<control::api::Client> client_of(const ControlLine& line) {
-  return control::api::Client::create(fs::absolute(line.state));
 }
 
 Result<std::vector<control::api::Client::Manifest>> read_manifests(

@@ -17,18 +17,26 @@ namespace serin::cli {
 
 // What stands on the line of each of them.
 struct ControlLine {
-  std::filesystem::path state;  // the folder of a `serin up`
+  std::filesystem::path state;  // the folder of a `serin up` of this machine
+  bool state_given = false;
+  std::string server;  // or a control plane on the network
+  std::filesystem::path key_file, ca_file;
   std::string output = "table";
 };
+// --state, for what is about this machine.
 void add_state_option(CLI::App& command, ControlLine& line);
-// --ca-file: whose certificates are believed, beside those that the system does.
-void add_authority_option(CLI::App& command);
+// The same, and --server, --key-file and --ca-file.
+void add_control_options(CLI::App& command, ControlLine& line);
 // -o table, json or yaml.
 void add_output_option(CLI::App& command, ControlLine& line);
 
 // The key that is a file's one line.
 Result<std::string> read_key_file(const std::filesystem::path& file);
 
+// Of this machine.
+Result<control::api::Client> local_client(const ControlLine& line);
+// The one that is meant: by the line, else by SERIN_SERVER and SERIN_KEY_FILE, else by the file
+// client.yaml (cli/where.cc), else that of this machine.
 Result<control::api::Client> client_of(const ControlLine& line);
 
 // Manifests that -f names: files, "-" for standard input, and of folders what ends in .yaml, .yml

@@ -85,7 +85,7 @@ void add_get(CLI::App& app, Action& chosen) {
   takes_one_of(command->add_option("-o,--output", line->control.output, "How it is printed"),
                {"table", "json", "yaml", "name"})
       ->capture_default_str();
-  add_state_option(*command, line->control);
+  add_control_options(*command, line->control);
   command->callback([line, &chosen] { chosen = [line] { return get(*line); }; });
 }
 
@@ -94,7 +94,7 @@ void add_describe(CLI::App& app, Action& chosen) {
   CLI::App* command =
       app.add_subcommand("describe", "Everything about a service: versions, workers, events");
   takes_service(command->add_option("service", line->name, "The service"))->required();
-  add_state_option(*command, line->control);
+  add_control_options(*command, line->control);
   command->callback([line, &chosen] { chosen = [line] { return describe(*line); }; });
 }
 
@@ -103,7 +103,7 @@ void add_delete(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand("delete", "Drain a service and forget it");
   takes_service(command->add_option("service", line->names, "The services"))->required();
   command->add_flag("--no-wait", line->no_wait, "Do not wait until it is gone");
-  add_state_option(*command, line->control);
+  add_control_options(*command, line->control);
   command->callback([line, &chosen] { chosen = [line] { return remove(*line); }; });
 }
 

@@ -127,7 +127,7 @@ void add_logs(CLI::App& app, Action& chosen) {
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
   command->add_flag("-f,--follow", line->follow, "Go on as lines come");
-  add_state_option(*command, line->control);
+  add_control_options(*command, line->control);
   command->callback([line, &chosen] { chosen = [line] { return logs(*line); }; });
 }
 
@@ -140,7 +140,7 @@ void add_events(CLI::App& app, Action& chosen) {
       ->capture_default_str();
   command->add_flag("-f,--follow", line->follow, "Go on as events come");
   add_output_option(*command, line->control);
-  add_state_option(*command, line->control);
+  add_control_options(*command, line->control);
   command->callback([line, &chosen] { chosen = [line] { return events(*line); }; });
 }
 

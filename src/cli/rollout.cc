@@ -94,7 +94,7 @@ CLI::App& add(CLI::App& rollout, const std::string& name, const std::string& hel
               const std::shared_ptr<RolloutLine>& line) {
   CLI::App* command = rollout.add_subcommand(name, help);
   takes_service(command->add_option("service", line->service, "The service"))->required();
-  add_state_option(*command, line->control);
+  add_control_options(*command, line->control);
   return *command;
 }
 

@@ -51,8 +51,7 @@ void add_request_options(CLI::App& command, RequestLine& line) {
                   "environment, or in a file")
       ->envname("SERIN_API_KEY");
   takes_file(command.add_option("--api-key-file", line.key_file, "A file that holds the key"));
-  add_authority_option(command);
-  add_state_option(command, line.control);
+  add_control_options(command, line.control);
 }
 
 Result<net::ClientRequest> request_of(const RequestLine& line) {

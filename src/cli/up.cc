@@ -5,14 +5,13 @@
 // the workers. SIGTERM ends the control plane alone: gateway and workers serve on, and the next
 // `serin up` takes them over.
 #include <fcntl.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
@@ -26,12 +25,10 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/stop_signals.h"
-#include "base/subprocess.h"
 #include "cli/command.h"
-#include "cli/control.h"
 #include "cli/live_view.h"
-#include "cli/source.h"
 #include "cli/takes.h"
+#include "cli/up.h"
 #include "cli/version.h"
 #include "control/api/server.h"
 #include "control/api/views.h"
@@ -44,29 +41,40 @@ namespace {
 
 namespace fs = std::filesystem;
 using platform::local::LocalPlatform;
-using std::chrono::milliseconds;
 
-constexpr std::chrono::seconds kUpWithin{60};
-constexpr std::chrono::minutes kEndsWithin{2};
-constexpr milliseconds kBetweenLooks{100};
 constexpr std::size_t kEventsShown = 100;  // if there is room
-
-struct UpLine {
-  ControlLine control;
-  std::vector<std::string> files;
-  std::string address = "127.0.0.1";
-  std::uint16_t port = 8080;
-  std::string certificate, key;  // of the gateway; both or neither
-  std::vector<std::string> worker_arguments;
-  bool detach = false;
-  bool wait = false;
-  bool plain = false;
-};
 
 std::string gateway_url(const UpLine& line, std::uint16_t port) {
   const bool v6 = line.address.find(':') != std::string::npos;
   return (line.certificate.empty() ? "http://" : "https://") +
          (v6 ? "[" + line.address + "]" : line.address) + ":" + std::to_string(port);
+}
+
+// Nothing unless the control API is to be on the network, which it is only with all that makes it
+// safe.
+Result<std::optional<control::api::NetworkOptions>> network_options(const UpLine& line) {
+  const std::array parts{line.control_address, line.control_certificate, line.control_key,
+                         line.control_keys};
+  const auto given = std::ranges::count_if(parts, [](const auto& one) { return !one.empty(); });
+  if (given == 0) return std::nullopt;
+  if (given != parts.size())
+    return invalid(
+        "--control-address, --control-tls-certificate, --control-tls-key and --control-keys go "
+        "together: over the network the control API is there with TLS and keys, or not at all");
+  const std::string& address = line.control_address;
+  const std::size_t colon = address.rfind(':');
+  control::api::NetworkOptions options;
+  options.address = address.substr(0, colon);
+  if (options.address.starts_with('[') && options.address.ends_with(']'))
+    options.address = options.address.substr(1, options.address.size() - 2);
+  const char* last = address.data() + address.size();
+  const char* first = colon == std::string::npos ? last : address.data() + colon + 1;
+  const auto [end, error] = std::from_chars(first, last, options.port);
+  if (error != std::errc() || end != last || options.address.empty())
+    return invalid("--control-address " + address + ": write HOST:PORT, such as 0.0.0.0:8443");
+  options.tls = {line.control_certificate, line.control_key};
+  options.keys = line.control_keys;
+  return options;
 }
 
 // What a control plane is made of; ends in the other order.
@@ -82,20 +90,6 @@ struct Parts {
   std::shared_ptr<std::atomic<bool>> end_all = std::make_shared<std::atomic<bool>>(false);
 };
 
-platform::local::LocalOptions platform_options(const UpLine& line, const fs::path& state) {
-  platform::local::LocalOptions options;
-  options.state = state;
-  options.address = line.address;
-  options.port = line.port;
-  options.worker_arguments = line.worker_arguments;
-  if (!line.certificate.empty())
-    options.gateway_arguments = {"--tls-certificate", fs::absolute(line.certificate).string(),
-                                 "--tls-key", fs::absolute(line.key).string()};
-  options.gpus = platform::local::find_gpus();
-  options.source = source_options(SourceLine());
-  return options;
-}
-
 Result<Parts> begin(const UpLine& line, const fs::path& state) {
   if (line.certificate.empty() != line.key.empty())
     return invalid("--tls-certificate and --tls-key go together");
@@ -106,6 +100,7 @@ Result<Parts> begin(const UpLine& line, const fs::path& state) {
                    control::Controller::create(*parts.store, *parts.platform, Clock::real()));
   parts.url = gateway_url(line, parts.platform->port());
   control::api::ServerOptions api;
+  SERIN_TRY_ASSIGN(api.network, network_options(line));
   api.socket = control::api::socket_of(state).string();
   api.status = {{"version", kVersion},
                 {"pid", ::getpid()},
@@ -128,14 +123,6 @@ Result<Parts> begin(const UpLine& line, const fs::path& state) {
   parts.controller->start();
   parts.notifier->start();
   return parts;
-}
-
-// Where the control plane logs to when nobody sees it.
-Result<std::string> log_file(const fs::path& state) {
-  std::error_code problem;
-  fs::create_directories(state / "logs", problem);
-  if (problem) return fail(Code::kPermissionDenied, "cannot make " + (state / "logs").string());
-  return (state / "logs" / "control.log").string();
 }
 
 std::string user_name() {
@@ -264,118 +251,6 @@ Status run(const UpLine& line) {
   return {};
 }
 
-// --- in the background
-
-Status start_in_background(const UpLine& line, const fs::path& state) {
-  SERIN_TRY_ASSIGN(const std::string file, log_file(state));
-  std::vector<std::string> words{"serin",        "up",     "--plain",
-                                 "--state",      state,    "--address",
-                                 line.address,   "--port", std::to_string(line.port),
-                                 "--log-format", "json"};
-  for (const std::string& argument : line.worker_arguments)
-    words.push_back("--worker-argument=" + argument);
-  if (!line.certificate.empty())
-    words.insert(words.end(), {"--tls-certificate", line.certificate, "--tls-key", line.key});
-  const std::vector<char*> arguments = pointers_to(words);
-
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, file.c_str(),
-                                   O_WRONLY | O_CREAT | O_APPEND, 0600);
-  posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-  pid_t child = 0;
-  const int failed =
-      ::posix_spawn(&child, "/proc/self/exe", &files, &attributes, arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&files);
-  posix_spawnattr_destroy(&attributes);
-  if (failed != 0) return fail(error_of_errno(failed, "cannot start the control plane"));
-
-  SERIN_TRY_ASSIGN(const auto client, client_of(line.control));
-  for (milliseconds waited{0}; waited < kUpWithin; waited += kBetweenLooks) {
-    if (client.status()) return {};
-    int status = 0;
-    if (::waitpid(child, &status, WNOHANG) == child)
-      return fail(Code::kUnavailable,
-                  "the control plane ended at once; its last words are in " + file);
-    std::this_thread::sleep_for(kBetweenLooks);
-  }
-  return fail(Code::kDeadlineExceeded, "the control plane does not answer; its log is " + file);
-}
-
-// Until every service serves, or one says that it cannot.
-Status wait_until_served(const control::api::Client& client) {
-  while (true) {
-    SERIN_TRY_ASSIGN(const json::array services, client.services());
-    bool all = true;
-    for (const json::value& service : services) {
-      const std::string state = text_at(service, "state");
-      all = all && state == "Serving";
-      for (const json::value& version : at(service, "versions").as_array()) {
-        for (const json::value& replica : at(version, "replicas").as_array()) {
-          if (text_at(replica, "state") == "crash loop" && state == "Starting")
-            return fail(Code::kUnavailable, text_at(service, "name") +
-                                                " does not start: " + text_at(replica, "message"));
-        }
-      }
-    }
-    if (all) return {};
-    std::this_thread::sleep_for(kBetweenLooks);
-  }
-}
-
-Status detach(const UpLine& line) {
-  const fs::path state = fs::absolute(line.control.state);
-  SERIN_TRY_ASSIGN(const auto client, client_of(line.control));
-  // Where one runs already, the manifests go to it.
-  if (!client.status()) SERIN_TRY(start_in_background(line, state));
-  SERIN_TRY_ASSIGN(const auto manifests, read_manifests(line.files));
-  for (const auto& manifest : manifests) {
-    SERIN_TRY_ASSIGN(const json::value answer, client.apply(manifest));
-    std::cout << text_at(answer, "name") << " " << text_at(answer, "result") << "\n";
-  }
-  if (line.wait) SERIN_TRY(wait_until_served(client));
-  SERIN_TRY_ASSIGN(const json::value status, client.status());
-  std::cout << "serin is up: " << text_at(status, "gateway") << ", process "
-            << text_at(status, "pid") << "; serin down ends it\n";
-  return {};
-}
-
-// --- down
-
-Status down(const ControlLine& line) {
-  SERIN_TRY_ASSIGN(const auto client, client_of(line));
-  const auto status = client.status();
-  if (status) {
-    const auto process = static_cast<pid_t>(number_at(*status, "pid"));
-    // Readable once it has ended, whoever its parent is.
-    const Descriptor end(static_cast<int>(::syscall(SYS_pidfd_open, process, 0)));
-    SERIN_TRY(client.stop());
-    pollfd waited{end.get(), POLLIN, 0};
-    if (::poll(&waited, 1, static_cast<int>(milliseconds(kEndsWithin).count())) != 1)
-      return fail(Code::kDeadlineExceeded, "process " + std::to_string(process) + " still drains");
-    std::cout << "everything has ended\n";
-    return {};
-  }
-  const fs::path state = fs::absolute(line.state);
-  std::error_code ignored;
-  if (!fs::exists(state / "local.db", ignored))
-    return fail(Code::kNotFound, "nothing was ever up in " + state.string());
-  // The control plane was killed: what it left running is taken over, to be ended.
-  UpLine own;
-  own.port = 0;
-  platform::local::LocalOptions options = platform_options(own, state);
-  options.only_end = true;
-  SERIN_TRY_ASSIGN(const auto platform, LocalPlatform::open(std::move(options)));
-  if (!platform->shut_down(kEndsWithin))
-    return fail(Code::kDeadlineExceeded, "something did not end in time and was left");
-  std::cout << "no control plane ran; what it had left has ended\n";
-  return {};
-}
-
 }  // namespace
 
 void add_up(CLI::App& app, Action& chosen) {
@@ -392,6 +267,18 @@ void add_up(CLI::App& app, Action& chosen) {
   takes_file(command->add_option("--tls-key", line->key, "PEM key of the certificate"));
   command->add_option("--worker-argument", line->worker_arguments,
                       "Passed on to every serin serve, such as --worker-argument=--threads=2");
+  command
+      ->add_option("--control-address", line->control_address,
+                   "HOST:PORT for the control API on the network; with TLS and keys alone")
+      ->group("Control over the network");
+  takes_file(command->add_option("--control-tls-certificate", line->control_certificate,
+                                 "PEM chain for it"))
+      ->group("Control over the network");
+  takes_file(command->add_option("--control-tls-key", line->control_key, "PEM key of that"))
+      ->group("Control over the network");
+  takes_file(command->add_option("--control-keys", line->control_keys,
+                                 "YAML file of who may use it (docs/control-api.md)"))
+      ->group("Control over the network");
   command->add_flag("--detach", line->detach, "Go on in the background");
   command->add_flag("--wait", line->wait, "With --detach: return once every service serves");
   command->add_flag("--plain", line->plain, "Lines instead of a view, also on a terminal");

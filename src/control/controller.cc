@@ -40,14 +40,50 @@ Status check_targets(const Manifest& manifest, const std::string& file) {
   return {};
 }
 
+// Where in a document a command is named, first; empty where none is.
+std::string path_of_command(const json::value& value, const std::string& path) {
+  if (const auto* object = value.if_object()) {
+    for (const auto& field : *object) {
+      const std::string below = path + "." + std::string(field.key());
+      if (field.key() == "command") return below;
+      if (std::string found = path_of_command(field.value(), below); !found.empty()) return found;
+    }
+  } else if (const auto* array = value.if_array()) {
+    for (std::size_t i = 0; i < array->size(); ++i) {
+      std::string found = path_of_command((*array)[i], path + "[" + std::to_string(i) + "]");
+      if (!found.empty()) return found;
+    }
+  }
+  return {};
+}
+
+// Who may change services from elsewhere may not thereby start programs here.
+Status check_commands(const Manifest& manifest, const std::string& file) {
+  const std::string path = path_of_command(manifest.document.at("spec"), "spec");
+  if (path.empty()) return {};
+  return fail({.code = Code::kPermissionDenied,
+               .message = file + ": " + path +
+                          ": over the network no command can be named; apply it on the control "
+                          "plane's machine",
+               .reason = "command_not_allowed",
+               .param = path});
+}
+
 // "./model" and "../model" are meant from the manifest's folder, wherever the program runs.
-void make_absolute(Manifest& manifest, const std::filesystem::path& folder) {
+Status make_absolute(Manifest& manifest, const ApplyRequest& request) {
+  const std::filesystem::path& folder = request.folder;
   const bool relative = manifest.model == "." || manifest.model.starts_with("./") ||
                         manifest.model.starts_with("../");
-  if (!relative || folder.empty()) return;
+  if (!relative) return {};
+  if (folder.empty())
+    return invalid(request.file + ": spec.model: " + manifest.model +
+                       " is meant from a folder that the control plane does not know; name a "
+                       "package of its registry, a URL, or an absolute path on its machine",
+                   "spec.model");
   manifest.model = (folder / manifest.model).lexically_normal().string();
   for (json::value* document : {&manifest.written, &manifest.document})
     document->at("spec").as_object()["model"] = manifest.model;
+  return {};
 }
 
 }  // namespace
@@ -269,8 +305,9 @@ Result<Controller::Service*> Controller::find(std::string_view name) {
 
 Result<Applied> Controller::apply(const ApplyRequest& request) {
   SERIN_TRY_ASSIGN(Manifest manifest, read_manifest(request.text, request.file));
+  if (request.from_network) SERIN_TRY(check_commands(manifest, request.file));
   SERIN_TRY(check_targets(manifest, request.file));
-  make_absolute(manifest, request.folder);
+  SERIN_TRY(make_absolute(manifest, request));
   // May take minutes, in which the passes go on.
   auto model = platform_.resolve(manifest.model);
   if (!model) return fail(std::move(model).error().within(request.file + ": spec.model"));

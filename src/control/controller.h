@@ -42,8 +42,9 @@ struct ServiceView {
 struct ApplyRequest {
   std::string text;              // of the manifest
   std::string file;              // for messages
-  std::filesystem::path folder;  // that "./model" in it is meant from
+  std::filesystem::path folder;  // that "./model" in it is meant from; empty: none may be in it
   bool dry_run = false;          // says what would be, and changes nothing
+  bool from_network = false;     // by somebody who may not start programs on this machine
   std::string who;
 };
 struct Applied {

@@ -2,10 +2,12 @@
 // The API over a real socket, asked as commands ask it.
 #include <gmock/gmock.h>
 
+#include "base/digest.h"
 #include "control/api/client.h"
 #include "control/api/server.h"
 #include "control/api/views.h"
 #include "control/world_for_test.h"
+#include "net/http/tls_files_for_test.h"
 
 namespace serin::control::api {
 namespace {
@@ -171,6 +173,115 @@ TEST_F(ApiTest, WhatIsNoPartOfItIsRefused) {
   EXPECT_EQ(ask("GET", "/v1/events?most=x"), 400);
   EXPECT_EQ(ask("POST", "/v1/apply", std::string(2 << 20, ' ')), 413);
   EXPECT_EQ(ask("POST", "/v1/apply", "\xff\xfe"), 400);
+}
+
+// The same over the network, with a key for reading and one for all.
+class NetworkApiTest : public ApiTest {
+ protected:
+  void SetUp() override {
+    ApiTest::SetUp();
+    server_.reset();
+    tls_ = net::make_tls_files(folder_->path());
+    trusting_.emplace(tls_.certificate);
+    keys({"eyes"}, {"ci"});
+    ServerOptions options;
+    options.socket = socket_of(folder_->path()).string();
+    options.network = NetworkOptions{
+        .address = "127.0.0.1", .port = 0, .tls = tls_, .keys = folder_->path() / "keys.yaml"};
+    auto server = Server::create(*world_.controller, std::move(options));
+    ASSERT_TRUE(server.has_value()) << server.error().message;
+    server_ = std::move(*server);
+    url_ = "https://127.0.0.1:" + std::to_string(server_->port());
+  }
+  // A key's secret is its name.
+  void keys(const std::vector<std::string>& read, const std::vector<std::string>& all) {
+    std::string text = "keys:\n";
+    const auto add = [&](const std::string& name, const std::string& scopes) {
+      text +=
+          "- {name: " + name + ", hashes: [" + sha256_hex(name) + "], scopes: " + scopes + "}\n";
+    };
+    for (const std::string& name : read) add(name, "[read]");
+    for (const std::string& name : all) add(name, "[read, write]");
+    ASSERT_TRUE(write_file(folder_->path() / "keys.yaml", text));
+  }
+  Client with(const std::string& key) { return std::move(*Client::create(url_, key)); }
+  Result<json::value> apply_with(const std::string& key, const std::string& text) {
+    return with(key).apply({.text = text, .file = "story.yaml", .folder = "/models"});
+  }
+
+  net::TlsFiles tls_;
+  std::optional<net::Trusting> trusting_;
+  std::string url_;
+};
+
+TEST_F(NetworkApiTest, AKeyMayWhatItsScopesSay) {
+  const auto created = apply_with("ci", manifest_text("story:v1"));
+  ASSERT_TRUE(created.has_value()) << created.error().message;
+  EXPECT_EQ(with("eyes").services()->size(), 1U);
+  const Error refused = apply_with("eyes", manifest_text("story:v2")).error();
+  EXPECT_EQ(refused.code, Code::kPermissionDenied);
+  EXPECT_EQ(refused.reason, "scope_missing");
+  EXPECT_EQ(with("eyes").remove("story").error().reason, "scope_missing");
+  EXPECT_EQ(with("nobody").services().error().code, Code::kUnauthenticated);
+  // Who asked stands in the events.
+  EXPECT_THAT(std::string(client_->events("story", 0, 1)->at(0).at("message").as_string()),
+              HasSubstr("asked for by key ci"));
+}
+
+TEST_F(NetworkApiTest, NothingAnswersWithoutAKey) {
+  auto client = net::Client::create();
+  const auto ask = [&](const std::string& url, const std::string& authorization) {
+    net::ClientRequest request;
+    request.url = url;
+    if (!authorization.empty()) request.headers.add("authorization", authorization);
+    const auto response = (*client)->fetch(std::move(request));
+    return response ? response->status : 0;
+  };
+  EXPECT_EQ(ask(url_ + "/v1/status", ""), 401);
+  EXPECT_EQ(ask(url_ + "/v1/nothing", ""), 401);
+  EXPECT_EQ(ask(url_ + "/v1/nothing", "Bearer eyes"), 404);
+  EXPECT_EQ(ask(url_ + "/v1/status", "Bearer eyes"), 200);
+  // And not without TLS.
+  EXPECT_EQ(ask("http" + url_.substr(5) + "/v1/status", "Bearer eyes"), 0);
+}
+
+TEST_F(NetworkApiTest, WhatIsMeantOnTheCallersMachineIsRefused) {
+  const Error relative = apply_with("ci", manifest_text("./story")).error();
+  EXPECT_EQ(relative.code, Code::kInvalidArgument);
+  EXPECT_THAT(relative.message,
+              HasSubstr("story.yaml: spec.model: ./story is meant from a folder"));
+  const Error command =
+      apply_with(
+          "ci", manifest_text("story:v1", "  notifications: [{name: ops, command: [/bin/true]}]\n"))
+          .error();
+  EXPECT_EQ(command.code, Code::kPermissionDenied);
+  EXPECT_EQ(command.param, "spec.notifications[0].command");
+  // Here it may be.
+  EXPECT_TRUE(
+      apply(manifest_text("story:v1", "  notifications: [{name: ops, command: [/bin/true]}]\n")));
+}
+
+TEST_F(NetworkApiTest, WithoutTlsOrKeysThereIsNone) {
+  server_.reset();
+  const auto open = [&](NetworkOptions network) {
+    ServerOptions options;
+    options.socket = socket_of(folder_->path()).string();
+    options.network = std::move(network);
+    return Server::create(*world_.controller, std::move(options)).has_value();
+  };
+  const auto keys = folder_->path() / "keys.yaml";
+  EXPECT_FALSE(open({.address = "127.0.0.1", .port = 0, .tls = tls_, .keys = "/no/such"}));
+  EXPECT_FALSE(open({.address = "127.0.0.1", .port = 0, .tls = {"/no", "/no"}, .keys = keys}));
+  EXPECT_TRUE(open({.address = "127.0.0.1", .port = 0, .tls = tls_, .keys = keys}));
+}
+
+TEST_F(NetworkApiTest, AnAddressThatIsNoneIsSaidSo) {
+  EXPECT_EQ(Client::create("http://127.0.0.1:1", "ci").error().code, Code::kInvalidArgument);
+  EXPECT_EQ(Client::create(url_, "").error().code, Code::kInvalidArgument);
+  server_.reset();
+  const auto gone = with("ci").services();
+  EXPECT_EQ(gone.error().code, Code::kUnavailable);
+  EXPECT_THAT(gone.error().message, HasSubstr(url_));
 }
 
 }  // namespace

@@ -4,11 +4,13 @@
 #include <utility>
 
 #include "net/http/status.h"
+#include "net/http/uri.h"
 
 namespace serin::control::api {
 namespace {
 
 constexpr std::chrono::hours kLongest{1};
+const std::string kNoControlPlane = "no_control_plane";
 
 std::string percent_encoded(std::string_view text) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
@@ -65,22 +67,36 @@ std::filesystem::path socket_of(const std::filesystem::path& state) {
 
 Result<Client> Client::create(const std::filesystem::path& state) {
   SERIN_TRY_ASSIGN(auto client, net::Client::create());
-  return Client(std::move(client), socket_of(state).string());
+  return Client(std::move(client), "unix:" + socket_of(state).string() + ":", {});
+}
+
+Result<Client> Client::create(std::string server, std::string key) {
+  while (server.ends_with('/')) server.pop_back();
+  const auto endpoint = net::parse_url(server);
+  if (!endpoint || !endpoint->tls || endpoint->target != "/")
+    return invalid("\"" + server + "\" is no control plane; write https://HOST:PORT");
+  if (key.empty()) return invalid("a control plane on the network wants a key");
+  SERIN_TRY_ASSIGN(auto client, net::Client::create());
+  return Client(std::move(client), std::move(server), std::move(key));
 }
 
 Result<std::string> Client::call(std::string_view method, const std::string& target,
                                  std::string body) const {
   net::ClientRequest request;
-  request.url = "unix:" + socket_ + ":" + target;
+  request.url = base_ + target;
   request.method = method;
+  if (!here()) request.headers.add("authorization", "Bearer " + key_);
   request.body = std::move(body);
   request.timeout = kLongest;
   auto response = client_->fetch(std::move(request));
   if (!response) {
     if (response.error().code != Code::kUnavailable) return fail(std::move(response).error());
+    if (!here())
+      return fail({Code::kUnavailable, base_ + ": " + response.error().message, kNoControlPlane});
     return fail({Code::kUnavailable,
-                 "no control plane runs (" + socket_ + "): start one with serin up",
-                 "no_control_plane"});
+                 "no control plane runs (" + base_.substr(5, base_.size() - 6) +
+                     "): start one with serin up",
+                 kNoControlPlane});
   }
   if (response->status >= 300) return fail(error_of(*response));
   return std::move(response->body);
@@ -93,8 +109,8 @@ Result<json::value> Client::call_json(std::string_view method, const std::string
 }
 
 Result<json::value> Client::apply(const Manifest& manifest, bool dry_run) const {
-  std::string target = "/v1/apply?file=" + percent_encoded(manifest.file) +
-                       "&folder=" + percent_encoded(manifest.folder.string());
+  std::string target = "/v1/apply?file=" + percent_encoded(manifest.file);
+  if (here()) target += "&folder=" + percent_encoded(manifest.folder.string());
   if (dry_run) target += "&dryRun=true";
   return call_json("POST", target, manifest.text);
 }

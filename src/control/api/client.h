@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control API from the other end: what commands ask with. Every call blocks, and fails with the
-// error that the control plane gave; kUnavailable where none runs.
+// error that the control plane gave; kUnavailable where none runs or answers.
 #pragma once
 
 #include <filesystem>
@@ -16,12 +16,14 @@ namespace serin::control::api {
 
 class Client {
  public:
-  // `state`: the folder of a `serin up`.
+  // Of this machine; `state`: the folder of a `serin up`.
   static Result<Client> create(const std::filesystem::path& state);
+  // Of another one: "https://HOST:PORT", and one of its keys.
+  static Result<Client> create(std::string server, std::string key);
 
   struct Manifest {
     std::string text, file;
-    std::filesystem::path folder;
+    std::filesystem::path folder;  // that "./model" is meant from, on this machine
   };
   // {"name", "result": "created" | "configured" | "unchanged", "manifest", …}. A package may have
   // to be fetched first: waits for up to an hour.
@@ -40,15 +42,17 @@ class Client {
   Status stop() const;
 
  private:
-  Client(std::unique_ptr<net::Client> client, std::string socket)
-      : client_(std::move(client)), socket_(std::move(socket)) {}
+  Client(std::unique_ptr<net::Client> client, std::string base, std::string key)
+      : client_(std::move(client)), base_(std::move(base)), key_(std::move(key)) {}
+  bool here() const { return key_.empty(); }
   Result<std::string> call(std::string_view method, const std::string& target,
                            std::string body = {}) const;
   Result<json::value> call_json(std::string_view method, const std::string& target,
                                 std::string body = {}) const;
 
   std::unique_ptr<net::Client> client_;
-  std::string socket_;
+  std::string base_;  // what a path follows
+  std::string key_;   // empty: of this machine
 };
 
 // Where the control plane of a state folder listens.

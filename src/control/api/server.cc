@@ -4,9 +4,12 @@
 #include <pwd.h>
 
 #include <charconv>
+#include <optional>
 #include <utility>
 
 #include "base/last_resort.h"
+#include "base/log.h"
+#include "control/api/keys.h"
 #include "control/api/tasks.h"
 #include "control/api/views.h"
 #include "net/http/error_body.h"
@@ -26,12 +29,17 @@ struct Asked {
   net::RequestHead head;
   net::PathParameters path;
   std::string body;
+  std::string key;  // the name of its key, from the network; empty: from the socket
+
+  bool from_network() const { return !key.empty(); }
 
   std::string query(std::string_view name) const {
     return head.query_parameter(name).value_or(std::string());
   }
-  // Who is at the other end of the socket, by name where the machine knows one.
+  // Who asks: the key, or who is at the other end of the socket, by name where the machine knows
+  // one.
   std::string who() const {
+    if (from_network()) return "key " + key;
     std::uint32_t user = 0;
     const std::string_view digits = std::string_view(head.peer).substr(head.peer.find(':') + 1);
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), user);
@@ -65,6 +73,58 @@ net::Response answer_json(const json::value& value) {
   return response;
 }
 
+bool reads(const net::RequestHead& head) {
+  return head.method == "GET" || head.query_parameter("dryRun") == "true";
+}
+
+// Refusals are logged, but not without bound.
+class Audit {
+ public:
+  explicit Audit(const Clock& clock) : clock_(clock) {}
+
+  static void changed(const Asked& asked, const net::Response& answer) {
+    log::info("audit: asked", {{"who", asked.who()},
+                               {"peer", asked.head.peer},
+                               {"method", asked.head.method},
+                               {"path", asked.head.path},
+                               {"status", answer.status},
+                               {"answer", brief(answer)}});
+  }
+  // From one thread.
+  void refused(const net::RequestHead& head, const Error& error) {
+    const Instant now = clock_.now();
+    if (now - begun_ >= std::chrono::minutes(1)) {
+      begun_ = now;
+      count_ = 0;
+    }
+    if (++count_ > kRefusedInAMinute) return;
+    log::warning("audit: refused", {{"code", error.reason},
+                                    {"peer", head.peer},
+                                    {"method", head.method},
+                                    {"path", head.path},
+                                    {"more_are_left_out", count_ == kRefusedInAMinute}});
+  }
+
+ private:
+  static constexpr int kRefusedInAMinute = 600;
+
+  // Of what it was about and what came of it, or what was wrong.
+  static json::value brief(const net::Response& answer) {
+    const auto body = parse_json(answer.body);
+    const auto* object = body ? body->if_object() : nullptr;
+    json::object shown;
+    if (object == nullptr) return shown;
+    for (const char* field : {"name", "result", "generation", "candidate", "reason", "error"}) {
+      if (const auto* found = object->if_contains(field)) shown[field] = *found;
+    }
+    return shown;
+  }
+
+  const Clock& clock_;
+  Instant begun_{};
+  int count_ = 0;
+};
+
 using Call = std::function<Result<net::Response>(const Asked&)>;
 
 class ApiServer final : public Server {
@@ -76,45 +136,85 @@ class ApiServer final : public Server {
     add_rest();
   }
   ~ApiServer() override {
-    if (server_) server_->drain(std::chrono::seconds(2));
+    for (const auto* server : {&network_, &socket_}) {
+      if (*server) (*server)->drain(std::chrono::seconds(2));
+    }
   }
 
+  // Each has bounds of its own, so that strangers cannot keep out who is here.
   Status open() {
-    net::ServerOptions options;
-    options.unix_socket = options_.socket;
-    options.own_user_only = true;
-    options.limits.body_bytes = kLargestManifest;
-    options.limits.connections = 256;
-    SERIN_TRY_ASSIGN(server_, net::Server::create(std::move(options),
-                                                  [this](std::shared_ptr<net::Exchange> exchange) {
-                                                    handle(std::move(exchange));
-                                                  }));
+    net::ServerOptions socket;
+    socket.unix_socket = options_.socket;
+    socket.own_user_only = true;
+    SERIN_TRY_ASSIGN(socket_, listen(std::move(socket)));
+    if (!options_.network) return {};
+    SERIN_TRY_ASSIGN(keys_, KeyFile::open(options_.network->keys, Clock::real()));
+    net::ServerOptions network;
+    network.address = options_.network->address;
+    network.port = options_.network->port;
+    network.tls = options_.network->tls;
+    SERIN_TRY_ASSIGN(network_, listen(std::move(network)));
+    options_.status["control"] =
+        "https://" + options_.network->address + ":" + std::to_string(port());
     return {};
   }
+
+  std::uint16_t port() const override { return network_ ? network_->port() : 0; }
 
  private:
   void add(std::string_view method, std::string_view pattern, Call call);
   void add_services();
   void add_rollouts();
   void add_rest();
+  Result<std::unique_ptr<net::Server>> listen(net::ServerOptions options);
   void handle(std::shared_ptr<net::Exchange> exchange);
+  std::optional<std::string> admit(net::Exchange& exchange);
   void serve(const std::shared_ptr<net::Exchange>& exchange, Asked asked, const Call& call);
 
   Controller& controller_;
   ServerOptions options_;
   net::Router router_;
   Tasks tasks_;
-  std::unique_ptr<net::Server> server_;  // goes first: nobody is called after
+  std::optional<KeyFile> keys_;  // for the network's thread
+  Audit audit_{Clock::real()};
+  // These go first: nobody is called after.
+  std::unique_ptr<net::Server> socket_, network_;
 };
+
+Result<std::unique_ptr<net::Server>> ApiServer::listen(net::ServerOptions options) {
+  options.limits.body_bytes = kLargestManifest;
+  options.limits.connections = 256;
+  return net::Server::create(std::move(options), [this](std::shared_ptr<net::Exchange> exchange) {
+    handle(std::move(exchange));
+  });
+}
+
+// The name of the key of a request from the network; empty for one from the socket, where the
+// kernel has looked. Nothing for who may not ask that, which is answered.
+std::optional<std::string> ApiServer::admit(net::Exchange& exchange) {
+  const net::RequestHead& head = exchange.head();
+  if (head.peer.starts_with("unix:")) return std::string();
+  auto key = keys_->admit(head.headers.get("authorization"),
+                          head.method == "GET" ? Scope::kRead : Scope::kWrite);
+  if (key) return std::move(*key);
+  audit_.refused(head, key.error());
+  net::Response response = net::error_response(key.error());
+  if (response.status == 401) response.headers.add("www-authenticate", "Bearer");
+  exchange.respond(std::move(response));
+  return std::nullopt;
+}
 
 void ApiServer::add(std::string_view method, std::string_view pattern, Call call) {
   router_.add(method, pattern,
               [this, call = std::move(call)](std::shared_ptr<net::Exchange> exchange,
                                              const net::PathParameters& path) {
-                exchange->read_body([this, exchange, path, &call](Result<std::string> body) {
-                  if (!body) return exchange->respond(net::error_response(body.error()));
-                  serve(exchange, {exchange->head(), path, std::move(*body)}, call);
-                });
+                auto key = admit(*exchange);
+                if (!key) return;
+                exchange->read_body(
+                    [this, exchange, path, key = std::move(*key), &call](Result<std::string> body) {
+                      if (!body) return exchange->respond(net::error_response(body.error()));
+                      serve(exchange, {exchange->head(), path, std::move(*body), key}, call);
+                    });
               });
 }
 
@@ -126,6 +226,7 @@ void ApiServer::serve(const std::shared_ptr<net::Exchange>& exchange, Asked aske
         attempt("a request to the control plane", [&] { return call(*shared); });
     auto response = std::make_shared<net::Response>(answer ? std::move(*answer)
                                                            : net::error_response(answer.error()));
+    if (!reads(shared->head)) Audit::changed(*shared, *response);
     exchange->post([exchange, response] {
       if (!exchange->gone()) exchange->respond(std::move(*response));
     });
@@ -136,6 +237,7 @@ void ApiServer::serve(const std::shared_ptr<net::Exchange>& exchange, Asked aske
 void ApiServer::handle(std::shared_ptr<net::Exchange> exchange) {
   const auto match = router_.match(exchange->head().method, exchange->head().path);
   if (match.handler != nullptr) return (*match.handler)(exchange, match.parameters);
+  if (!admit(*exchange)) return;
   net::Response response = net::error_response(
       {match.allowed.empty() ? Code::kNotFound : Code::kUnimplemented,
        exchange->head().method + " " + exchange->head().path + " is not part of this API"});
@@ -149,11 +251,14 @@ void ApiServer::handle(std::shared_ptr<net::Exchange> exchange) {
 void ApiServer::add_services() {
   add("POST", "/v1/apply", [this](const Asked& asked) -> Result<net::Response> {
     const std::string file = asked.query("file");
+    if (asked.from_network() && asked.head.query_parameter("folder"))
+      return invalid("folder is for who is on the control plane's machine", "folder");
     SERIN_TRY_ASSIGN(const Applied applied,
                      controller_.apply({.text = asked.body,
                                         .file = file.empty() ? "manifest" : file,
                                         .folder = asked.query("folder"),
                                         .dry_run = asked.query("dryRun") == "true",
+                                        .from_network = asked.from_network(),
                                         .who = asked.who()}));
     return answer_json(to_json(applied));
   });

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control API: HTTP with JSON on a Unix socket, for the user that runs the control plane and
-// for root (the kernel says who is at the other end). docs/control-api.md lists it.
+// for root (the kernel says who is at the other end); where it is asked for also on a TCP port,
+// with TLS and for bearer keys alone. Every change is a line of the log, with who asked for it.
+// docs/control-api.md lists it.
 //
 // | method and path                          | what                                               |
 // | POST   /v1/apply?file&folder&dryRun      | a manifest, YAML or JSON                           |
@@ -15,21 +17,33 @@
 // | GET    /v1/status                        | the control plane itself                           |
 // | POST   /v1/stop                          | ends the control plane, the gateway and the workers|
 //
-// Threads: one I/O thread, and kThreads that wait for the controller or for a package.
+// Threads: an I/O thread for each of both, and kThreads that wait for the controller or for a
+// package.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "control/controller.h"
+#include "net/http/server.h"
 
 namespace serin::control::api {
 
+struct NetworkOptions {
+  std::string address;
+  std::uint16_t port = 0;  // 0: any free one; see Server::port()
+  net::TlsFiles tls;
+  std::filesystem::path keys;  // control/api/keys.h
+};
+
 struct ServerOptions {
   std::string socket;
-  json::object status;         // what /v1/status says
-  std::function<void()> stop;  // from one of the server's threads; must not wait
+  std::optional<NetworkOptions> network;  // none: the socket alone
+  json::object status;                    // what /v1/status says
+  std::function<void()> stop;             // from one of the server's threads; must not wait
 };
 
 class Server {
@@ -40,6 +54,8 @@ class Server {
   // The controller outlives it. kAlreadyExists when another control plane listens there.
   static Result<std::unique_ptr<Server>> create(Controller& controller, ServerOptions options);
   virtual ~Server() = default;
+
+  virtual std::uint16_t port() const = 0;  // 0 without a network
 };
 
 }  // namespace serin::control::api

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/access/sources.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 
 #include "base/files.h"
@@ -20,13 +18,6 @@ bool among(const std::vector<std::string>& names, const std::string& name) {
 }
 
 }  // namespace
-
-std::optional<Sources::Stamp> Sources::stamp_of(const std::string& path) {
-  struct stat found{};
-  if (::stat(path.c_str(), &found) != 0) return std::nullopt;
-  return Stamp{found.st_ino, static_cast<std::uint64_t>(found.st_size),
-               found.st_mtim.tv_sec * std::int64_t{1'000'000'000} + found.st_mtim.tv_nsec};
-}
 
 void Sources::want(const Wanted& wanted) {
   const std::lock_guard lock(mutex_);
@@ -59,7 +50,7 @@ void Sources::hurry(std::string_view uri) {
 }
 
 std::vector<std::string> Sources::refresh(bool fetch) {
-  std::map<std::string, std::optional<Stamp>> files;
+  std::map<std::string, std::optional<FileStamp>> files;
   std::map<std::string, bool> sets;
   {
     const std::lock_guard lock(mutex_);
@@ -91,7 +82,7 @@ std::vector<std::string> Sources::refresh(bool fetch) {
 
 void Sources::refresh_jwks(const std::string& name, bool file) {
   const Instant now = clock_.now();
-  std::optional<Stamp> stamp;
+  std::optional<FileStamp> stamp;
   if (file) stamp = stamp_of(name);
   {
     const std::lock_guard lock(mutex_);

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file_stamp.h"
 #include "gateway/access/jwk.h"
 #include "gateway/access/keys.h"
 
@@ -49,25 +50,18 @@ class Sources {
   std::vector<std::string> refresh(bool fetch);
 
  private:
-  // What a file looked like when it was read; another file has another.
-  struct Stamp {
-    std::uint64_t inode = 0, size = 0;
-    std::int64_t changed = 0;  // nanoseconds since 1970
-    bool operator==(const Stamp&) const = default;
-  };
   struct KeyFile {
-    std::optional<Stamp> stamp;
+    std::optional<FileStamp> stamp;
     std::shared_ptr<const KeyRing> ring;
   };
   struct JwksSource {
     bool file = false;
-    std::optional<Stamp> stamp;
+    std::optional<FileStamp> stamp;
     Instant due{};
     Instant fetched{};
     std::shared_ptr<const JwkSet> set;
   };
 
-  static std::optional<Stamp> stamp_of(const std::string& path);
   void refresh_jwks(const std::string& name, bool file);
 
   const Clock& clock_;
