@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The control API over the network, with TLS and keys, as other people's programs and the commands use it."""
+"""The control API over the network, with TLS and keys, as other people's programs use it: curl's like, the commands, and
+schemathesis, which reads /openapi.json and asks what it says may be asked, and what it says may not."""
 import hashlib
 import json
 import os
+import pathlib
+import re
 import ssl
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 
 import pytest
 
 from platform_of_this_machine import Models, Up
-from worker import SERIN, until
+from worker import ROOT, SERIN, until
+
+CHECKS = ("not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
+          "negative_data_rejection")
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +128,38 @@ def test_it_is_not_there_without_tls_or_keys(tmp_path, localhost):
                     ["--control-address", "127.0.0.1:0", "--control-tls-certificate", localhost.options[1], "--control-tls-key", localhost.options[3]]):
         ran = subprocess.run([SERIN, "up", "--plain", "--state", tmp_path / "state", "--port", "0", *options], capture_output=True, text=True, timeout=100)
         assert ran.returncode == 2 and "with TLS and keys, or not at all" in ran.stderr, ran.stderr
+
+
+# Half of the names that schemathesis makes up are that of a service that is there.
+HOOKS = """
+import schemathesis
+
+@schemathesis.hook
+def map_path_parameters(context, path_parameters):
+    if path_parameters and isinstance(path_parameters.get("name"), str) and len(path_parameters["name"]) % 2:
+        path_parameters["name"] = "there"
+    return path_parameters
+"""
+
+
+@pytest.mark.timeout(300)
+def test_it_keeps_to_its_own_description(control, models, tmp_path):
+    package = models.package("there-1")
+    assert control.serin("apply", "-f", "-", text=manifest("there", package)).returncode == 0
+    (tmp_path / "hooks.py").write_text(HOOKS)
+    program = pathlib.Path(sys.executable).parent / "schemathesis"
+    ran = subprocess.run(
+        [program, "run", control.url + "/openapi.json", "--header", "Authorization: Bearer ci", "--tls-verify", control.authority,
+         "--checks", CHECKS, "--max-examples", "8", "--seed", "1", "--phases", "examples,coverage,fuzzing", "--exclude-path", "/v1/stop",
+         "--request-timeout", "60", "--no-color", "--generation-database", "none"],
+        capture_output=True, text=True, timeout=280, cwd=tmp_path,
+        env={**os.environ, "NO_PROXY": "localhost", "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(tmp_path)})
+    assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr[-1000:]
+    assert control.ask("/v1/status", "eyes")[0] == 200
+
+
+def test_the_page_lists_what_the_description_has(control):
+    document = control.ask("/openapi.json", "eyes")[1]
+    described = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
+    rows = re.findall(r"^\| `(GET|POST|DELETE) ([^`?]+)", (ROOT / "docs/control-api.md").read_text(), re.M)
+    assert {(method, path.replace("NAME", "{name}")) for method, path in rows} == described

@@ -21,7 +21,7 @@ class ApiTest : public testing::Test {
     folder_.emplace(*TemporaryDirectory::create("api"));
     ServerOptions options;
     options.socket = socket_of(folder_->path()).string();
-    options.status = {{"gateway", "http://127.0.0.1:8080"}};
+    options.status = {{"version", "0.0.0"}, {"gateway", "http://127.0.0.1:8080"}};
     options.stop = [this] { stopped_ = true; };
     auto server = Server::create(*world_.controller, std::move(options));
     ASSERT_TRUE(server.has_value()) << server.error().message;

@@ -3,13 +3,16 @@
 
 #include <pwd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 #include <utility>
 
+#include "base/check.h"
 #include "base/last_resort.h"
 #include "base/log.h"
 #include "control/api/keys.h"
+#include "control/api/operations.h"
 #include "control/api/tasks.h"
 #include "control/api/views.h"
 #include "net/http/error_body.h"
@@ -20,12 +23,10 @@ namespace serin::control::api {
 namespace {
 
 constexpr std::size_t kLargestManifest = std::size_t{1} << 20;
-constexpr std::size_t kMostEvents = 1000;
-constexpr std::size_t kMostLines = 10'000;
-constexpr std::size_t kMostRollouts = 100;
 
 // One request as the calls below see it.
 struct Asked {
+  const Operation* operation;
   net::RequestHead head;
   net::PathParameters path;
   std::string body;
@@ -52,18 +53,29 @@ struct Asked {
   }
 };
 
-// A whole number of the query, bounded; `otherwise` where it is not there.
-Result<std::int64_t> number_of(const Asked& asked, std::string_view name, std::int64_t otherwise,
-                               std::int64_t most) {
+// A number of the query, with the bounds that the operation's description has.
+Result<std::int64_t> number_of(const Asked& asked, std::string_view name) {
+  const auto& query = asked.operation->query;
+  const auto parameter = std::ranges::find(query, name, &Parameter::name);
+  SERIN_CHECK(parameter != query.end());
   const auto text = asked.head.query_parameter(name);
-  if (!text) return otherwise;
+  if (!text) return parameter->otherwise;
   std::int64_t number = 0;
   const char* last = text->data() + text->size();
   const auto [end, error] = std::from_chars(text->data(), last, number);
-  if (error != std::errc() || end != last || number < 0 || number > most)
-    return invalid(std::string(name) + " must be a whole number from 0 to " + std::to_string(most),
-                   std::string(name));
+  if (error != std::errc() || end != last || number < 0 || number > parameter->most)
+    return invalid(
+        std::string(name) + " must be a whole number from 0 to " + std::to_string(parameter->most),
+        std::string(name));
   return number;
+}
+
+// Of one that is "true" or "false".
+Result<bool> flag_of(const Asked& asked, std::string_view name) {
+  const std::string text = asked.query(name);
+  if (text.empty() || text == "false") return false;
+  if (text == "true") return true;
+  return invalid(std::string(name) + " must be true or false", std::string(name));
 }
 
 net::Response answer_json(const json::value& value) {
@@ -154,15 +166,17 @@ class ApiServer final : public Server {
     network.port = options_.network->port;
     network.tls = options_.network->tls;
     SERIN_TRY_ASSIGN(network_, listen(std::move(network)));
+    const std::string& address = options_.network->address;
+    const bool v6 = address.find(':') != std::string::npos;
     options_.status["control"] =
-        "https://" + options_.network->address + ":" + std::to_string(port());
+        "https://" + (v6 ? "[" + address + "]" : address) + ":" + std::to_string(port());
     return {};
   }
 
   std::uint16_t port() const override { return network_ ? network_->port() : 0; }
 
  private:
-  void add(std::string_view method, std::string_view pattern, Call call);
+  void add(std::string_view id, Call call);
   void add_services();
   void add_rollouts();
   void add_rest();
@@ -204,17 +218,19 @@ std::optional<std::string> ApiServer::admit(net::Exchange& exchange) {
   return std::nullopt;
 }
 
-void ApiServer::add(std::string_view method, std::string_view pattern, Call call) {
-  router_.add(method, pattern,
-              [this, call = std::move(call)](std::shared_ptr<net::Exchange> exchange,
-                                             const net::PathParameters& path) {
+void ApiServer::add(std::string_view id, Call call) {
+  const auto operation = std::ranges::find(operations(), id, &Operation::id);
+  SERIN_CHECK(operation != operations().end());
+  router_.add(operation->method, operation->path,
+              [this, operation = &*operation, call = std::move(call)](
+                  std::shared_ptr<net::Exchange> exchange, const net::PathParameters& path) {
                 auto key = admit(*exchange);
                 if (!key) return;
-                exchange->read_body(
-                    [this, exchange, path, key = std::move(*key), &call](Result<std::string> body) {
-                      if (!body) return exchange->respond(net::error_response(body.error()));
-                      serve(exchange, {exchange->head(), path, std::move(*body), key}, call);
-                    });
+                exchange->read_body([this, operation, exchange, path, key = std::move(*key),
+                                     &call](Result<std::string> body) {
+                  if (!body) return exchange->respond(net::error_response(body.error()));
+                  serve(exchange, {operation, exchange->head(), path, std::move(*body), key}, call);
+                });
               });
 }
 
@@ -249,34 +265,35 @@ void ApiServer::handle(std::shared_ptr<net::Exchange> exchange) {
 }
 
 void ApiServer::add_services() {
-  add("POST", "/v1/apply", [this](const Asked& asked) -> Result<net::Response> {
+  add("apply", [this](const Asked& asked) -> Result<net::Response> {
     const std::string file = asked.query("file");
+    SERIN_TRY_ASSIGN(const bool dry_run, flag_of(asked, "dryRun"));
     if (asked.from_network() && asked.head.query_parameter("folder"))
       return invalid("folder is for who is on the control plane's machine", "folder");
     SERIN_TRY_ASSIGN(const Applied applied,
                      controller_.apply({.text = asked.body,
                                         .file = file.empty() ? "manifest" : file,
                                         .folder = asked.query("folder"),
-                                        .dry_run = asked.query("dryRun") == "true",
+                                        .dry_run = dry_run,
                                         .from_network = asked.from_network(),
                                         .who = asked.who()}));
     return answer_json(to_json(applied));
   });
-  add("GET", "/v1/services", [this](const Asked&) -> Result<net::Response> {
+  add("listServices", [this](const Asked&) -> Result<net::Response> {
     json::array services;
     for (const ServiceView& view : controller_.list()) services.push_back(to_json(view));
     return answer_json(json::object{{"services", std::move(services)}});
   });
-  add("GET", "/v1/services/{name}", [this](const Asked& asked) -> Result<net::Response> {
+  add("getService", [this](const Asked& asked) -> Result<net::Response> {
     SERIN_TRY_ASSIGN(const ServiceView view, controller_.get(asked.path.at("name")));
     return answer_json(to_json(view));
   });
-  add("DELETE", "/v1/services/{name}", [this](const Asked& asked) -> Result<net::Response> {
+  add("deleteService", [this](const Asked& asked) -> Result<net::Response> {
     SERIN_TRY(controller_.remove(asked.path.at("name"), asked.who()));
     return answer_json(json::object{{"name", asked.path.at("name")}, {"result", "deleting"}});
   });
-  add("GET", "/v1/services/{name}/logs", [this](const Asked& asked) -> Result<net::Response> {
-    SERIN_TRY_ASSIGN(const auto lines, number_of(asked, "lines", 100, kMostLines));
+  add("getLogs", [this](const Asked& asked) -> Result<net::Response> {
+    SERIN_TRY_ASSIGN(const auto lines, number_of(asked, "lines"));
     net::Response response;
     SERIN_TRY_ASSIGN(response.body, controller_.logs(asked.path.at("name"), asked.query("replica"),
                                                      static_cast<std::size_t>(lines)));
@@ -286,14 +303,14 @@ void ApiServer::add_services() {
 }
 
 void ApiServer::add_rollouts() {
-  add("GET", "/v1/services/{name}/rollout", [this](const Asked& asked) -> Result<net::Response> {
+  add("getRollout", [this](const Asked& asked) -> Result<net::Response> {
     SERIN_TRY_ASSIGN(const ServiceView view, controller_.get(asked.path.at("name")));
     if (!view.record.rollout)
       return fail(Code::kNotFound, view.record.name + " has had no rollout");
     return answer_json(rollout_json(view));
   });
-  add("GET", "/v1/services/{name}/rollouts", [this](const Asked& asked) -> Result<net::Response> {
-    SERIN_TRY_ASSIGN(const auto most, number_of(asked, "most", 20, kMostRollouts));
+  add("listRollouts", [this](const Asked& asked) -> Result<net::Response> {
+    SERIN_TRY_ASSIGN(const auto most, number_of(asked, "most"));
     SERIN_TRY_ASSIGN(const auto history,
                      controller_.history(asked.path.at("name"), static_cast<std::size_t>(most)));
     json::array rollouts;
@@ -301,8 +318,7 @@ void ApiServer::add_rollouts() {
     return answer_json(json::object{{"rollouts", std::move(rollouts)}});
   });
   for (const std::string_view name : {"start", "pause", "resume", "promote", "abort", "undo"}) {
-    const std::string path = "/v1/services/{name}/rollout:" + std::string(name);
-    add("POST", path, [this, name](const Asked& asked) -> Result<net::Response> {
+    add(std::string(name) + "Rollout", [this, name](const Asked& asked) -> Result<net::Response> {
       SERIN_TRY_ASSIGN(const Verb verb, verb_of(name));
       SERIN_TRY(controller_.ask(asked.path.at("name"), verb, asked.who()));
       SERIN_TRY_ASSIGN(const ServiceView view, controller_.get(asked.path.at("name")));
@@ -312,20 +328,23 @@ void ApiServer::add_rollouts() {
 }
 
 void ApiServer::add_rest() {
-  add("GET", "/v1/events", [this](const Asked& asked) -> Result<net::Response> {
+  add("listEvents", [this](const Asked& asked) -> Result<net::Response> {
     EventQuery query;
     query.service = asked.query("service");
-    SERIN_TRY_ASSIGN(query.after, number_of(asked, "after", 0, INT64_MAX));
-    SERIN_TRY_ASSIGN(const auto most, number_of(asked, "most", 100, kMostEvents));
+    SERIN_TRY_ASSIGN(query.after, number_of(asked, "after"));
+    SERIN_TRY_ASSIGN(const auto most, number_of(asked, "most"));
     query.most = static_cast<std::size_t>(most);
     SERIN_TRY_ASSIGN(const auto found, controller_.events(query));
     json::array events;
     for (const Event& event : found) events.push_back(to_json(event));
     return answer_json(json::object{{"events", std::move(events)}});
   });
-  add("GET", "/v1/status",
+  add("getStatus",
       [this](const Asked&) -> Result<net::Response> { return answer_json(options_.status); });
-  add("POST", "/v1/stop", [this](const Asked&) -> Result<net::Response> {
+  add("describeApi", [this](const Asked&) -> Result<net::Response> {
+    return answer_json(openapi(options_.status.at("version").as_string()));
+  });
+  add("stop", [this](const Asked&) -> Result<net::Response> {
     if (options_.stop) options_.stop();
     return answer_json(json::object{{"result", "stopping"}});
   });

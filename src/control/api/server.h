@@ -2,20 +2,7 @@
 // The control API: HTTP with JSON on a Unix socket, for the user that runs the control plane and
 // for root (the kernel says who is at the other end); where it is asked for also on a TCP port,
 // with TLS and for bearer keys alone. Every change is a line of the log, with who asked for it.
-// docs/control-api.md lists it.
-//
-// | method and path                          | what                                               |
-// | POST   /v1/apply?file&folder&dryRun      | a manifest, YAML or JSON                           |
-// | GET    /v1/services                      | all of them                                        |
-// | GET    /v1/services/NAME                 | one                                                |
-// | DELETE /v1/services/NAME                 | drains and forgets it                              |
-// | GET    /v1/services/NAME/logs?replica&lines | the last lines of its workers, as text          |
-// | GET    /v1/services/NAME/rollout         | the last rollout, with its metrics                 |
-// | GET    /v1/services/NAME/rollouts?most   | the history                                        |
-// | POST   /v1/services/NAME/rollout:VERB    | start, pause, resume, promote, abort, undo         |
-// | GET    /v1/events?service&after&most     | what happened; follow it by asking after the last  |
-// | GET    /v1/status                        | the control plane itself                           |
-// | POST   /v1/stop                          | ends the control plane, the gateway and the workers|
+// control/api/operations.h lists it.
 //
 // Threads: an I/O thread for each of both, and kThreads that wait for the controller or for a
 // package.
