@@ -79,10 +79,12 @@ Status wait_until_served(const control::api::Client& client) {
     bool all = true;
     for (const json::value& service : services) {
       const std::string state = text_at(service, "state");
-      all = all && state == "Serving";
+      // While a rollout runs the stable version serves.
+      const bool waits = state == "Starting" || state == "Degraded";
+      all = all && !waits;
       for (const json::value& version : at(service, "versions").as_array()) {
         for (const json::value& replica : at(version, "replicas").as_array()) {
-          if (text_at(replica, "state") == "crash loop" && state == "Starting")
+          if (text_at(replica, "state") == "crash loop" && waits)
             return fail(Code::kUnavailable, text_at(service, "name") +
                                                 " does not start: " + text_at(replica, "message"));
         }

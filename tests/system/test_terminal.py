@@ -64,6 +64,8 @@ def test_a_rollout_is_watched_with_its_metrics_and_its_lines_stay(models):
     up.apply("watched", models.package("watched-2"), HELD)
     assert up.until(lambda: up.json("rollout", "status", "watched")["weight"] == 10)
 
+    assert up.serin("up", "--detach", "--wait").returncode == 0, "the stable version serves meanwhile"
+
     left = Terminal("rollout", "watch", "watched", "--state", up.state)
     assert left.sees("errorRate"), left.text()
     left.press_ctrl_c()
@@ -75,6 +77,9 @@ def test_a_rollout_is_watched_with_its_metrics_and_its_lines_stay(models):
     assert up.serin("rollout", "abort", "watched").returncode == 0
     code, lines = watched.end()
     assert code == 1 and "rolledBack" in lines and "METRIC" not in lines
+    picture = Terminal("generate", "watched", "--state", up.state)
+    code, said = picture.end()
+    assert code == 2 and "no terminal shows: name a file with -o" in said, said
     # Without a terminal there are lines and nothing else.
     plain = up.serin("rollout", "watch", "watched")
     assert plain.returncode == 1 and "\x1b" not in plain.stdout
