@@ -11,7 +11,7 @@ import torch._inductor
 from torch.export.pt2_archive._package import load_pt2
 from torch.utils import _pytree
 
-from serin_export.probe import Refused, check_dtype
+from serin_export.probe import Refused, check_dtype, check_given, given_inputs
 from serin_export.torch_models import BATCHES, probe
 
 # What the machine code depends on besides the program. A reader of Serin's cache must find the same code again, so
@@ -64,6 +64,10 @@ def describe(job, source, output):
             low, high = max(low, int(bounds.lower)), bounds.upper
         dtype = check_dtype(str(value.dtype).removeprefix("torch."), node.name)
         arguments.append({"name": node.name, "dtype": dtype, "shape": [-1, *value.shape[1:]]})
+    given = given_inputs(job, [one["name"] for one in arguments])
+    for one in arguments:
+        said = ["batch" if fixed is None else fixed, *one["shape"][1:]]
+        check_given(given.get(one["name"]), one["dtype"], one["shape"][1:], said)
     if fixed is not None:
         batches, batch = (fixed, fixed), fixed
     else:

@@ -28,6 +28,17 @@ def given_inputs(job, names):
     return given
 
 
+def check_given(given, dtype, sizes, said):
+    """--input beside what the file says: its dtype, and its sizes after the batch, None where open (all of them: None)."""
+    if given is None:
+        return
+    theirs = given["shape"][1:]
+    fits = sizes is None or (len(theirs) == len(sizes) and all(size in (None, one) for size, one in zip(sizes, theirs)))
+    if given["dtype"] != dtype or not fits:
+        shown = ",".join(["N", *(str(size) for size in theirs)])
+        raise Refused(f"--input says that {given['name']} is {given['dtype']}[{shown}]; the file says {dtype} of the shape {said}")
+
+
 def example(dtype, shape, batch, seed):
     """Noise for floats; zeros for integers, which may be indices."""
     shape = [batch if size == -1 else size for size in shape]

@@ -8,7 +8,7 @@ import shutil
 
 import tensorflow as tf
 
-from serin_export.probe import Refused, check_dtype, describe, example, given_inputs, largest_difference
+from serin_export.probe import Refused, check_dtype, check_given, describe, example, given_inputs, largest_difference
 
 BATCHES = (2, 3)
 SIGNATURE = "serving_default"
@@ -50,6 +50,8 @@ def load_keras(job):
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         custom = {name: value for name, value in vars(module).items() if isinstance(value, type)}
+        if job["class_name"] not in custom:
+            raise Refused(f"{file.name} has no class {job['class_name']}; it has {', '.join(sorted(custom)) or 'none'}")
     # Lambda layers hold code: it runs here, in the sandbox, once, and becomes graph operations.
     model = keras.models.load_model(job["source"], compile=False, custom_objects=custom, safe_mode=False)
     return getattr(model, "_functional", None) or model  # of a Sequential, which does not name its outputs itself
@@ -144,12 +146,8 @@ def describe_argument(name, spec, given):
     dtype, shape = check_dtype(spec.dtype.name, name), spec.shape
     if shape.rank == 0:
         raise Refused(f"the argument {name} must have the batch as its first dimension")
+    check_given(given, dtype, None if shape.rank is None else shape.as_list()[1:], shape)
     if given is not None:
-        if given["dtype"] != dtype or not shape.is_compatible_with([None, *given["shape"][1:]]):
-            sizes = ["N", *(str(size) for size in given["shape"][1:])]
-            raise Refused(
-                f"--input says that {name} is {given['dtype']}[{','.join(sizes)}]; the file says {dtype} of the shape {shape}"
-            )
         return given
     if shape.rank is None or None in shape.as_list()[1:]:
         sizes = ["…"] if shape.rank is None else ["…" if size is None else str(size) for size in shape.as_list()[1:]]

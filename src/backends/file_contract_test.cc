@@ -151,7 +151,7 @@ class TorchFiles : public testing::Test {
 };
 
 TEST_F(TorchFiles, ThatArePickledModulesNameTheCommandThatConvertsThem) {
-  for (const char* file : {"state_dict.pt", "legacy.pt", "garbage.pt"}) {
+  for (const char* file : {"state_dict.pt", "legacy.pt"}) {
     const Error error = refusal(file);
     EXPECT_EQ(error.code, Code::kInvalidArgument) << file;
     EXPECT_EQ(error.reason, "needs_class");
@@ -160,6 +160,12 @@ TEST_F(TorchFiles, ThatArePickledModulesNameTheCommandThatConvertsThem) {
         std::string::npos)
         << error.message;
   }
+}
+
+TEST_F(TorchFiles, ThatAreNoModelsAreNotTakenForPickledOnes) {
+  const Error error = refusal("garbage.pt");
+  EXPECT_EQ(error.code, Code::kInvalidArgument);
+  EXPECT_EQ(error.message, "garbage.pt: is not a file that torch.jit.save wrote");
 }
 
 TEST_F(TorchFiles, ThatCallForeignCodeAreRefusedByName) {

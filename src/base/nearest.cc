@@ -40,7 +40,8 @@ std::string_view nearest(std::string_view name, std::span<const std::string_view
   std::size_t least = std::max<std::size_t>(2, name.size() / 3) + 1;
   for (const std::string_view candidate : known) {
     const std::size_t distance = edit_distance(lower(name), lower(candidate));
-    if (distance < least) {
+    // Nobody meant a name that has no letter in common with what they wrote.
+    if (distance < least && distance < std::max(name.size(), candidate.size())) {
       least = distance;
       best = candidate;
     }

@@ -6,17 +6,14 @@
 #include <map>
 #include <memory>
 
-#include "base/clock.h"
 #include "base/files.h"
 #include "cli/command.h"
+#include "cli/package_line.h"
 #include "cli/source.h"
 #include "cli/takes.h"
-#include "cli/version.h"
 #include "engine/golden.h"
 #include "engine/loaded_package.h"
-#include "engine/reproducible.h"
 #include "model/archive.h"
-#include "model/attestation.h"
 #include "model/exporter.h"
 #include "model/folder.h"
 #include "model/import.h"
@@ -25,207 +22,11 @@
 #include "model/sign.h"
 #include "model/skeleton.h"
 #include "model/source.h"
-#include "worker/api/relay/relay_routes.h"
-#include "worker/upstream/upstream.h"
 
 namespace serin::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct PackageLine {
-  fs::path package, archive, folder, source, key, trust;
-  std::string class_name;
-  model::Task task = model::Task::kInference;
-  model::EngineKind engine = model::EngineKind::kTorch;
-  std::vector<std::string> inputs;
-  std::vector<fs::path> certificates;
-  std::string device = "cpu";
-  int threads = 1;
-  bool run = false, reproducible = false, golden = false;
-  std::string destination;
-  bool replace = false;
-  SourceLine from;
-  worker::UpstreamOptions upstream;
-};
-
-Result<engine::EngineOptions> engine_options(const PackageLine& line) {
-  engine::EngineOptions options;
-  SERIN_TRY_ASSIGN(options.device, engine::parse_device(line.device));
-  options.threads = line.threads;
-  options.cache = cache_directory() / "compiled";
-  return options;
-}
-
-// Nothing without --trust.
-Result<std::optional<model::Trust>> trust_of(const PackageLine& line) {
-  if (line.trust.empty()) return std::optional<model::Trust>();
-  SERIN_TRY_ASSIGN(auto trust, model::Trust::load(line.trust));
-  return std::optional(std::move(trust));
-}
-
-constexpr const char* kAskTrust = "; --trust says whether by whom you trust";
-
-// Whether it is signed, of what, by whom, and whether that is believed.
-Status print_signature(const PackageLine& line, const model::Package& package) {
-  std::cout << "signed:   ";
-  const auto signature = model::read_signature(package);
-  if (!signature) {
-    std::cout << "not believed: " << signature.error().message << "\n";
-    return {};
-  }
-  if (!*signature) {
-    std::cout << "no\n";
-    return {};
-  }
-  const std::size_t files = (*signature)->resources.size();
-  const std::string covered =
-      ", " + std::to_string(files) + (files == 1 ? " file" : " files, model.yaml among them");
-  SERIN_TRY_ASSIGN(const auto trust, trust_of(line));
-  if (!trust) {
-    std::cout << "by somebody" << covered << kAskTrust << "\n";
-    return {};
-  }
-  const auto signer = model::verify_signature(package, *trust);
-  if (signer) {
-    std::cout << "by " << *signer << covered << "\n";
-  } else {
-    std::cout << "not believed: " << signer.error().message << "\n";
-  }
-  return {};
-}
-
-// What was attested of the package, by whom, and what of it is not believed.
-Status print_attestations(const PackageLine& line, const model::Package& package) {
-  SERIN_TRY_ASSIGN(const auto trust, trust_of(line));
-  SERIN_TRY_ASSIGN(const auto all, model::read_attestations(package, trust ? &*trust : nullptr));
-  for (const model::Testimony& one : all) {
-    if (!one.attestation) {
-      std::cout << "not believed: " << one.attestation.error().message << "\n";
-      continue;
-    }
-    std::cout << "attested: " << one.attestation->profile << " " << in_a_word(*one.attestation)
-              << ", signed by " << one.signer << (one.signer == "somebody" ? kAskTrust : "")
-              << "\n";
-  }
-  return {};
-}
-
-// The upstream of a remote package, once it is up; null for any other package.
-Result<std::unique_ptr<worker::Upstream>> upstream_of(const PackageLine& line,
-                                                      const model::Package& package) {
-  constexpr std::chrono::milliseconds kUpWithin{60'000};
-  std::unique_ptr<worker::Upstream> upstream;
-  if (!package.manifest.remote) return upstream;
-  SERIN_TRY_ASSIGN(upstream, worker::Upstream::open(package, line.upstream));
-  SERIN_TRY(upstream->begin());
-  SERIN_TRY(upstream->wait_up(kUpWithin));
-  return upstream;
-}
-
-// Every golden request gave what it must.
-Status run_golden(const PackageLine& line, const model::Package& package) {
-  SERIN_TRY_ASSIGN(const auto upstream, upstream_of(line, package));
-  if (package.manifest.relayed()) {
-    SERIN_TRY_ASSIGN(const auto parser, engine::RequestParser::create(package));
-    return worker::api::prove_upstream(package, parser, *upstream);
-  }
-  SERIN_TRY_ASSIGN(auto options, engine_options(line));
-  if (upstream != nullptr) options.upstream = upstream->address();
-  SERIN_TRY_ASSIGN(const auto given, engine::record_golden(package, options));
-  for (std::size_t i = 0; i < given.size(); ++i)
-    SERIN_TRY(engine::compare_golden(package, i, given[i]));
-  return {};
-}
-
-Status inspect(const PackageLine& line) {
-  SERIN_TRY_ASSIGN(const auto held,
-                   model::fetch_package(line.package.string(), source_options(line.from)));
-  // A signature is of bytes.
-  const auto how = line.trust.empty() ? model::Verify::kStructure : model::Verify::kDigests;
-  SERIN_TRY_ASSIGN(const auto package, model::open_package(held.root, how));
-  const model::Manifest& manifest = package.manifest;
-  std::uint64_t bytes = 0;
-  for (const model::FileEntry& file : manifest.files) bytes += file.size;
-  std::cout << "name:     " << manifest.name << "\n"
-            << "digest:   " << package.digest << "\n"
-            << "task:     " << name_of(manifest.task) << "\n"
-            << "engine:   " << name_of(manifest.engine) << "\n";
-  if (manifest.remote) {
-    std::string command;
-    for (const std::string& word : manifest.remote->command) command += " " + word;
-    std::cout << "upstream: " << manifest.remote->url << "\n";
-    if (!command.empty()) std::cout << "starts:  " << command << "\n";
-  }
-  std::cout << "files:    " << manifest.files.size() << ", " << bytes << " bytes\n";
-  if (!manifest.description.empty()) std::cout << "about:    " << manifest.description << "\n";
-  if (!manifest.license.empty()) std::cout << "license:  " << manifest.license << "\n";
-  for (const model::Input& input : manifest.inputs) {
-    std::cout << "input:    " << input.name << (input.doc.empty() ? "" : "  " + input.doc) << "\n";
-  }
-  for (const model::Output& output : manifest.outputs)
-    std::cout << "output:   " << output.name << "\n";
-  SERIN_TRY(print_signature(line, package));
-  return print_attestations(line, package);
-}
-
-std::string golden_requests(std::size_t count) {
-  return std::to_string(count) + (count == 1 ? " golden request" : " golden requests");
-}
-
-// Says what was measured and writes it beside the package, signed where a key is given.
-Status attest(const PackageLine& line, const model::Package& package) {
-  SERIN_TRY_ASSIGN(const auto options, engine_options(line));
-  std::optional<model::SigningKey> key;
-  if (!line.key.empty()) {
-    SERIN_TRY_ASSIGN(key, model::SigningKey::load(line.key, {}, line.certificates));
-  }
-  SERIN_TRY_ASSIGN(const auto report, engine::verify_reproducible(package, options));
-  model::Attestation attestation;
-  attestation.profile = report.profile;
-  attestation.software = std::string("serin ") + kVersion;
-  for (const engine::OutputReport& output : report.outputs) {
-    attestation.outputs.push_back({output.output, output.bitwise, output.largest_difference});
-    std::cout << output.output << ": " << in_a_word(attestation.outputs.back()) << "\n";
-  }
-  SERIN_TRY_ASSIGN(const auto path, model::write_attestation(package, attestation,
-                                                             key ? &*key : nullptr, Clock::real()));
-  std::cout << golden_requests(report.requests) << ", " << report.runs << " runs in company on "
-            << report.profile << "; wrote " << path << (key ? "" : ", unsigned") << "\n";
-  return {};
-}
-
-// Of those that were run without an error.
-void print_golden(const std::vector<model::Golden>& golden) {
-  const auto recorded = static_cast<std::size_t>(
-      std::ranges::count_if(golden, [](const model::Golden& one) { return !one.expect.empty(); }));
-  const std::size_t others = golden.size() - recorded;
-  if (golden.empty()) std::cout << "there are no golden requests\n";
-  if (recorded != 0) {
-    std::cout << golden_requests(recorded) << " gave what "
-              << (recorded == 1 ? "it must\n" : "they must\n");
-  }
-  if (others != 0)
-    std::cout << golden_requests(others) << " ran; nothing is recorded to compare with\n";
-}
-
-Status verify(const PackageLine& line) {
-  SERIN_TRY_ASSIGN(const auto held,
-                   model::fetch_package(line.package.string(), source_options(line.from)));
-  SERIN_TRY_ASSIGN(const auto package, model::open_package(held.root, model::Verify::kDigests));
-  std::cout << package.digest << "\n";
-  SERIN_TRY_ASSIGN(const auto trust, trust_of(line));
-  if (trust) {
-    SERIN_TRY_ASSIGN(const auto signer, model::verify_signature(package, *trust));
-    std::cout << "signed by " << signer << "\n";
-  }
-  if (line.run) {
-    SERIN_TRY(run_golden(line, package));
-    print_golden(package.manifest.golden);
-  }
-  if (line.reproducible) return attest(line, package);
-  return print_attestations(line, package);
-}
 
 // What the first start would do: for machines that serve without a Python, and to wait for it now.
 Status compile(const PackageLine& line) {
@@ -238,17 +39,28 @@ Status compile(const PackageLine& line) {
   return {};
 }
 
-Status seal(const PackageLine& line) {
-  SERIN_TRY_ASSIGN(auto package, model::seal_package(line.package));
-  if (line.golden && package.manifest.relayed())
+// What the golden requests give, into model.yaml and files of the package.
+Result<model::Package> seal_golden(const PackageLine& line, const model::Package& package) {
+  if (package.manifest.relayed())
     return invalid("what another server answers is expected by hand: golden[0].expect.text");
-  if (line.golden) {
-    SERIN_TRY_ASSIGN(const auto upstream, upstream_of(line, package));
-    SERIN_TRY_ASSIGN(auto options, engine_options(line));
-    if (upstream != nullptr) options.upstream = upstream->address();
-    SERIN_TRY_ASSIGN(const auto given, engine::record_golden(package, options));
-    SERIN_TRY_ASSIGN(package, engine::write_golden(package, given));
+  if (package.manifest.golden.empty()) {
+    return invalid((package.root / "model.yaml").string() +
+                   ": has no golden request to record; add `golden:` and below it `- request: "
+                   "{seed: 7}`");
   }
+  SERIN_TRY_ASSIGN(const auto upstream, upstream_of(line, package));
+  SERIN_TRY_ASSIGN(auto options, engine_options(line));
+  if (upstream != nullptr) options.upstream = upstream->address();
+  SERIN_TRY_ASSIGN(const auto given, engine::record_golden(package, options));
+  return engine::write_golden(package, given);
+}
+
+// Nothing is written before all of it is known to be right.
+Status seal(const PackageLine& line) {
+  SERIN_TRY_ASSIGN(const auto sealing, model::prepare_seal(line.package));
+  SERIN_TRY(engine::RequestParser::create(sealing.package));
+  SERIN_TRY_ASSIGN(const auto package,
+                   line.golden ? seal_golden(line, sealing.package) : model::finish_seal(sealing));
   std::cout << package.digest << "\n";
   return {};
 }

@@ -39,7 +39,7 @@ std::string joined(const std::vector<std::string>& texts) {
 
 // One line a package: names, digest, bytes, users.
 Status list(const RegistryLine& line) {
-  SERIN_TRY_ASSIGN(auto registry, model::Registry::open(line.from.registry));
+  SERIN_TRY_ASSIGN(auto registry, model::Registry::open_existing(line.from.registry));
   SERIN_TRY_ASSIGN(const auto entries, registry.list());
   for (const model::Registry::Entry& entry : entries) {
     if (line.json) {
@@ -59,7 +59,7 @@ Status list(const RegistryLine& line) {
 
 Status tag(const RegistryLine& line) {
   SERIN_TRY_ASSIGN(const auto name, reference(line.name));
-  SERIN_TRY_ASSIGN(auto registry, model::Registry::open(line.from.registry));
+  SERIN_TRY_ASSIGN(auto registry, model::Registry::open_existing(line.from.registry));
   std::string digest = line.package;
   if (const auto known = model::parse_reference(line.package); known && known->name != "sha256") {
     SERIN_TRY_ASSIGN(const auto held, registry.find(*known));
@@ -72,13 +72,13 @@ Status tag(const RegistryLine& line) {
 
 Status untag(const RegistryLine& line) {
   SERIN_TRY_ASSIGN(const auto name, reference(line.name));
-  SERIN_TRY_ASSIGN(auto registry, model::Registry::open(line.from.registry));
+  SERIN_TRY_ASSIGN(auto registry, model::Registry::open_existing(line.from.registry));
   return registry.untag(name);
 }
 
 Status prune(const RegistryLine& line) {
   SERIN_TRY_ASSIGN(const double seconds, parse_duration(line.older_than));
-  SERIN_TRY_ASSIGN(auto registry, model::Registry::open(line.from.registry));
+  SERIN_TRY_ASSIGN(auto registry, model::Registry::open_existing(line.from.registry));
   SERIN_TRY_ASSIGN(const auto removed,
                    registry.prune(std::chrono::seconds(static_cast<std::int64_t>(seconds))));
   std::uint64_t bytes = 0;

@@ -64,6 +64,45 @@ GoldenOutputs outputs_of(const model::Manifest& manifest, Finished finished) {
   return outputs;
 }
 
+// Whether a second run gave what the first did.
+Status compare_runs(const model::Golden& golden, std::size_t index, const GoldenOutputs& first,
+                    const GoldenOutputs& second) {
+  for (const auto& [output, value] : first) {
+    const auto& again = second.at(output);
+    const auto* text = std::get_if<std::string>(&value);
+    auto same = text ? compare_text(index, output, *text, std::get<std::string>(again))
+                     : compare_tensor(index, output, std::get<Tensor>(value),
+                                      std::get<Tensor>(again), golden.tolerance);
+    if (same) continue;
+    same.error().message += ": a second run of the same request gives something else. ";
+    same.error().message +=
+        golden.request.contains("seed")
+            ? "The model draws random numbers itself, such as randn or a dropout that eval() would "
+              "have ended; noise must come in as an input of the kind noise"
+            : "Give it a seed";
+    return same;
+  }
+  return {};
+}
+
+// Runs a request for the last label that is otherwise the first golden one.
+Status check_label(const model::Package& package, const RequestParser& parser, Loop& loop,
+                   const model::Input& input, const std::vector<std::string>& labels) {
+  json::object fields = package.manifest.golden.empty() ? json::object{{"seed", 0}}
+                                                        : package.manifest.golden.front().request;
+  fields[input.name] = labels.back();
+  auto request = parser.parse(fields);
+  if (!request) return {};  // it needs what no golden request gives
+  std::vector<Request> requests;
+  requests.push_back(*std::move(request));
+  const auto outcome = std::move(run_together(loop, std::move(requests)).front());
+  if (outcome) return {};
+  return fail(Code::kFailedPrecondition,
+              input.name + ": the model does not take " + shown(labels.back()) + ", the last of " +
+                  std::to_string(labels.size()) + " labels: " + outcome.error().message +
+                  ". Are there as many in model.yaml as the model knows?");
+}
+
 }  // namespace
 
 Result<std::vector<GoldenOutputs>> run_golden(const model::Package& package,
@@ -121,16 +160,45 @@ std::optional<Request> smallest_golden(const model::Package& package, const Requ
   return *std::move(request);
 }
 
+Status check_labels(const model::Package& package, const RequestParser& parser, Loop& loop) {
+  for (const model::Input& input : package.manifest.inputs) {
+    const auto* label = std::get_if<model::LabelInput>(&input.kind);
+    if (label == nullptr) continue;
+    const bool named = std::ranges::any_of(package.manifest.golden, [&](const auto& golden) {
+      const json::value* value = golden.request.if_contains(input.name);
+      return value != nullptr && value->is_string() && value->get_string() == label->labels.back();
+    });
+    if (!named) SERIN_TRY(check_label(package, parser, loop, input, label->labels));
+  }
+  return {};
+}
+
+Status verify_golden(const model::Package& package, const EngineOptions& options) {
+  SERIN_TRY_ASSIGN(const auto loaded, load_package(package, options, Clock::real(), nullptr));
+  SERIN_TRY(check_golden(package, *loaded.parser, *loaded.loop));
+  return check_labels(package, *loaded.parser, *loaded.loop);
+}
+
 Result<std::vector<GoldenOutputs>> record_golden(const model::Package& package,
                                                  const EngineOptions& options) {
   SERIN_TRY_ASSIGN(const auto loaded, load_package(package, options, Clock::real(), nullptr));
-  return run_golden(package, *loaded.parser, *loaded.loop);
+  return record_golden(package, *loaded.parser, *loaded.loop);
+}
+
+Result<std::vector<GoldenOutputs>> record_golden(const model::Package& package,
+                                                 const RequestParser& parser, Loop& loop) {
+  SERIN_TRY_ASSIGN(auto first, run_golden(package, parser, loop));
+  SERIN_TRY_ASSIGN(const auto second, run_golden(package, parser, loop));
+  for (std::size_t i = 0; i < first.size(); ++i)
+    SERIN_TRY(compare_runs(package.manifest.golden[i], i, first[i], second[i]));
+  SERIN_TRY(check_labels(package, parser, loop));
+  return first;
 }
 
 Result<model::Package> write_golden(const model::Package& package,
                                     const std::vector<GoldenOutputs>& recorded) {
   std::vector<model::Golden> golden = package.manifest.golden;
-  SERIN_CHECK(golden.size() == recorded.size());
+  SERIN_CHECK(!golden.empty() && golden.size() == recorded.size());
   std::error_code failed;
   std::filesystem::create_directories(package.root / "golden", failed);
   if (failed)

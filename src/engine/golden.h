@@ -33,12 +33,23 @@ Status check_golden(const model::Package& package, const RequestParser& parser, 
 std::optional<Request> smallest_golden(const model::Package& package, const RequestParser& parser,
                                        const Loop& loop);
 
-// For `serin package seal --golden`: loads the model and runs the golden requests.
+// Whether the model knows the last label of every label input, which an embedding with fewer rows
+// than there are labels does not: runs one more request for each that no golden request names.
+// kFailedPrecondition, naming input, label and what the model said.
+Status check_labels(const model::Package& package, const RequestParser& parser, Loop& loop);
+
+// For `serin package verify --run`: loads the model, then check_golden() and check_labels().
+Status verify_golden(const model::Package& package, const EngineOptions& options);
+
+// For `serin package seal --golden`: loads the model, runs the golden requests twice, then
+// check_labels(). kFailedPrecondition when the second run is not within the tolerance of the first.
 Result<std::vector<GoldenOutputs>> record_golden(const model::Package& package,
                                                  const EngineOptions& options);
+Result<std::vector<GoldenOutputs>> record_golden(const model::Package& package,
+                                                 const RequestParser& parser, Loop& loop);
 
 // Writes what was recorded into the package (golden/<request>.<output>.npy, texts into model.yaml)
-// and seals it.
+// and seals it. `package` has golden requests; its files need not be listed yet.
 Result<model::Package> write_golden(const model::Package& package,
                                     const std::vector<GoldenOutputs>& recorded);
 

@@ -57,6 +57,7 @@ Result<std::vector<std::int64_t>> ids_from(std::string_view name, const json::ar
   }
   std::vector<std::int64_t> ids;
   for (const auto& item : items) {
+    if (!item.is_number()) return wrong_type(name, "must be a string or an array of token ids");
     SERIN_TRY_ASSIGN(const std::int64_t id,
                      integer_from(name, item, 0, std::numeric_limits<std::int32_t>::max()));
     ids.push_back(id);
@@ -101,6 +102,15 @@ Status check_text(std::string_view name, const json::value* value, std::size_t m
   return check_length(name, value->get_string(), most);
 }
 
+Result<std::shared_ptr<const model::ChatTemplate>> load_chat_template(
+    const model::Package& package) {
+  const auto* loop = std::get_if<model::AutoregressiveLoop>(&package.manifest.loop);
+  const model::Input* prompt = loop ? package.manifest.find_input(loop->prompt) : nullptr;
+  const auto* text = prompt ? std::get_if<model::TextInput>(&prompt->kind) : nullptr;
+  if (text == nullptr || text->chat_template.empty()) return nullptr;
+  return model::ChatTemplate::load(package.file(text->chat_template));
+}
+
 }  // namespace
 
 Result<RequestParser> RequestParser::create(const model::Package& package, RequestLimits limits) {
@@ -109,10 +119,12 @@ Result<RequestParser> RequestParser::create(const model::Package& package, Reque
     const auto* text = std::get_if<model::TextInput>(&input.kind);
     if (text == nullptr || text->tokenizer.empty()) continue;
     auto loaded = model::Tokenizer::load(package.file(text->tokenizer));
-    if (!loaded) return fail(std::move(loaded).error().within(text->tokenizer));
+    if (!loaded) return fail(std::move(loaded).error());
     tokenizers[input.name] = *std::move(loaded);
   }
-  return create_with(package, std::move(tokenizers), limits);
+  SERIN_TRY_ASSIGN(auto parser, create_with(package, std::move(tokenizers), limits));
+  SERIN_TRY_ASSIGN(parser.chat_template_, load_chat_template(package));
+  return parser;
 }
 
 Result<RequestParser> RequestParser::create_with(const model::Package& package,

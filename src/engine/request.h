@@ -33,7 +33,7 @@ class RequestParser {
       std::map<std::string, std::shared_ptr<const model::Tokenizer>>;  // by text input
   using Tensors = std::map<std::string, Tensor>;                       // by input
 
-  // Reads the package's tokenizers and default files.
+  // Reads the package's tokenizers, chat template and default files.
   static Result<RequestParser> create(const model::Package& package, RequestLimits limits = {});
   static Result<RequestParser> create_with(const model::Package& package, Tokenizers tokenizers,
                                            RequestLimits limits = {});
@@ -52,6 +52,8 @@ class RequestParser {
   // Of the prompt or the first text input. Null where the package has no text.
   const model::Tokenizer* tokenizer() const { return tokenizer_.get(); }
   std::shared_ptr<const model::Tokenizer> shared_tokenizer() const { return tokenizer_; }
+  // Of the prompt. Null where it has none.
+  const model::ChatTemplate* chat_template() const { return chat_template_.get(); }
 
  private:
   RequestParser(const model::Package& package, RequestLimits limits)
@@ -71,6 +73,7 @@ class RequestParser {
   Tokenizers tokenizers_;
   Tensors defaults_;  // from files
   std::shared_ptr<const model::Tokenizer> tokenizer_;
+  std::shared_ptr<const model::ChatTemplate> chat_template_;
   std::size_t quick_bytes_ = 0;
 };
 

@@ -64,7 +64,8 @@ class NestedReader {
     if (static_cast<std::int64_t>(items.size()) != spec_.shape[depth]) {
       return wrong_value(name_, "must have the shape " + serin::to_string(spec_.shape) +
                                     ", but an array at depth " + std::to_string(depth) + " has " +
-                                    std::to_string(items.size()) + " items");
+                                    std::to_string(items.size()) +
+                                    (items.size() == 1 ? " item" : " items"));
     }
     for (const auto& item : items) SERIN_TRY(level(item, depth + 1));
     return {};

@@ -124,7 +124,9 @@ Result<std::int64_t> integer_from(std::string_view key, const json::value& value
     if (whole) given = static_cast<std::int64_t>(number);
   }
   if (!whole || given < low || given > high) {
-    return wrong_value(key, "must be " + range + ", not " + json::serialize(value));
+    return wrong_value(
+        key, "must be " + range + ", not " +
+                 (value.is_double() ? shown(value.get_double()) : json::serialize(value)));
   }
   return given;
 }

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/base64.h"
+#include "base/files.h"
 #include "engine/every_input.h"
 #include "media/media.h"
 
@@ -181,7 +182,7 @@ TEST_F(RequestParserTest, RefusesEveryBadFieldWithItsNameAndReason) {
       {{{"count", 1.5}}, "count", "invalid_value", "an integer"},
       {{{"count", 0}}, "count", "invalid_value", "from 1"},
       {{{"prompt", 7}}, "prompt", "invalid_type", "string"},
-      {{{"prompt", {1, "x"}}}, "prompt", "invalid_type", "integer"},
+      {{{"prompt", {1, "x"}}}, "prompt", "invalid_type", "a string or an array of token ids"},
       {{{"prompt", {1, 300}}}, "prompt", "invalid_value", "300 is not a token"},
       {{{"prompt", {-1}}}, "prompt", "invalid_value", "integer"},
       {{{"prompt", ""}}, "prompt", "missing_required_parameter", "must not be empty"},
@@ -189,7 +190,7 @@ TEST_F(RequestParserTest, RefusesEveryBadFieldWithItsNameAndReason) {
       {{{"note", "abcdefg"}}, "note", "context_length_exceeded", "at most 6"},
       {{{"note", {999}}}, "note", "invalid_value", "999"},
       {{{"raw", {1, 2}}}, "raw", "invalid_type", "depth 1"},
-      {{{"raw", {{1, 2}, {3}}}}, "raw", "invalid_value", "has 1 items"},
+      {{{"raw", {{1, 2}, {3}}}}, "raw", "invalid_value", "has 1 item"},
       {{{"raw", {{1, 2}, {3, 256}}}}, "raw", "invalid_value", "does not fit uint8"},
       {{{"raw", {{1, 2}, {3, "x"}}}}, "raw", "invalid_type", "a string"},
       {{{"raw", {{1, 2}, {3, {4}}}}}, "raw", "invalid_type", "an array"},
@@ -275,6 +276,24 @@ TEST(RequestParserOfDiffusion, ReadsStepsAndGuidance) {
   EXPECT_EQ(parser.parse({{"steps", 101}}).error().param, "steps");
   EXPECT_EQ(parser.parse({{"guidance", 9}}).error().param, "guidance");
   EXPECT_EQ(parser.parse({{"max_tokens", 9}}).error().reason, "unknown_parameter");
+}
+
+TEST(RequestParserFiles, ABrokenChatTemplateIsFoundWhenThePackageIsRead) {
+  const auto directory = TemporaryDirectory::create("template").value();
+  model::Package package = fake::text_package(1, 32, 4);
+  package.root = directory.path();
+  auto& prompt = std::get<model::TextInput>(package.manifest.inputs[0].kind);
+  prompt.tokenizer.clear();
+  prompt.chat_template = "chat.jinja";
+  const std::string whole = "{% for m in messages %}{{ m.role }}{% endfor %}";
+  ASSERT_TRUE(write_file(package.file("chat.jinja"), whole));
+  const auto parser = RequestParser::create(package);
+  ASSERT_TRUE(parser) << parser.error().message;
+  EXPECT_NE(parser->chat_template(), nullptr);
+  ASSERT_TRUE(write_file(package.file("chat.jinja"), whole.substr(0, 32)));
+  const auto broken = RequestParser::create(package);
+  ASSERT_FALSE(broken);
+  EXPECT_NE(broken.error().message.find("chat.jinja"), std::string::npos) << broken.error().message;
 }
 
 }  // namespace

@@ -189,6 +189,12 @@ Result<SigningKey> SigningKey::parse(std::string_view pem, std::string_view pass
   auto state = std::make_shared<State>();
   state->key.reset(PEM_read_bio_PrivateKey(in.get(), nullptr, give_password, &password));
   ERR_clear_error();
+  const bool encrypted = pem.find("ENCRYPTED") != std::string_view::npos;
+  if (!state->key && encrypted && password.empty()) {
+    return invalid(
+        "is a private key with a password, which is not taken; `openssl pkey -in KEY -out PLAIN` "
+        "writes it without");
+  }
   if (!state->key) return invalid("is not a private key in PEM, or its password is another");
   if (digest_for(state->key.get()) == nullptr) return invalid(kOtherKey);
   SigningKey key;

@@ -193,6 +193,10 @@ Result<Report> export_model(const ImportOptions& options, SourceKind kind, const
         "holds a pickled module or a state_dict, which needs its Python class: name it with "
         "--class FILE:CLASS");
   }
+  if (!named.name.empty() && kind != SourceKind::kTorchPickle && kind != SourceKind::kKeras) {
+    return invalid("is " + std::string(name_of(kind)) +
+                   ", which needs no Python class; leave --class out");
+  }
   const Framework framework = is_torch(kind) ? Framework::kTorch : Framework::kTensorflow;
   const fs::path source = fs::canonical(options.source);
   ExporterJob job;
@@ -210,20 +214,22 @@ Result<Report> export_model(const ImportOptions& options, SourceKind kind, const
 Result<Imported> import_from(const ImportOptions& options, const Prove& prove) {
   if (fs::exists(options.output))
     return fail(Code::kAlreadyExists, options.output.string() + ": exists already");
+  const fs::path output =
+      options.output.has_filename() ? options.output : options.output.parent_path();
+  if (const fs::path above = output.parent_path(); !above.empty() && !fs::is_directory(above))
+    return fail(Code::kNotFound, output.string() + ": there is no folder " + above.string());
   SERIN_TRY_ASSIGN(const SourceKind kind, recognise(options.source));
   SERIN_TRY_ASSIGN(const TemporaryDirectory work, TemporaryDirectory::create("serin-import"));
   auto exported = export_model(options, kind, work.path());
   if (!exported) return fail(std::move(exported.error()).within(options.source.string()));
   const EngineKind engine = is_torch(kind) ? EngineKind::kTorch : EngineKind::kTensorflow;
-  const fs::path named = options.output.has_filename() ? options.output.filename()
-                                                       : options.output.parent_path().filename();
-  Draft draft =
-      draft_manifest(package_name(named.string()), engine, exported->model, exported->signature);
+  Draft draft = draft_manifest(package_name(output.filename().string()), engine, exported->model,
+                               exported->signature);
   draft.warnings.insert(draft.warnings.begin(), exported->warnings.begin(),
                         exported->warnings.end());
 
-  Partial partial(options.output.has_filename() ? options.output : options.output.parent_path());
-  fs::create_directories(partial.path());
+  Partial partial(output);
+  fs::create_directory(partial.path());
   SERIN_TRY_ASSIGN(const Folder made, Folder::open(work.path() / "out"));
   SERIN_TRY(copy_folder(made, partial.path()));
   SERIN_TRY(

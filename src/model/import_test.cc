@@ -81,6 +81,30 @@ TEST_F(ImportTest, AsksForTheClassOfAPickle) {
   EXPECT_FALSE(fs::exists(path("out")));
 }
 
+TEST_F(ImportTest, MakesNoFolderAboveThePackage) {
+  zip("a.pt", {"m/code/__torch__.py", "m/constants.pkl"});
+  const auto imported =
+      import_model({.source = path("a.pt"), .output = path("nowhere/x/y"), .exporter = path(".")});
+  ASSERT_FALSE(imported.has_value());
+  EXPECT_NE(imported.error().message.find("there is no folder " + path("nowhere/x").string()),
+            std::string::npos)
+      << imported.error().message;
+  EXPECT_FALSE(fs::exists(path("nowhere")));
+}
+
+TEST_F(ImportTest, TakesNoClassWhereNoneIsNeeded) {
+  zip("a.pt", {"m/code/__torch__.py", "m/constants.pkl"});
+  write("net.py", "class Net: pass\n");
+  const auto imported = import_model({.source = path("a.pt"),
+                                      .output = path("out"),
+                                      .class_name = path("net.py").string() + ":Net",
+                                      .exporter = path(".")});
+  ASSERT_FALSE(imported.has_value());
+  EXPECT_NE(imported.error().message.find("is TorchScript, which needs no Python class"),
+            std::string::npos)
+      << imported.error().message;
+}
+
 TEST(InputShape, IsReadFromAnOption) {
   const auto shape = parse_input_shape("x=float32[N, 3,64,64]");
   ASSERT_TRUE(shape.has_value()) << shape.error().message;

@@ -34,7 +34,7 @@ void read_model_or_remote(const Fields& fields, Manifest& manifest) {
   if (manifest.engine == EngineKind::kRemote) {
     manifest.remote = read_remote(fields.required("remote"));
     if (fields.has("model"))
-      fields.wrong("model", "goes not with engine: remote; the model is elsewhere");
+      fields.wrong("model", "does not go with engine: remote; the model is elsewhere");
     return;
   }
   if (fields.has("remote")) fields.wrong("remote", "goes only with engine: remote");
@@ -53,7 +53,7 @@ void read_relayed(const Fields& fields, Manifest& manifest) {
       fields.wrong(tensors, "goes only with tensors: remote.protocol openInference");
   }
   if (manifest.remote->protocol == Remote::Protocol::kOpenAi && fields.has("inputs"))
-    fields.wrong("inputs", "goes not with remote.protocol openai; requests go on as they are");
+    fields.wrong("inputs", "does not go with remote.protocol openai; requests go on as they are");
   manifest.inputs = read_inputs(fields["inputs"], true);
 }
 
@@ -65,8 +65,9 @@ void read_call_and_outputs(const Fields& fields, Manifest& manifest) {
   manifest.outputs = read_outputs(fields.required("outputs"));
   manifest.batching = read_batching(fields["batching"]);
   if (std::holds_alternative<AutoregressiveLoop>(manifest.loop) && fields.has("batching")) {
-    fields.wrong("batching",
-                 "goes not with an autoregressive loop; its loop.slots says how many run together");
+    fields.wrong(
+        "batching",
+        "does not go with an autoregressive loop; its loop.slots says how many run together");
   }
 }
 
@@ -97,8 +98,13 @@ Manifest read_manifest(const Value& document, bool draft) {
                                                    EngineKind::kTorch);
   if (document.problems().any()) return manifest;
   read_model_or_remote(fields, manifest);
-  const bool listed = !draft && manifest.engine != EngineKind::kRemote;
-  if (!draft) manifest.files = read_files(listed ? fields.required("files") : fields["files"]);
+  const bool listed = draft || manifest.engine == EngineKind::kRemote || fields.has("files");
+  if (!listed) {
+    document.wrong(
+        "files is missing: the package is not sealed yet; `serin package seal FOLDER --golden` "
+        "writes it");
+  }
+  if (!draft) manifest.files = read_files(fields["files"]);
   if (document.problems().any()) return manifest;
   read_call_and_outputs(fields, manifest);
   manifest.golden = read_golden(fields["golden"]);

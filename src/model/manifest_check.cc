@@ -541,8 +541,10 @@ void check_files(const Manifest& manifest, FileList list, Problems& problems) {
   if (manifest.engine == EngineKind::kTorch) need("model", manifest.model);
   if (manifest.engine == EngineKind::kTensorflow &&
       !has_file(manifest, manifest.model + "/saved_model.pb")) {
+    const bool keras = manifest.model.ends_with(".keras") || manifest.model.ends_with(".h5");
     problems.add("model", shown(manifest.model) + " must be a SavedModel folder; " +
-                              missing(manifest.model + "/saved_model.pb"));
+                              (keras ? "`serin package import` makes a package of a Keras file"
+                                     : missing(manifest.model + "/saved_model.pb")));
   }
   for (std::size_t i = 0; i < manifest.inputs.size(); ++i) {
     const Path path = Path("inputs") / i;

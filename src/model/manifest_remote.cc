@@ -102,7 +102,7 @@ void read_names(const Fields& fields, Remote& remote) {
   if (remote.protocol == Protocol::kHttp) {
     remote.path = read_path(fields.required("path"));
     if (fields.has("model"))
-      fields.wrong("model", "goes not with protocol http; there is one at its path");
+      fields.wrong("model", "does not go with protocol http; there is one at its path");
     return;
   }
   remote.model = fields.required("model").word();

@@ -115,7 +115,10 @@ TEST(Manifest, IsADraftUntilItsFilesAreListed) {
   std::string draft(samples::kGlyphs);
   const std::size_t files = draft.find("files:");
   draft.erase(files, draft.find("inputs:") - files);
-  EXPECT_EQ(parse_manifest(draft).error().message, "model.yaml:1:1: files is missing");
+  EXPECT_EQ(
+      parse_manifest(draft).error().message,
+      "model.yaml:1:1: files is missing: the package is not sealed yet; `serin package seal FOLDER "
+      "--golden` writes it");
   EXPECT_TRUE(parse_draft(draft).has_value());
 }
 

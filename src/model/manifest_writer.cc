@@ -461,7 +461,8 @@ Result<std::string> replace_files(std::string_view yaml, const std::vector<FileE
 
 Result<std::string> replace_golden(std::string_view yaml, const std::vector<Golden>& golden) {
   return replace_block(yaml, "golden", "", [&](std::string_view indent) {
-    return std::string(indent) + "golden:\n" + golden_lines(golden, indent);
+    const std::string key = std::string(indent) + "golden:";
+    return golden.empty() ? key + " []\n" : key + "\n" + golden_lines(golden, indent);
   });
 }
 

@@ -87,7 +87,7 @@ Result<Package> open_folder(const std::filesystem::path& root, const Folder& fol
   return package;
 }
 
-Result<Package> seal_folder(const std::filesystem::path& root, const Folder& folder) {
+Result<Sealing> prepare_folder(const std::filesystem::path& root, const Folder& folder) {
   SERIN_TRY_ASSIGN(const auto found, content(folder));
   SERIN_TRY_ASSIGN(const std::string yaml, folder.read(kManifest, kManifestLimit));
   SERIN_TRY(parse_draft(yaml));  // before the time that digests take
@@ -97,10 +97,14 @@ Result<Package> seal_folder(const std::filesystem::path& root, const Folder& fol
     files.push_back({file.path, file.size, std::move(digest)});
   }
   SERIN_TRY(parse_with_files(yaml, files));
-  SERIN_TRY_ASSIGN(const std::string sealed, replace_files(yaml, files));
-  SERIN_TRY(parse_manifest(sealed));
-  if (sealed != yaml) SERIN_TRY(write_file(root / kManifest, sealed));
-  return open_folder(root, folder, Verify::kStructure);
+  Sealing sealing;
+  SERIN_TRY_ASSIGN(sealing.yaml, replace_files(yaml, files));
+  Package& package = sealing.package;
+  package.root = root;
+  package.manifest_sha256 = sha256_hex(sealing.yaml);
+  SERIN_TRY_ASSIGN(package.manifest, parse_manifest(sealing.yaml));
+  SERIN_TRY_ASSIGN(package.digest, manifest_digest(sealing.yaml));
+  return sealing;
 }
 
 }  // namespace
@@ -137,11 +141,23 @@ Status check_unchanged(const Package& package) {
   return changed(after == is.end() ? before->path : std::min(before->path, after->path));
 }
 
-Result<Package> seal_package(const std::filesystem::path& root) {
+Result<Sealing> prepare_seal(const std::filesystem::path& root) {
   SERIN_TRY_ASSIGN(const Folder folder, Folder::open(root));
-  auto package = seal_folder(root, folder);
-  if (!package) return fail(in_package(std::move(package).error(), root));
-  return package;
+  auto sealing = prepare_folder(root, folder);
+  if (!sealing) return fail(in_package(std::move(sealing).error(), root));
+  return sealing;
+}
+
+Result<Package> finish_seal(const Sealing& sealing) {
+  const std::filesystem::path& root = sealing.package.root;
+  const auto before = read_file(root / kManifest, kManifestLimit);
+  if (!before || *before != sealing.yaml) SERIN_TRY(write_file(root / kManifest, sealing.yaml));
+  return open_package(root, Verify::kStructure);
+}
+
+Result<Package> seal_package(const std::filesystem::path& root) {
+  SERIN_TRY_ASSIGN(const Sealing sealing, prepare_seal(root));
+  return finish_seal(sealing);
 }
 
 }  // namespace serin::model

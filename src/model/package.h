@@ -42,9 +42,18 @@ Status check_digests(const Package& package);
 // naming what was written, replaced, renamed, added or removed meanwhile.
 Status check_unchanged(const Package& package);
 
-// Writes the list of files, with their sizes and digests, into model.yaml and leaves the rest of
-// the text, comments too, as its author wrote it; then opens the package. kInvalidArgument when
-// what model.yaml says is wrong.
+// A package as it will be once it is sealed.
+struct Sealing {
+  Package package;   // without stamps
+  std::string yaml;  // its model.yaml: the list of files, with their sizes and digests, is put into
+                     // the text, and the rest, comments too, is as its author wrote it
+};
+// Writes nothing. Blocks while it reads every file. kInvalidArgument when what model.yaml says is
+// wrong.
+Result<Sealing> prepare_seal(const std::filesystem::path& root);
+// Writes model.yaml, and opens the package.
+Result<Package> finish_seal(const Sealing& sealing);
+// Both.
 Result<Package> seal_package(const std::filesystem::path& root);
 
 // `yaml` with its `files` replaced, or put after `model` where there is none.

@@ -90,6 +90,18 @@ TEST_F(PackageTest, KeepsTheAuthorsTextWhenSealed) {
   EXPECT_EQ(read("model.yaml"), expected);
 }
 
+TEST_F(PackageTest, IsPreparedForSealingWithoutWritingAnything) {
+  const std::string before = read("model.yaml");
+  const auto sealing = prepare_seal(root_);
+  ASSERT_TRUE(sealing.has_value()) << sealing.error().message;
+  EXPECT_EQ(read("model.yaml"), before);
+  const auto sealed = finish_seal(*sealing);
+  ASSERT_TRUE(sealed.has_value()) << sealed.error().message;
+  EXPECT_EQ(sealed->digest, sealing->package.digest);
+  EXPECT_EQ(sealed->manifest_sha256, sealing->package.manifest_sha256);
+  EXPECT_EQ(read("model.yaml"), sealing->yaml);
+}
+
 TEST_F(PackageTest, ReplacesOnlyTheListWhenSealedAgain) {
   seal();
   const std::string first = read("model.yaml");
@@ -319,6 +331,10 @@ TEST(ReplaceGolden, WritesWhatWasRecordedAndKeepsTheRest) {
           .value(),
       "a: 1  # kept\ngolden:\n- request: {\"seed\":7}\n  expect: {text: \"x: y\"}\n"
       "  tolerance: 0.5\nb: 2\n");
+}
+
+TEST(ReplaceGolden, WritesAListWhereThereIsNothingToWrite) {
+  EXPECT_EQ(replace_golden("a: 1\n", {}).value(), "a: 1\ngolden: []\n");
 }
 
 TEST(ReplaceFiles, RefusesATextWithNoPlaceForTheList) {

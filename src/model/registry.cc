@@ -28,6 +28,7 @@ CREATE TABLE names(name TEXT NOT NULL, version TEXT NOT NULL,
 CREATE TABLE uses(owner TEXT PRIMARY KEY, digest TEXT NOT NULL REFERENCES packages(digest));
 )sql"};
 constexpr int kReadable = 1;
+constexpr std::string_view kDatabase = "registry.db";
 constexpr std::size_t kLongestWord = 63;
 
 bool is_word(std::string_view text) {
@@ -141,9 +142,15 @@ Result<Registry> Registry::open(const fs::path& folder, const Clock& clock) {
     return fail(Code::kPermissionDenied,
                 "the registry " + folder.string() + " cannot be made: " + problem.message());
   }
-  SERIN_TRY_ASSIGN(Database database,
-                   Database::open(folder / "registry.db", kMigrations, kReadable));
+  SERIN_TRY_ASSIGN(Database database, Database::open(folder / kDatabase, kMigrations, kReadable));
   return Registry(folder, std::move(database), clock);
+}
+
+Result<Registry> Registry::open_existing(const fs::path& folder, const Clock& clock) {
+  std::error_code problem;
+  if (fs::exists(folder / kDatabase, problem)) return open(folder, clock);
+  return fail(Code::kNotFound, "there is no registry " + folder.string() +
+                                   "; `serin package push FOLDER NAME:VERSION` makes one");
 }
 
 fs::path Registry::place_of(const std::string& digest) const {

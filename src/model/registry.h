@@ -35,6 +35,9 @@ class Registry {
   // Makes what is missing.
   static Result<Registry> open(const std::filesystem::path& folder,
                                const Clock& clock = Clock::real());
+  // kNotFound where there is none: for those who only look, or change what is there.
+  static Result<Registry> open_existing(const std::filesystem::path& folder,
+                                        const Clock& clock = Clock::real());
 
   enum class Take {
     kCopy,  // somebody may write to the files later

@@ -187,5 +187,29 @@ TEST_F(RegistryTest, IsASourceAndADestinationOfPackages) {
   EXPECT_EQ(fetch_package("small:v7", options).error().code, Code::kNotFound);
 }
 
+TEST_F(RegistryTest, IsNotMadeByWhoeverOnlyLooks) {
+  SourceOptions options;
+  options.cache = folder_.path() / "cache";
+  options.registry = folder_.path() / "mistyped";
+  const auto fetched = fetch_package("small:v7", options);
+  ASSERT_FALSE(fetched.has_value());
+  EXPECT_EQ(fetched.error().code, Code::kNotFound);
+  EXPECT_EQ(fetched.error().message, "there is no registry " + options.registry.string() +
+                                         "; `serin package push FOLDER NAME:VERSION` makes one");
+  EXPECT_FALSE(fs::exists(options.registry));
+  EXPECT_TRUE(Registry::open_existing(folder_.path() / "registry", clock_).has_value());
+}
+
+TEST_F(RegistryTest, IsNotAskedForWhatIsNoPackage) {
+  const fs::path script = folder_.path() / "discs.py";
+  ASSERT_TRUE(write_file(script, "import torch\n"));
+  SourceOptions options;
+  options.cache = folder_.path() / "cache";
+  EXPECT_EQ(fetch_package(script.string(), options).error().message,
+            script.string() +
+                ": is neither a package's folder nor an archive that `serin package "
+                "pack` made");
+}
+
 }  // namespace
 }  // namespace serin::model

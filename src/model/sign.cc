@@ -140,6 +140,13 @@ Result<std::optional<Signature>> read_signature(const Package& package) {
   return std::optional(*std::move(signature));
 }
 
+Status check_covers(const Signature& signature, const Package& package) {
+  auto covered = compare(resources_of(package), signature.resources);
+  if (covered) return {};
+  covered.error().message += "; `serin package sign` signs what is there now";
+  return fail(std::move(covered.error()).within(kSignatureFile));
+}
+
 Status sign_package(const Package& package, const SigningKey& key) {
   return write_file(package.root / kSignatureFile,
                     write_bundle(statement(package, resources_of(package)), &key));

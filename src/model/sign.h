@@ -26,6 +26,10 @@ Result<Signature> parse_signature(std::string_view text);
 // That of a package; nothing where there is none. As little is said of who signed.
 Result<std::optional<Signature>> read_signature(const Package& package);
 
+// Whether it covers the package as it was opened: kDataLoss for one that is of other bytes, or of
+// other files. Says nothing of who signed.
+Status check_covers(const Signature& signature, const Package& package);
+
 // Writes model.sig beside model.yaml. The package must have been opened with Verify::kDigests.
 Status sign_package(const Package& package, const SigningKey& key);
 

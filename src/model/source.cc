@@ -2,6 +2,8 @@
 #include "model/source.h"
 
 #include <algorithm>
+#include <array>
+#include <fstream>
 
 #include "base/digest.h"
 #include "base/files.h"
@@ -24,12 +26,24 @@ constexpr const char* kLayerType = "application/vnd.serin.package.v1.tar+zstd";
 constexpr const char* kTitle = "org.opencontainers.image.title";
 constexpr const char* kPackageAnnotation = "dev.serin.package.digest";
 
+// As zstd does.
+bool begins_as_archive(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::array<char, 4> head{};
+  file.read(head.data(), head.size());
+  return std::string_view(head.data(), head.size()) == "\x28\xb5\x2f\xfd";
+}
+
 Result<Archive> file_archive(const fs::path& path) {
   if (const auto kind = recognise(path)) {
     return invalid(path.string() + ": is a model (" + std::string(name_of(*kind)) +
                    "), not a package; serin package import makes a package of it");
   }
   SERIN_TRY_ASSIGN(const objects::Body body, objects::Body::file(path));
+  if (!begins_as_archive(path)) {
+    return invalid(path.string() +
+                   ": is neither a package's folder nor an archive that `serin package pack` made");
+  }
   SERIN_TRY_ASSIGN(const std::string digest, body.sha256());
   Archive archive{path.string(), "sha256:" + digest, body.size(), digest, {}};
   archive.read = [body](std::uint64_t offset, const auto& sink) {
@@ -168,15 +182,15 @@ Result<std::string> push_artifact(const fs::path& archive, const Package& packag
   return registry->push_manifest(manifest, options.cancel);
 }
 
-Result<Registry> registry_of(const std::string& name, const SourceOptions& options) {
-  if (options.registry.empty())
-    return fail(Code::kNotFound, name + " is a package by name, and there is no registry here");
-  return Registry::open(options.registry);
+Status check_registry(const std::string& name, const SourceOptions& options) {
+  if (!options.registry.empty()) return {};
+  return fail(Code::kNotFound, name + " is a package by name, and there is no registry here");
 }
 
 Result<Pushed> push_name(const fs::path& root, const Reference& name, bool replace,
                          const SourceOptions& options) {
-  SERIN_TRY_ASSIGN(Registry registry, registry_of(name.text(), options));
+  SERIN_TRY(check_registry(name.text(), options));
+  SERIN_TRY_ASSIGN(Registry registry, Registry::open(options.registry));
   SERIN_TRY_ASSIGN(const HeldPackage held, registry.add(root, Registry::Take::kCopy));
   SERIN_TRY(registry.tag(name, held.digest, replace));
   return Pushed{held.digest, held.digest};
@@ -188,7 +202,8 @@ bool is_url(std::string_view source) { return source.find("://") != std::string_
 
 Result<HeldPackage> fetch_package(const std::string& source, const SourceOptions& options) {
   if (const auto name = parse_reference(source)) {
-    SERIN_TRY_ASSIGN(Registry registry, registry_of(source, options));
+    SERIN_TRY(check_registry(source, options));
+    SERIN_TRY_ASSIGN(Registry registry, Registry::open_existing(options.registry));
     SERIN_TRY_ASSIGN(HeldPackage held, registry.find(*name));
     SERIN_TRY(check_digest(source, held.digest, options.digest));
     return held;

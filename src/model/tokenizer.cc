@@ -145,7 +145,9 @@ Result<std::shared_ptr<const Tokenizer>> Tokenizer::load(const std::filesystem::
   Made error;
   SerinTokenizer* loaded = serin_tokenizer_load(view(content), error.out());
   if (loaded == nullptr)
-    return invalid(tokenizer.string() + " is not a tokenizer.json: " + error.text());
+    return invalid(
+        tokenizer.string() +
+        ": is not a tokenizer in the form of Hugging Face's tokenizer.json: " + error.text());
   return std::make_shared<const RustTokenizer>(loaded);
 }
 

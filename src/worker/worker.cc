@@ -29,15 +29,6 @@ using std::chrono::milliseconds;
 // Where a start stands, for the start-up probe and for people who wait.
 enum class Phase { kLoading, kCompiling, kServing };
 
-Result<std::shared_ptr<const model::ChatTemplate>> load_chat_template(
-    const model::Package& package) {
-  const auto* loop = std::get_if<model::AutoregressiveLoop>(&package.manifest.loop);
-  const model::Input* prompt = loop ? package.manifest.find_input(loop->prompt) : nullptr;
-  const auto* text = prompt ? std::get_if<model::TextInput>(&prompt->kind) : nullptr;
-  if (text == nullptr || text->chat_template.empty()) return nullptr;
-  return model::ChatTemplate::load(package.file(text->chat_template));
-}
-
 // Whether every byte must be known to be the listed one before anything is made of the package.
 // Otherwise its files are read once, digests beside the model (docs/decisions/0070).
 bool digests_come_first(const WorkerOptions& options, const model::Manifest& manifest) {
@@ -99,10 +90,9 @@ class WorkerImpl final : public Worker {
     const Instant began = clock_.now();
     SERIN_TRY(load_checked());
     SERIN_TRY(start_videos());
-    context_ = std::make_unique<api::Context>(
-        api::Context{options_, package_, *parser_, engine_.get(), metrics_, *tracer_, clock_,
-                     *pool_, std::move(chat_template_), draining_, videos_.get(),
-                     video_runner_.get(), attested(), upstream_.get(), relay_.get()});
+    context_ = std::make_unique<api::Context>(api::Context{
+        options_, package_, *parser_, engine_.get(), metrics_, *tracer_, clock_, *pool_, draining_,
+        videos_.get(), video_runner_.get(), attested(), upstream_.get(), relay_.get()});
     routes_ = std::make_unique<api::Routes>(*context_);
     measure_state();
     phase_.store(Phase::kServing, std::memory_order_release);
@@ -172,7 +162,6 @@ class WorkerImpl final : public Worker {
   Status load_files() {
     SERIN_TRY_ASSIGN(auto parser, engine::RequestParser::create(package_, options_.requests));
     parser_ = std::make_unique<engine::RequestParser>(std::move(parser));
-    SERIN_TRY_ASSIGN(chat_template_, load_chat_template(package_));
     SERIN_TRY(begin_upstream());
     if (package_.manifest.relayed()) return {};
     SERIN_TRY_ASSIGN(engine_, engine::Engine::create(package_, options_.engine, clock_, &metrics_));
@@ -289,7 +278,6 @@ class WorkerImpl final : public Worker {
   Metrics metrics_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<engine::RequestParser> parser_;
-  std::shared_ptr<const model::ChatTemplate> chat_template_;  // until the context has it
   std::unique_ptr<VideoStore> videos_;
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<VideoRunner> video_runner_;

@@ -84,6 +84,8 @@ def test_exported_programs_say_everything(driver, torch, tmp_path):
     torch(SAVE, tmp_path)
     driver("import", tmp_path / "free.pt2", tmp_path / "free", EXPORTER, "-")
     assert "model: model.pt2\n" in yaml(tmp_path / "free") and "sizes: [1]" in yaml(tmp_path / "free")
+    said = driver("import", tmp_path / "free.pt2", tmp_path / "x", EXPORTER, "-", "z=float32[N,3]", fails=True)
+    assert "--input says that z is float32[N,3]; the file says float32 of the shape ['batch', 8]" in said
     driver("import", tmp_path / "fixed.pt2", tmp_path / "fixed", EXPORTER, "-")
     assert "sizes: [4]" in yaml(tmp_path / "fixed")
     driver("import", tmp_path / "auto.pt2", tmp_path / "auto", EXPORTER, "-")
@@ -101,6 +103,9 @@ def test_keras_and_saved_models(driver, tensorflow, tmp_path):
         assert "layout: HWC, range: [-1, 1]" in text, text
         if source != "saved":
             assert float(said.split("verified ")[1]) < 1e-5
+    (tmp_path / "lay.py").write_text("class Scale: pass\n")
+    said = driver("import", tmp_path / "model.keras", tmp_path / "x", EXPORTER, f"{tmp_path}/lay.py:Scal", fails=True)
+    assert "lay.py has no class Scal; it has Scale" in said
 
 
 DICTS = """

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program as somebody at a terminal meets it."""
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -210,6 +211,34 @@ def test_seal_golden_records_what_the_model_gives(package):
     assert run("package", "seal", package, "--golden").stdout == before
 
 
+def test_a_seal_that_fails_writes_nothing_and_a_verify_that_fails_says_no_digest(package, start):
+    manifest = package / "model.yaml"
+    text = manifest.read_text()
+    bare = text[: text.index("golden:")]
+    manifest.write_text(bare)
+    refused = run("package", "seal", package, "--golden")
+    assert refused.returncode == 2 and "has no golden request to record; add `golden:`" in refused.stderr
+    assert manifest.read_text() == bare
+    more = text.replace("labels: [sans,", "labels: [one more, another, sans,")  # than the model's embedding has rows
+    more = more[: more.index("golden:")] + "golden:\n- request: {seed: 7, character: A, style: sans, steps: 1}\n"
+    manifest.write_text(more)
+    refused = run("package", "seal", package, "--golden")
+    why = 'style: the model does not take "hand", the last of 10 labels: PyTorch: '
+    assert refused.returncode == 1 and why in refused.stderr, refused.stderr
+    assert manifest.read_text() == more
+    assert run("package", "seal", package).returncode == 0
+    refused = run("package", "verify", package, "--run")
+    assert refused.returncode == 1 and refused.stdout == "" and why in refused.stderr, refused.stderr
+    # A worker that serves it nevertheless says in its log what the model failed at.
+    worker = start(package).wait_ready()
+    asked = {"seed": 7, "character": "A", "style": "hand", "steps": 1}
+    assert worker.post("/generate", asked, {"X-Request-Id": "mine"})[0] == 500
+    assert worker.stop() == 0
+    entry, = (json.loads(line) for line in worker.log if "a request failed" in line)
+    assert (entry["level"], entry["service"], entry["path"]) == ("warning", "glyphs", "/generate"), entry
+    assert (entry["request_id"], entry["seed"]) == ("mine", 7) and entry["error"].startswith("PyTorch: "), entry
+
+
 def test_inspect_says_who_signed_what_and_whether_it_is_believed(package, tmp_path):
     for name in ("mine", "other"):
         subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", tmp_path / name], check=True)
@@ -225,6 +254,11 @@ def test_inspect_says_who_signed_what_and_whether_it_is_believed(package, tmp_pa
     said = run("package", "inspect", package, "--trust", other)
     assert said.returncode == 0 and re.search(r"signed:   not believed: .*model.sig: .*not by the trusted", said.stdout), said.stdout
     (package / "model.yaml").write_text((package / "model.yaml").read_text() + "# one more remark\n")
+    stale = "not believed: model.sig: model.yaml: is not the file that was signed; `serin package sign` signs what is there now\n"
+    assert stale in run("package", "inspect", package).stdout
+    assert stale in run("package", "verify", package).stdout
+    unsigned = run("package", "verify", package, "--trust", mine)
+    assert unsigned.returncode == 1 and unsigned.stdout == ""
     assert "model.yaml: is not the file that was signed" in run("package", "inspect", package, "--trust", mine).stdout
 
 

@@ -29,9 +29,12 @@ std::string session_config(int threads) {
   return bytes;
 }
 
+// Without TensorFlow's own, such as __saved_model_init_op.
 std::string names_of(const auto& map) {
   std::string names;
-  for (const auto& entry : map) names += (names.empty() ? "" : ", ") + entry.first;
+  for (const auto& [name, value] : map) {
+    if (!name.starts_with("__")) names += (names.empty() ? "" : ", ") + name;
+  }
   return names;
 }
 

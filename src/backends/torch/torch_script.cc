@@ -6,6 +6,8 @@
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <new>
 #include <string>
 
@@ -41,6 +43,17 @@ tl::unexpected<Error> needs_class(const std::filesystem::path& path) {
                         "convert it with `serin package import " +
                         path.filename().string() + " --class FILE:CLASS`",
                     "needs_class", "model"});
+}
+
+// torch.save before zip archives (PyTorch 1.6): a pickle, which begins with its protocol, or a tar
+// file, which has its magic at 257.
+bool is_old_save(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string head(262, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(file.gcount()));
+  return head.starts_with('\x80') ||
+         head.substr(std::min<std::size_t>(257, head.size())) == "ustar";
 }
 
 Status check_pickle(const Archive& archive, const ArchiveEntry& entry) {
@@ -138,8 +151,13 @@ Error error_of_exception(const std::exception& problem) {
 Result<torch::jit::Module> load_script(const std::filesystem::path& path, c10::Device device) {
   auto archive = Archive::open(path);
   if (!archive) {
-    // Before zip archives (PyTorch 1.6) torch.save wrote bare pickles and tar files.
-    if (archive.error().message == "not a zip archive") return needs_class(path);
+    if (is_old_save(path)) return needs_class(path);
+    if (archive.error().message == "not a zip archive") {
+      std::error_code unknown;
+      archive.error().message = std::filesystem::is_empty(path, unknown)
+                                    ? "is empty"
+                                    : "is not a file that torch.jit.save wrote";
+    }
     return fail(std::move(archive.error()).within(path.filename().string()));
   }
   if (form_of(*archive) != FileForm::kTorchScript) return needs_class(path);

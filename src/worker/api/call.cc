@@ -6,12 +6,20 @@
 #include "base/log.h"
 #include "net/grpc/frame.h"
 #include "net/http/error_body.h"
+#include "net/http/status.h"
 #include "worker/api/form.h"
 
 namespace serin::worker::api {
 namespace {
 
 constexpr std::uint16_t kClientClosedRequest = 499;
+
+bool takes_media(const model::Manifest& manifest) {
+  return std::ranges::any_of(manifest.inputs, [](const model::Input& input) {
+    return std::holds_alternative<model::ImageInput>(input.kind) ||
+           std::holds_alternative<model::AudioInput>(input.kind);
+  });
+}
 
 }  // namespace
 
@@ -68,6 +76,8 @@ Result<json::object> Call::object_of(const std::string& body) const {
   auto parsed = parse_json(body.empty() ? "{}" : std::string_view(body), context_.options.json);
   if (!parsed) {
     parsed.error().reason = "invalid_json";
+    if (takes_media(context_.package.manifest))
+      parsed.error().message += "; send a JSON object, with pictures and sounds in it as base64";
     return serin::fail(std::move(parsed).error().within("the body"));
   }
   if (!parsed->is_object()) {
@@ -88,6 +98,7 @@ Result<engine::Request> Call::parse(const json::object& fields,
     request.deadline = began_ + fallback;
   }
   request.cancel = cancel_;
+  parsed_seed_.store(static_cast<std::int64_t>(request.seed), std::memory_order_relaxed);
   return request;
 }
 
@@ -142,9 +153,25 @@ void Call::respond_json(const json::value& body, std::uint16_t status) {
   respond({status, {{"content-type", "application/json"}}, json::serialize(body)});
 }
 
+// Counts it, and says in the log what is our fault: what a metric alone would leave without a
+// cause. Full queues and late answers are the load's, and are counted only.
+void Call::failed(const Error& error) {
+  context_.metrics.failed(net::error_code(error));
+  if (net::http_status(error) != 500) return;
+  const std::int64_t seed = parsed_seed_.load(std::memory_order_relaxed);
+  // What an upstream says may quote the prompt.
+  const bool quotes = context_.package.manifest.remote.has_value();
+  log::warning("a request failed", {{"service", context_.service()},
+                                    {"path", head().path},
+                                    {"request_id", request_id_},
+                                    {"seed", seed < 0 ? json::value(nullptr) : json::value(seed)},
+                                    {"code", net::error_code(error)},
+                                    {"error", quotes ? std::string() : error.message}});
+}
+
 void Call::fail(const Error& error) {
   if (over()) return;
-  context_.metrics.failed(net::error_code(error));
+  failed(error);
   if (fail_by_) return fail_by_(*this, error);
   respond(net::error_response(error));
 }
@@ -177,7 +204,7 @@ void Call::break_off(const Error& error) {
   if (!streaming_) return fail(error);
   if (over()) return;
   span_.fail(error.message);
-  context_.metrics.failed(net::error_code(error));
+  failed(error);
   settle(200);
   exchange_->abort();
 }
@@ -209,7 +236,7 @@ void Call::fail_stream(const Error& error) {
   if (!streaming_) return fail(error);
   if (over()) return;
   span_.fail(error.message);
-  context_.metrics.failed(net::error_code(error));
+  failed(error);
   exchange_->write(net::error_event(error));
   finish_stream();
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -121,6 +122,7 @@ class Call : public std::enable_shared_from_this<Call> {
  private:
   template <class Make, class Then>
   void here(Make& make, Then& then);
+  void failed(const Error& error);
   void receive(std::function<void(std::string)> then);
   Result<json::object> object_of(const std::string& body) const;
   void add_common_fields(net::Headers& headers) const;
@@ -136,6 +138,8 @@ class Call : public std::enable_shared_from_this<Call> {
   std::string request_id_;
   bool described_ = false;
   std::optional<std::uint64_t> seed_;
+  // Of what was parsed last, for the log: parse() may run in the pool.
+  std::atomic<std::int64_t> parsed_seed_{-1};
   std::optional<double> score_;
   std::function<void(Call&, const Error&)> fail_by_;
   bool streaming_ = false;

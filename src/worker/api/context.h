@@ -11,7 +11,6 @@
 #include "engine/profile.h"
 #include "engine/request.h"
 #include "model/package.h"
-#include "model/tokenizer.h"
 #include "telemetry/trace.h"
 #include "worker/jobs/video_runner.h"
 #include "worker/lifecycle/readiness.h"
@@ -33,7 +32,6 @@ struct Context {
   const telemetry::Tracer& tracer;
   const Clock& clock;
   Pool& pool;
-  std::shared_ptr<const model::ChatTemplate> chat_template;  // null: the package has none
   std::atomic<bool>& draining;
   VideoStore* videos = nullptr;  // both null: the package makes none
   VideoRunner* video_runner = nullptr;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/api/fields.h"
 
+#include <vector>
+
+#include "base/nearest.h"
+
 namespace serin::worker::api {
 
 tl::unexpected<Error> wrong_field(std::string_view name, std::string_view what) {
@@ -67,10 +71,13 @@ void Fields::pass_rest(json::object& into) {
 Status Fields::no_others() const {
   for (const auto& field : *body_) {
     const std::string_view name = field.key();
-    if (!read_.contains(name)) {
-      return fail(Error{Code::kInvalidArgument, "unknown field: " + std::string(name),
-                        "unknown_parameter", std::string(name)});
-    }
+    if (read_.contains(name)) continue;
+    const std::vector<std::string_view> known(read_.begin(), read_.end());
+    const std::string_view meant = nearest(name, known);
+    return fail(Error{Code::kInvalidArgument,
+                      "unknown field: " + std::string(name) +
+                          (meant.empty() ? "" : "; did you mean " + std::string(meant) + "?"),
+                      "unknown_parameter", std::string(name)});
   }
   return {};
 }

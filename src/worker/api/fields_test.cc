@@ -44,10 +44,19 @@ TEST(Fields, WhatWasNeverReadIsUnknown) {
   ASSERT_FALSE(fields.no_others());
   EXPECT_EQ(fields.no_others().error().param, "l");
   EXPECT_EQ(fields.no_others().error().reason, "unknown_parameter");
+  EXPECT_EQ(fields.no_others().error().message, "unknown field: l");  // far from all of them
   json::object rest;
   fields.pass_rest(rest);
   EXPECT_EQ(json::value(rest), json::parse(R"({"l":[1]})"));
   EXPECT_TRUE(fields.no_others());
+}
+
+TEST(Fields, AnUnknownNameIsToldTheOneThatWasMeant) {
+  const json::object body{{"max_token", 1}};
+  Fields fields(body);
+  fields.ignore({"prompt", "max_tokens"});
+  EXPECT_EQ(fields.no_others().error().message,
+            "unknown field: max_token; did you mean max_tokens?");
 }
 
 TEST(Fields, PassesWhatIsThere) {

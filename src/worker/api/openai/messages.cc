@@ -49,7 +49,8 @@ Result<json::object> message_of(const json::value& value, const std::string& whe
 
 Result<std::string> render_messages(const Context& context, const json::value* messages,
                                     std::string_view param) {
-  if (context.chat_template == nullptr) {
+  const model::ChatTemplate* chat_template = context.parser.chat_template();
+  if (chat_template == nullptr) {
     return fail(Error{Code::kFailedPrecondition,
                       context.service() + " has no chat template; use /v1/completions",
                       "no_chat_template"});
@@ -63,7 +64,7 @@ Result<std::string> render_messages(const Context& context, const json::value* m
     SERIN_TRY_ASSIGN(auto message, message_of(messages->get_array()[i], where));
     list.push_back(std::move(message));
   }
-  return context.chat_template->render(list, {}, true);
+  return chat_template->render(list, {}, true);
 }
 
 }  // namespace serin::worker::api

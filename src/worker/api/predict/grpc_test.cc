@@ -84,7 +84,7 @@ TEST(InferStream, CountsTheWorkersOwnLimitOfTimeFromEachMessage) {
   Pool pool(1, 8);
   std::atomic<bool> draining{false};
   const Context context{options, package, parser, engine.get(), metrics,
-                        tracer,  clock,   pool,   nullptr,      draining};
+                        tracer,  clock,   pool,   draining};
   const Routes routes(context);
   const auto server =
       *net::Server::create(options.server, [&](std::shared_ptr<net::Exchange> exchange) {

@@ -73,9 +73,20 @@ Status take_row(const model::Manifest& manifest, const InferRequest& infer, std:
   return {};
 }
 
+// Pictures and sounds come as files, whatever tensor the model is fed.
+Status check_media_type(const model::Manifest& manifest, const InferTensor& input) {
+  const model::Input* known = manifest.find_input(input.name);
+  const bool medium = known != nullptr && (std::holds_alternative<model::ImageInput>(known->kind) ||
+                                           std::holds_alternative<model::AudioInput>(known->kind));
+  if (!medium || input.datatype == "BYTES") return {};
+  return wrong_field(input.name, "BYTES of the shape [N], a file for each row, not " +
+                                     input.datatype + " " + serin::to_string(input.shape));
+}
+
 Result<std::int64_t> rows_of(const Context& context, const InferRequest& infer) {
   std::int64_t rows = 1;
   for (const InferTensor& input : infer.inputs) {
+    SERIN_TRY(check_media_type(context.package.manifest, input));
     const std::int64_t size = expected_bytes(input);
     const bool filled = input.datatype == "BYTES"
                             ? static_cast<std::int64_t>(input.strings.size()) == size
