@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "base/subprocess.h"
 #include "cli/source.h"
+#include "cli/tracing.h"
 #include "cli/up.h"
 #include "platform/local/local_platform.h"
 
@@ -35,6 +36,13 @@ Status start_in_background(const UpLine& line, const fs::path& state) {
                                  "--log-format", "json"};
   for (const std::string& argument : line.worker_arguments)
     words.push_back("--worker-argument=" + argument);
+  for (const std::string& argument : line.gateway_arguments)
+    words.push_back("--gateway-argument=" + argument);
+  for (const std::string& argument : arguments_of(line.tracing)) words.push_back(argument);
+  if (line.metrics_port) {
+    words.push_back("--metrics-port=" + std::to_string(*line.metrics_port));
+    words.push_back("--metrics-address=" + line.metrics_address);
+  }
   if (!line.certificate.empty())
     words.insert(words.end(), {"--tls-certificate", line.certificate, "--tls-key", line.key});
   if (!line.control_address.empty())
@@ -113,6 +121,10 @@ platform::local::LocalOptions platform_options(const UpLine& line, const fs::pat
   if (!line.certificate.empty())
     options.gateway_arguments = {"--tls-certificate", fs::absolute(line.certificate).string(),
                                  "--tls-key", fs::absolute(line.key).string()};
+  for (const auto& more : {line.gateway_arguments, arguments_of(line.tracing)})
+    options.gateway_arguments.insert(options.gateway_arguments.end(), more.begin(), more.end());
+  for (const std::string& argument : arguments_of(line.tracing))
+    options.worker_arguments.push_back(argument);
   options.gpus = platform::local::find_gpus();
   options.source = source_options(SourceLine());
   return options;

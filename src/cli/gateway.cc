@@ -15,6 +15,8 @@
 #include "base/stop_signals.h"
 #include "cli/command.h"
 #include "cli/takes.h"
+#include "cli/tracing.h"
+#include "cli/version.h"
 
 namespace serin::cli {
 namespace {
@@ -29,6 +31,7 @@ struct GatewayLine {
   int listen_fd = -1;
   std::string certificate, key;
   double drain_within = 30;
+  std::string public_metrics = "auto";
   std::size_t body_megabytes = 64;
   std::uint64_t feedback_log_megabytes = 64;
 };
@@ -55,6 +58,11 @@ Status run(const GatewayLine& line) {
   if (line.config.empty() && line.options.admin_socket.empty())
     return invalid("--config FILE or --admin SOCKET is needed: there would be no service");
   gateway::GatewayOptions options = line.options;
+  using enum gateway::GatewayOptions::PublicMetrics;
+  options.public_metrics = line.public_metrics == "auto" ? kAuto
+                           : line.public_metrics == "on" ? kOn
+                                                         : kOff;
+  options.build = kVersion;
   net::ServerOptions& data = options.data;
   if (line.listen_fd >= 0) {
     data.listen_fd = line.listen_fd;
@@ -127,6 +135,13 @@ void add_gateway(CLI::App& app, Action& chosen) {
   takes_path(command->add_option("--feedback-log", line->options.feedback_log,
                                  "File for a line of JSON for what users say of answers"));
   add_listening(*command, *line);
+  takes_one_of(command->add_option("--public-metrics", line->public_metrics,
+                                   "Whether GET /metrics is answered on the port; auto: while no "
+                                   "service asks who enters"),
+               {"auto", "on", "off"})
+      ->capture_default_str()
+      ->group("Listening");
+  add_tracing_options(*command, line->options.tracing);
   net::ServerLimits& limits = line->options.data.limits;
   command->add_option("--max-body-mb", line->body_megabytes, "Largest body")
       ->check(CLI::Range(1, 4096))

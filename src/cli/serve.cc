@@ -13,6 +13,8 @@
 #include "cli/command.h"
 #include "cli/source.h"
 #include "cli/takes.h"
+#include "cli/tracing.h"
+#include "cli/version.h"
 #include "worker/keys.h"
 #include "worker/worker.h"
 
@@ -47,6 +49,7 @@ Result<worker::WorkerOptions> options_of(const ServeLine& line,
                                          const std::filesystem::path& package) {
   worker::WorkerOptions options = line.options;
   options.package = package;
+  options.build = kVersion;
   SERIN_TRY_ASSIGN(options.engine.device, engine::parse_device(line.device));
   if (!line.no_port) options.server.port = line.port;
   if (line.no_port && options.server.unix_socket.empty()) {
@@ -214,8 +217,7 @@ void add_serve(CLI::App& app, Action& chosen) {
   command->add_option("--version-label", options.version, "Label of this version")
       ->capture_default_str()
       ->group("Names");
-  command->add_option("--otlp", options.otlp_endpoint, "OpenTelemetry collector, http://host:4318")
-      ->group("Names");
+  add_tracing_options(*command, options.tracing);
   takes_folder(command->add_option("--state", options.state, "Folder for durable jobs"))
       ->group("Names");
 

@@ -28,8 +28,10 @@
 #include "cli/command.h"
 #include "cli/live_view.h"
 #include "cli/takes.h"
+#include "cli/tracing.h"
 #include "cli/up.h"
 #include "cli/version.h"
+#include "control/api/scrape.h"
 #include "control/api/server.h"
 #include "control/api/views.h"
 #include "control/notify/notifier.h"
@@ -44,10 +46,14 @@ using platform::local::LocalPlatform;
 
 constexpr std::size_t kEventsShown = 100;  // if there is room
 
+std::string url_of(std::string_view scheme, const std::string& address, std::uint16_t port) {
+  const bool v6 = address.find(':') != std::string::npos;
+  return std::string(scheme) + "://" + (v6 ? "[" + address + "]" : address) + ":" +
+         std::to_string(port);
+}
+
 std::string gateway_url(const UpLine& line, std::uint16_t port) {
-  const bool v6 = line.address.find(':') != std::string::npos;
-  return (line.certificate.empty() ? "http://" : "https://") +
-         (v6 ? "[" + line.address + "]" : line.address) + ":" + std::to_string(port);
+  return url_of(line.certificate.empty() ? "http" : "https", line.address, port);
 }
 
 // Nothing unless the control API is to be on the network, which it is only with all that makes it
@@ -84,11 +90,24 @@ struct Parts {
   std::unique_ptr<control::Controller> controller;
   std::unique_ptr<control::Store> outbox;  // the same file, for the notifier alone
   std::unique_ptr<control::notify::Notifier> notifier;
+  std::unique_ptr<control::api::ScrapeServer> scrape;  // null: there is no such port
   std::unique_ptr<control::api::Server> api;
   std::string url;
   // Everything is to end, not the control plane alone.
   std::shared_ptr<std::atomic<bool>> end_all = std::make_shared<std::atomic<bool>>(false);
 };
+
+Result<std::unique_ptr<control::api::ScrapeServer>> scrape_server(const UpLine& line,
+                                                                  const Parts& parts) {
+  control::api::ScrapeOptions options;
+  options.address = line.metrics_address;
+  options.port = *line.metrics_port;
+  options.relay = [platform = parts.platform.get()](const std::string& process,
+                                                    std::string_view accept) {
+    return platform->metrics(process, accept);
+  };
+  return control::api::ScrapeServer::create(*parts.controller, std::move(options));
+}
 
 Result<Parts> begin(const UpLine& line, const fs::path& state) {
   if (line.certificate.empty() != line.key.empty())
@@ -97,7 +116,8 @@ Result<Parts> begin(const UpLine& line, const fs::path& state) {
   SERIN_TRY_ASSIGN(parts.platform, LocalPlatform::open(platform_options(line, state)));
   SERIN_TRY_ASSIGN(parts.store, control::open_store(state / "control.db"));
   SERIN_TRY_ASSIGN(parts.controller,
-                   control::Controller::create(*parts.store, *parts.platform, Clock::real()));
+                   control::Controller::create(*parts.store, *parts.platform, Clock::real(),
+                                               {.build = kVersion}));
   parts.url = gateway_url(line, parts.platform->port());
   control::api::ServerOptions api;
   SERIN_TRY_ASSIGN(api.network, network_options(line));
@@ -107,6 +127,10 @@ Result<Parts> begin(const UpLine& line, const fs::path& state) {
                 {"state", state.string()},
                 {"gateway", parts.url},
                 {"started", log::timestamp(Clock::real().wall())}};
+  if (line.metrics_port) {
+    SERIN_TRY_ASSIGN(parts.scrape, scrape_server(line, parts));
+    api.status["metrics"] = url_of("http", line.metrics_address, parts.scrape->port());
+  }
   api.stop = [end_all = parts.end_all] {
     *end_all = true;
     ::kill(::getpid(), SIGINT);
@@ -244,6 +268,7 @@ Status run(const UpLine& line) {
   say_how_it_ends(seen, all, signal);
   files.join();
   parts.api.reset();
+  parts.scrape.reset();
   parts.notifier.reset();
   parts.controller.reset();
   if (all && !parts.platform->shut_down(kEndsWithin))
@@ -267,6 +292,14 @@ void add_up(CLI::App& app, Action& chosen) {
   takes_file(command->add_option("--tls-key", line->key, "PEM key of the certificate"));
   command->add_option("--worker-argument", line->worker_arguments,
                       "Passed on to every serin serve, such as --worker-argument=--threads=2");
+  command->add_option("--gateway-argument", line->gateway_arguments,
+                      "Passed on to serin gateway, such as --gateway-argument=--access-log=-");
+  command->add_option("--metrics-port", line->metrics_port,
+                      "Port for Prometheus: metrics of the control plane, the gateway and the "
+                      "workers, and /discovery; 0: any free one");
+  command->add_option("--metrics-address", line->metrics_address, "Address of that port")
+      ->capture_default_str();
+  add_tracing_options(*command, line->tracing);
   command
       ->add_option("--control-address", line->control_address,
                    "HOST:PORT for the control API on the network; with TLS and keys alone")

@@ -3,12 +3,15 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/control.h"
 #include "platform/local/options.h"
+#include "telemetry/otlp_http.h"
 
 namespace serin::cli {
 
@@ -22,6 +25,10 @@ struct UpLine {
   std::uint16_t port = 8080;
   std::string certificate, key;  // of the gateway; both or neither
   std::vector<std::string> worker_arguments;
+  std::vector<std::string> gateway_arguments;
+  std::optional<std::uint16_t> metrics_port;  // none: there is no such port
+  std::string metrics_address = "127.0.0.1";
+  telemetry::TracingOptions tracing;
   // Of the control API on the network: all of them or none.
   std::string control_address, control_certificate, control_key, control_keys;
   bool detach = false;

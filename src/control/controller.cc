@@ -90,7 +90,11 @@ Status make_absolute(Manifest& manifest, const ApplyRequest& request) {
 
 Controller::Controller(Store& store, platform::Platform& platform, const Clock& clock,
                        const ControllerOptions& options)
-    : store_(store), platform_(platform), clock_(clock), options_(options) {}
+    : store_(store),
+      platform_(platform),
+      clock_(clock),
+      options_(options),
+      metrics_(options.build, clock) {}
 
 Controller::~Controller() {
   if (!thread_.joinable()) return;
@@ -153,9 +157,12 @@ void Controller::pass() {
     const std::lock_guard lock(mutex_);
     const auto found = services_.find(name);
     if (found == services_.end()) continue;
+    const Instant began = clock_.now();
     const Status done = pass_over(*found->second);
+    metrics_.passed(name, clock_.now() - began, done);
     // A service that was forgotten is no more.
     if (found->second->record.name.empty()) {
+      metrics_.forget(name);
       services_.erase(found);
     } else {
       note_problem(*found->second, done);
@@ -177,14 +184,18 @@ Status Controller::observe(Service& service) {
     const Moment now = moment_of(clock_);
     const auto lost = service.witness.read(platform_, service.record, service.seen, now);
     // Without evidence nothing is decided on it, but all else goes on.
+    if (lost) metrics_.lost(service.record.name, *lost);
     if (lost && *lost > 0 && service.witness.analysing() && service.record.rolling()) {
       const Event event = event_of(
           service.record, now, {}, "EvidenceLost",
           std::to_string(*lost) + " requests were forgotten before they were counted", true);
       SERIN_TRY(store_.commit(service.record, {&event, 1}));
+      metrics_.happened({&event, 1});
     }
   }
-  service.seen.report = service.witness.verdicts();
+  rollout::AnalysisReport verdicts = service.witness.verdicts();
+  metrics_.judged(service.record.name, service.seen.report, verdicts);
+  service.seen.report = std::move(verdicts);
   return {};
 }
 
@@ -220,6 +231,8 @@ Status Controller::commit(Service& service, Step step) {
     service.witness.save(step.next);
   }
   SERIN_TRY(store_.commit(step.next, step.events));
+  metrics_.moved(service.record, step.next);
+  metrics_.happened(step.events);
   service.record = std::move(step.next);
   for (const Event& event : step.events)
     log::write(event.warning ? log::Level::kWarning : log::Level::kInfo, event.message,
@@ -288,6 +301,7 @@ void Controller::note_problem(Service& service, const Status& done) {
   const Event event =
       event_of(service.record, moment_of(clock_), {}, "Failed", service.problem, true);
   log::warning(service.problem, {{"service", service.record.name}});
+  metrics_.happened({&event, 1});
   if (const Status kept = store_.commit(service.record, {&event, 1}); !kept)
     log::warning(kept.error().message, {{"service", service.record.name}});
 }

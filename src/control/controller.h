@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "control/metrics.h"
 #include "control/store.h"
 #include "control/verbs.h"
 #include "control/witness.h"
@@ -27,6 +28,7 @@ struct ControllerOptions {
   std::chrono::milliseconds pass_every{250};
   std::chrono::milliseconds save_every{2000};  // a rollout's statistics, while nothing else happens
   std::size_t services = 200;                  // at most
+  std::string build;                           // of the program, for serin_build_info
 };
 
 // A service as it is now.
@@ -71,11 +73,14 @@ class Controller {
   Status remove(std::string_view service, std::string_view who);
   Status ask(std::string_view service, Verb verb, std::string_view who);
 
+  // Names of all services; of another moment than what is asked next.
+  std::vector<std::string> names();
   std::vector<ServiceView> list();
   Result<ServiceView> get(std::string_view service);
   Result<std::vector<Event>> events(const EventQuery& query);
   Result<std::vector<RolloutRecord>> history(std::string_view service, std::size_t most);
   Result<std::string> logs(std::string_view service, std::string_view replica, std::size_t lines);
+  telemetry::Registry& metrics() { return metrics_.registry(); }
 
  private:
   // What the platform was told since this control plane began, so that it is not told four times a
@@ -111,13 +116,13 @@ class Controller {
   void note_problem(Service& service, const Status& done);
   Result<Service*> find(std::string_view name);
   ServiceView view(const Service& service) const;
-  std::vector<std::string> names();
   void wake();
 
   Store& store_;
   platform::Platform& platform_;
   const Clock& clock_;
   ControllerOptions options_;
+  Metrics metrics_;
 
   std::mutex mutex_;  // of the services, the store and the platform but resolve()
   std::map<std::string, std::unique_ptr<Service>, std::less<>> services_;

@@ -7,7 +7,7 @@
 #include "base/quantity.h"
 #include "gateway/own_answers.h"
 #include "net/http/error_body.h"
-#include "telemetry/metrics.h"
+#include "telemetry/server_metrics.h"
 
 namespace serin::gateway {
 namespace {
@@ -75,11 +75,7 @@ void Admin::handle(const std::shared_ptr<net::Exchange>& exchange) {
                                 {{"content-type", "application/json"}},
                                 ready ? R"({"ready":true})" : R"({"ready":false})"});
     }
-    if (head.path == "/metrics") {
-      const auto form = telemetry::negotiate(head.headers.get("accept"));
-      return exchange->respond(
-          {200, {{"content-type", telemetry::content_type(form)}}, core_.registry.expose(form)});
-    }
+    if (head.path == "/metrics") return exchange->respond(telemetry::scraped(core_.registry, head));
   }
   answer_failure(*exchange, {Code::kNotFound,
                              "there is nothing at " + head.method + " " + head.path +

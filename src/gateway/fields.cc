@@ -105,7 +105,7 @@ net::Headers fields_for_worker(const net::RequestHead& head, const Hop& hop) {
     made.add_checked(std::string(name), std::string(value));
   }
   made.add_checked("x-request-id", std::string(hop.request_id));
-  if (hop.trace != nullptr) {
+  if (hop.trace != nullptr && hop.trace->valid()) {
     made.add_checked("traceparent", telemetry::format_traceparent(*hop.trace));
     if (!hop.trace->state.empty()) made.add_checked("tracestate", std::string(hop.trace->state));
   }

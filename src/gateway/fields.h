@@ -20,8 +20,8 @@ std::string request_id(const net::Headers& headers, std::uint64_t random);
 
 struct Hop {
   std::string_view request_id;
-  const telemetry::SpanContext* trace = nullptr;
-  Duration left{};  // until the deadline; zero: there is none
+  const telemetry::SpanContext* trace = nullptr;  // null, or not valid: it is in none
+  Duration left{};                                // until the deadline; zero: there is none
   bool grpc = false;
 };
 net::Headers fields_for_worker(const net::RequestHead& head, const Hop& hop);

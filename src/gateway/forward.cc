@@ -42,13 +42,11 @@ void Forward::begin() {
   exchange_->on_gone([this] { client_gone(); });
   const net::RequestHead& head = exchange_->head();
   request_id_ = request_id(head.headers, lane_.random());
-  span_ = core_.tracer.start("gateway", telemetry::SpanKind::kServer,
-                             telemetry::parse_traceparent(head.headers.get("traceparent"),
-                                                          head.headers.get("tracestate")));
+  route_ = route_by_head(head);
+  begin_span();
   const auto asked = net::requested_timeout(head);
   if (!asked) return refuse(asked.error());
   asked_ = *asked;
-  route_ = route_by_head(head);
   // Nobody's body is read who may not enter, where it is known without it for what it is.
   const bool known = route_.name || table_->services.size() == 1;
   if (known && !knock(route_.name.value_or(Name{}))) return;

@@ -75,7 +75,7 @@ class Forward {
   // Tries (forward_tries.cc)
   void start_try();
   const ReplicaEntry* pick_replica();
-  net::ClientRequest request_for(const ReplicaEntry& replica);
+  net::ClientRequest request_for(const ReplicaEntry& replica, const telemetry::SpanContext& trace);
   void send(const ReplicaEntry& replica);
   bool try_again(const TryEnd& tried);
   void note_try(const TryEnd& tried);
@@ -93,6 +93,7 @@ class Forward {
     std::shared_ptr<net::ClientStream> upstream;
     const ReplicaEntry* replica = nullptr;
     Instant began{};
+    telemetry::Span span;
   };
   void plan_hedge();
   void start_hedge();
@@ -131,6 +132,13 @@ class Forward {
   void record(const TryEnd& tried, Instant now);
   void remember();
   void write_line(const TryEnd& tried, Instant now);
+
+  // What its trace says (forward_trace.cc)
+  void begin_span();
+  void end_span(const TryEnd& tried);
+  telemetry::Span span_of_try(const ReplicaEntry& replica, std::string_view kind) const;
+  std::string_view kind_of_try() const;
+  void end_span_of_try(const TryEnd& tried);
 
   Lane& lane_;
   Core& core_;
@@ -181,6 +189,7 @@ class Forward {
   // The present try
   std::shared_ptr<net::ClientStream> upstream_;
   const ReplicaEntry* replica_ = nullptr;
+  telemetry::Span try_span_;
   std::optional<std::uint32_t> first_worker_;  // what the evidence calls the first replica
   std::vector<const ReplicaEntry*> tried_;
   Instant try_began_{};

@@ -76,6 +76,7 @@ void Forward::on_bytes(std::string_view bytes) {
   const Instant now = core_.clock.now();
   if (!first_byte_) {
     first_byte_ = now;
+    span_.event("first byte");
     version_->state->first_byte(now - began_);
     if (entry_) service_->state->guard.first_token(*entry_, now);
   }
@@ -147,6 +148,7 @@ void Forward::break_answer(const Error& seen) {
 
 void Forward::refuse(const Error& error, const TryEnd& tried) {
   status_ = net::http_status(error);
+  span_.set("serin.error", net::error_code(error));
   answer_error(*exchange_, error, request_id_);
   ended(tried);
 }

@@ -24,6 +24,7 @@ void Forward::ended(const TryEnd& tried) {
   note_try(tried);
   settle(tried, now);
   pay();
+  end_span(tried);
   if (assigned_version_ != nullptr) record(tried, now);
   if (core_.log.on()) write_line(tried, now);
   drop_try();
@@ -34,7 +35,7 @@ void Forward::record(const TryEnd& tried, Instant now) {
   ServiceState& state = *home_->state;
   state.in_flight.fetch_sub(1, std::memory_order_relaxed);
   if (retries_ > 0) state.retries.fetch_sub(1, std::memory_order_relaxed);
-  assigned_version_->state->ended(status_, now - began_);
+  assigned_version_->state->ended(assignment_.arm, status_, now - began_);
   // Nobody drew by lot what a client chose itself, and what makes nothing says nothing.
   if (pinned_ || !evidence_ || exchange_->head().method != "POST") return;
   constexpr double kNever = std::numeric_limits<double>::infinity();

@@ -33,8 +33,10 @@ void Forward::start_hedge() {
   sink.on_trailers = [this](const net::Headers& trailers) { trailers_ = trailers; };
   sink.on_end = [this] { on_end(); };
   sink.on_error = [this](const Error& error) { hedge_ ? drop_hedge() : on_error(error); };
-  hedge_ =
-      Hedge{core_.client->open(request_for(*replica), std::move(sink)), replica, core_.clock.now()};
+  telemetry::Span span = span_of_try(*replica, "hedge");
+  net::ClientRequest request = request_for(*replica, span.context());
+  hedge_.emplace(core_.client->open(std::move(request), std::move(sink)), replica,
+                 core_.clock.now(), std::move(span));
 }
 
 void Forward::hedge_head(net::ResponseHead head) {
@@ -47,18 +49,22 @@ void Forward::hedge_head(net::ResponseHead head) {
 // The hedge is the try from now on.
 void Forward::adopt_hedge() {
   Hedge hedge = *std::exchange(hedge_, std::nullopt);
+  try_span_.event("overtaken by its hedge");
+  try_span_.end();
   note_try({End::kClientGone});
   drop_try();
   first_byte_due_ = hedge.began + service_->resilience.first_token_timeout;
   upstream_ = std::move(hedge.upstream);
   replica_ = hedge.replica;
   try_began_ = hedge.began;
+  try_span_ = std::move(hedge.span);
 }
 
 void Forward::drop_hedge() {
   hedge_due_ = Instant::max();
   if (!hedge_) return;
-  const Hedge hedge = *std::exchange(hedge_, std::nullopt);
+  Hedge hedge = *std::exchange(hedge_, std::nullopt);
+  hedge.span.event("dropped");
   hedge.replica->state->in_flight.fetch_sub(1, std::memory_order_relaxed);
   hedge.upstream->cancel();
 }

@@ -50,7 +50,8 @@ const ReplicaEntry* Forward::pick_replica() {
 
 bool Forward::other_replica() const { return tried_.size() < version_->replicas.size(); }
 
-net::ClientRequest Forward::request_for(const ReplicaEntry& replica) {
+net::ClientRequest Forward::request_for(const ReplicaEntry& replica,
+                                        const telemetry::SpanContext& trace) {
   const net::RequestHead& head = exchange_->head();
   const Instant now = core_.clock.now();
   const Duration left = deadline_ == Instant::max() ? Duration::zero() : deadline_ - now;
@@ -60,7 +61,7 @@ net::ClientRequest Forward::request_for(const ReplicaEntry& replica) {
   request.target = route_.target;
   request.method = head.method;
   request.headers = fields_for_worker(
-      head, {.request_id = request_id_, .trace = &span_.context(), .left = left, .grpc = grpc_});
+      head, {.request_id = request_id_, .trace = &trace, .left = left, .grpc = grpc_});
   // What was proved here is nobody's business behind.
   if (!home_->access.open()) {
     request.headers.remove("authorization");
@@ -96,7 +97,8 @@ void Forward::send(const ReplicaEntry& replica) {
   sink.on_trailers = [this](const net::Headers& trailers) { trailers_ = trailers; };
   sink.on_end = [this] { on_end(); };
   sink.on_error = [this](const Error& error) { on_error(error); };
-  upstream_ = core_.client->open(request_for(replica), std::move(sink));
+  try_span_ = span_of_try(replica, kind_of_try());
+  upstream_ = core_.client->open(request_for(replica, try_span_.context()), std::move(sink));
   if (!streamed_) return;
   upstream_->write(replay_);
   exchange_->pause_pieces(false);
@@ -105,6 +107,7 @@ void Forward::send(const ReplicaEntry& replica) {
 
 // What the end of a try says of the replica that it was made at.
 void Forward::note_try(const TryEnd& tried) {
+  end_span_of_try(tried);
   if (replica_ == nullptr) return;
   const Instant now = core_.clock.now();
   Attempt attempt{attempt_end_of(tried, first_byte_.has_value()), {}, meter_.per_token()};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/gateway.h"
 
+#include <unistd.h>
+
 #include <future>
 #include <mutex>
 #include <random>
@@ -10,6 +12,8 @@
 #include "gateway/admin.h"
 #include "gateway/lane.h"
 #include "net/io/threads.h"
+#include "telemetry/process.h"
+#include "telemetry/server_metrics.h"
 
 namespace serin::gateway {
 namespace {
@@ -42,14 +46,15 @@ std::vector<AccessRules> rules_of(const Config& config) {
 
 class GatewayImpl final : public Gateway {
  public:
-  GatewayImpl(const GatewayOptions& options, const Clock& clock, std::unique_ptr<AccessLog> log)
+  GatewayImpl(const GatewayOptions& options, const Clock& clock, std::unique_ptr<AccessLog> log,
+              std::unique_ptr<telemetry::Tracing> tracing)
       : states_(registry_, first_record(clock), options.remembered_requests, options.evidence),
-        tracer_(nullptr, clock),
+        tracing_(std::move(tracing)),
         log_(std::move(log)),
         feedback_log_(options.feedback_log, options.feedback_log_bytes),
         door_(
             clock, [this](const std::string& url) { return fetch_keys(url); }, true),
-        core_{clock,         registry_, states_,     tracer_,        *log_,
+        core_{clock,         registry_, states_,     tracing_->tracer(), *log_,
               feedback_log_, door_,     clock.now(), unix_now(clock)} {}
 
   ~GatewayImpl() override {
@@ -78,8 +83,10 @@ class GatewayImpl final : public Gateway {
   Result<std::string> fetch_keys(const std::string& url);
 
   telemetry::Registry registry_;
+  telemetry::Gauge& revision_ =
+      registry_.gauge("serin_gateway_config_revision", "The revision of the configuration in use.");
   States states_;
-  telemetry::Tracer tracer_;
+  std::unique_ptr<telemetry::Tracing> tracing_;
   std::unique_ptr<AccessLog> log_;
   FeedbackLog feedback_log_;
   std::unique_ptr<net::Client> keys_client_;  // for the door's thread alone, made when it is needed
@@ -96,9 +103,13 @@ class GatewayImpl final : public Gateway {
 Status GatewayImpl::start(GatewayOptions options, Config config) {
   if (options.data.threads == 0 || options.data.threads > net::IoThreads::kMost)
     return invalid("threads must be 1 to 256", "threads");
+  core_.public_metrics = options.public_metrics;
+  telemetry::measure_process(registry_, options.build, core_.clock);
+  tracing_->measure(registry_);
   threads_ = net::IoThreads::start(options.data.threads);
   door_.use(rules_of(config));
   table_ = make_table(std::move(config), states_);
+  revision_.set(static_cast<double>(table_->config.revision));
   for (unsigned i = 0; i < threads_->size(); ++i) {
     lanes_.push_back(std::make_unique<Lane>(core_, random_seed()));
     lanes_.back()->use(table_);
@@ -113,6 +124,7 @@ Status GatewayImpl::start(GatewayOptions options, Config config) {
       server_, net::Server::create(options.data, [this](std::shared_ptr<net::Exchange> exchange) {
         lanes_[threads_->here()]->serve(std::move(exchange));
       }));
+  telemetry::measure_server(registry_, *server_);
   if (!options.admin_socket.empty()) {
     SERIN_TRY_ASSIGN(admin_, Admin::create(options.admin_socket, *this, core_));
   }
@@ -150,6 +162,7 @@ Status GatewayImpl::apply(Config config) {
   auto table = make_table(std::move(config), states_);
   SERIN_TRY(hand_out(table));
   table_ = std::move(table);
+  revision_.set(static_cast<double>(table_->config.revision));
   states_.prune();
   log::info("configured",
             {{"revision", table_->config.revision}, {"services", table_->services.size()}});
@@ -176,7 +189,12 @@ Result<std::unique_ptr<Gateway>> Gateway::create(GatewayOptions options, Config 
   SERIN_TRY_ASSIGN(auto log, AccessLog::open(options.access_log));
   std::error_code problem;
   if (!options.evidence.empty()) std::filesystem::create_directories(options.evidence, problem);
-  auto gateway = std::make_unique<GatewayImpl>(options, clock, std::move(log));
+  telemetry::Attributes resource{{"service.name", std::string("serin-gateway")},
+                                 {"service.version", options.build},
+                                 {"process.pid", std::int64_t{::getpid()}}};
+  SERIN_TRY_ASSIGN(auto tracing,
+                   telemetry::Tracing::create(options.tracing, std::move(resource), clock));
+  auto gateway = std::make_unique<GatewayImpl>(options, clock, std::move(log), std::move(tracing));
   SERIN_TRY(gateway->start(std::move(options), std::move(config)));
   return gateway;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 #include "gateway/config.h"
 #include "gateway/feedback/memory.h"
 #include "net/http/server.h"
+#include "telemetry/otlp_http.h"
 
 namespace serin::gateway {
 
@@ -28,6 +30,14 @@ struct GatewayOptions {
   std::size_t remembered_requests = RequestMemory::kCapacity;  // of each service, for feedback
   std::filesystem::path feedback_log;                          // empty: none
   std::uint64_t feedback_log_bytes = std::uint64_t{64} << 20;  // of one file
+  // Whether GET /metrics is answered where clients come; kAuto: while no service asks who enters.
+  enum class PublicMetrics : std::uint8_t {
+    kAuto,
+    kOn,
+    kOff
+  } public_metrics = PublicMetrics::kAuto;
+  telemetry::TracingOptions tracing;
+  std::string build;  // of the program, for serin_build_info
 };
 
 class Gateway {

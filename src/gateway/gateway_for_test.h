@@ -97,6 +97,7 @@ class TestGateway {
   }
 
   Gateway& gateway() { return *gateway_; }
+  void close() { gateway_.reset(); }
   Config& config() { return config_; }
   net::Client& client() const { return *client_; }
   void apply() {

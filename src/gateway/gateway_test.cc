@@ -56,13 +56,15 @@ TEST(Gateway, TakesTheOnlyServiceWhenNobodyNamesOne) {
 TEST(Gateway, TellsBothSidesWhoTheyDealWith) {
   FakeWorker worker(says("x"));
   const TestGateway gateway({service_of("a", {worker.url()})});
+  constexpr std::string_view trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   const net::Response response =
-      gateway.post("/generate", "{}", {{"x-request-id", "mine"}, {"serin-timeout", "5s"}});
+      gateway.post("/generate", "{}",
+                   {{"x-request-id", "mine"}, {"serin-timeout", "5s"}, {"traceparent", trace}});
   EXPECT_EQ(response.headers.get("serin-version"), "v1");
   EXPECT_EQ(response.headers.get("x-request-id"), "mine");
   const net::Headers seen = worker.asked().at(0).first.headers;
   EXPECT_EQ(seen.get("x-request-id"), "mine");
-  EXPECT_TRUE(telemetry::parse_traceparent(seen.get("traceparent")));
+  EXPECT_EQ(seen.get("traceparent"), trace);
   EXPECT_THAT(std::string(seen.get("serin-timeout")), testing::EndsWith("ms"));
   EXPECT_EQ(seen.get("x-forwarded-for"), "127.0.0.1");
 }
@@ -274,8 +276,20 @@ TEST(Admin, SaysWhetherRequestsMayComeAndWhatWasCounted) {
        {gateway.admin("GET", "/metrics").body, gateway.get("/metrics").body})
     EXPECT_THAT(
         metrics,
-        HasSubstr(R"(serin_gateway_requests_total{service="a",version="v1",code="200"} 1)"));
+        HasSubstr(
+            R"(serin_gateway_requests_total{service="a",version="v1",arm="stable",code="200"} 1)"));
   EXPECT_EQ(gateway.admin("GET", "/nothing").status, 404);
+}
+
+TEST(Admin, AloneHasTheMetricsOfAServiceThatAsksWhoEnters) {
+  FakeWorker worker(says("x"));
+  Service service = service_of("a", {worker.url()});
+  service.access.key_file = "/nowhere";
+  const TestGateway gateway({service});
+  const net::Response refused = gateway.get("/metrics");
+  EXPECT_EQ(refused.status, 403);
+  EXPECT_THAT(refused.body, HasSubstr("metrics_not_public"));
+  EXPECT_EQ(gateway.admin("GET", "/metrics").status, 200);
 }
 
 std::vector<std::string> outcomes(const std::vector<json::object>& records) {

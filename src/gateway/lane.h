@@ -13,6 +13,7 @@
 #include "gateway/access/door.h"
 #include "gateway/access_log.h"
 #include "gateway/feedback/feedback_log.h"
+#include "gateway/gateway.h"
 #include "gateway/table.h"
 #include "net/http/client.h"
 #include "net/http/server.h"
@@ -35,6 +36,7 @@ struct Core {
   // Instants as seconds since 1970, which is what the evidence counts in.
   Instant began;
   double began_unix = 0;
+  GatewayOptions::PublicMetrics public_metrics = GatewayOptions::PublicMetrics::kAuto;
   std::unique_ptr<net::Client> client = {};  // on the lanes' threads
   std::atomic<bool> draining{false};
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/own_answers.h"
 
+#include <algorithm>
+
 #include "base/json.h"
 #include "net/grpc/frame.h"
 #include "net/http/error_body.h"
+#include "telemetry/server_metrics.h"
 
 namespace serin::gateway {
 namespace {
@@ -20,10 +23,21 @@ json::value list_of(const Table& table) {
   return json::object{{"object", "list"}, {"data", std::move(services)}};
 }
 
-void answer_metrics(const Core& core, net::Exchange& exchange) {
-  const auto form = telemetry::negotiate(exchange.head().headers.get("accept"));
-  exchange.respond(
-      {200, {{"content-type", telemetry::content_type(form)}}, core.registry.expose(form)});
+bool metrics_are_public(const Core& core, const Table& table) {
+  using enum GatewayOptions::PublicMetrics;
+  if (core.public_metrics != kAuto) return core.public_metrics == kOn;
+  return std::ranges::all_of(table.services,
+                             [](const auto& entry) { return entry.second.access.open(); });
+}
+
+void answer_metrics(const Core& core, const Table& table, net::Exchange& exchange) {
+  if (!metrics_are_public(core, table))
+    return exchange.respond(net::error_response(
+        {Code::kPermissionDenied,
+         "metrics are not public here: the admin socket and the port of `serin up --metrics-port` "
+         "have them, or start the gateway with --public-metrics on",
+         "metrics_not_public"}));
+  exchange.respond(telemetry::scraped(core.registry, exchange.head()));
 }
 
 // KServe's ServerLive and ServerReady: a message of one flag.
@@ -49,7 +63,7 @@ bool answer_get(const Core& core, const Table& table, net::Exchange& exchange) {
     answer_json(exchange, {{"status", ready ? "ready" : "not_ready"}, {"ready", ready}},
                 ready ? 200 : 503);
   } else if (path == "/metrics") {
-    answer_metrics(core, exchange);
+    answer_metrics(core, table, exchange);
   } else if (path == "/v1/models") {
     answer_json(exchange, list_of(table));
   } else if (path == "/v2") {

@@ -30,6 +30,22 @@ Name name_in_path(std::string_view path) {
   return name;
 }
 
+// Whether the path is the template with something, without a slash, for each {name}.
+bool fits(std::string_view pattern, std::string_view path) {
+  while (true) {
+    const std::size_t open = pattern.find('{');
+    if (path.substr(0, open) != pattern.substr(0, open)) return false;
+    if (open == std::string_view::npos) return true;
+    path.remove_prefix(open);
+    pattern.remove_prefix(pattern.find('}') + 1);
+    // What follows the name is a slash, the end, or a verb such as ":predict".
+    const std::size_t end = path.find(pattern.starts_with(':') ? ':' : '/');
+    const std::size_t size = std::min(end, path.size());
+    if (size == 0 || path.substr(0, size).find('/') != std::string_view::npos) return false;
+    path.remove_prefix(size);
+  }
+}
+
 struct Varint {
   std::uint64_t value = 0;
   std::size_t size = 0;  // 0: cut off, or malformed
@@ -49,6 +65,36 @@ Varint read_varint(std::string_view bytes) {
 }
 
 }  // namespace
+
+std::string_view route_template(std::string_view target) {
+  constexpr std::array<std::string_view, 22> kTemplates = {
+      "/generate",
+      "/v1/completions",
+      "/v1/chat/completions",
+      "/v1/responses",
+      "/v1/images/generations",
+      "/v1/audio/speech",
+      "/v1/videos",
+      "/v1/videos/{id}",
+      "/v1/videos/{id}/content",
+      "/v1/models/{model}:predict",
+      "/v1/models/{model}/versions/{version}:predict",
+      "/v1/models/{model}",
+      "/v2/models/{model}",
+      "/v2/models/{model}/ready",
+      "/v2/models/{model}/infer",
+      "/v2/models/{model}/versions/{version}",
+      "/v2/models/{model}/versions/{version}/ready",
+      "/v2/models/{model}/versions/{version}/infer",
+      "/health/live",
+      "/health/ready",
+      "/metrics",
+      "/openapi.json"};
+  const std::string_view path = path_of(target);
+  const auto* found =
+      std::ranges::find_if(kTemplates, [&](std::string_view one) { return fits(one, path); });
+  return found == kTemplates.end() ? std::string_view{} : *found;
+}
 
 Name parse_name(std::string_view text) {
   const std::size_t colon = text.find(':');

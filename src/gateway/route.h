@@ -28,6 +28,10 @@ struct HeadRoute {
 // the rest; /v2/models/NAME… and /v1/models/NAME….
 HeadRoute route_by_head(const net::RequestHead& head);
 
+// The path of what workers answer, without the names in it: "/v1/videos/{id}". Empty for other
+// paths, so that there are few of them.
+std::string_view route_template(std::string_view target);
+
 // The same target for another service, where its path names one.
 std::string target_for(std::string_view target, std::string_view service);
 

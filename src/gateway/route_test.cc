@@ -110,5 +110,19 @@ TEST(Repeatable, IsAllButWhatMakesOrRemovesAJob) {
   EXPECT_FALSE(repeatable(head_of("/v1/videos/7", "DELETE"), "/v1/videos/7"));
 }
 
+TEST(Templates, LeaveNamesOut) {
+  EXPECT_EQ(route_template("/generate"), "/generate");
+  EXPECT_EQ(route_template("/v1/videos/video_7/content?x=1"), "/v1/videos/{id}/content");
+  EXPECT_EQ(route_template("/v1/videos"), "/v1/videos");
+  EXPECT_EQ(route_template("/v1/models/prose:predict"), "/v1/models/{model}:predict");
+  EXPECT_EQ(route_template("/v1/models/prose/versions/2:predict"),
+            "/v1/models/{model}/versions/{version}:predict");
+  EXPECT_EQ(route_template("/v2/models/prose/versions/v1/infer"),
+            "/v2/models/{model}/versions/{version}/infer");
+  for (const char* other : {"/", "/generate/", "/v1/videos/", "/v1/videos/a/b", "/v2/models//infer",
+                            "/v1/models/a/b:predict", "/x", ""})
+    EXPECT_EQ(route_template(other), "") << other;
+}
+
 }  // namespace
 }  // namespace serin::gateway

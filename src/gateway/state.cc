@@ -31,7 +31,15 @@ VersionState::VersionState(telemetry::Registry& registry, std::string_view servi
                                   Buckets::seconds(), of_version(service, version))),
       first_byte_(registry.histogram("serin_gateway_first_byte_seconds",
                                      "From a request to the first byte of its answer",
-                                     Buckets::seconds(), of_version(service, version))) {}
+                                     Buckets::seconds(), of_version(service, version))) {
+  // An alert on an increase must have seen the counter at 0.
+  for (const EjectionReason reason :
+       {EjectionReason::kConsecutive5xx, EjectionReason::kConsecutiveGatewayErrors,
+        EjectionReason::kSuccessRate, EjectionReason::kLatency})
+    ejected(reason);
+}
+
+VersionState::~VersionState() { registry_.drop(of_version(service_, version_)); }
 
 Labels VersionState::labels(std::string_view name, std::string_view value) const {
   Labels made = of_version(service_, version_);
@@ -39,14 +47,18 @@ Labels VersionState::labels(std::string_view name, std::string_view value) const
   return made;
 }
 
-void VersionState::ended(std::uint16_t status, Duration took) {
+void VersionState::ended(rollout::Arm arm, std::uint16_t status, Duration took) {
   seconds_.observe(std::chrono::duration<double>(took).count());
-  auto& place = by_status_[std::min<std::size_t>(status, by_status_.size() - 1)];
+  auto& by_status = by_status_[rollout::index(arm)];
+  auto& place = by_status[std::min<std::size_t>(status, by_status.size() - 1)];
   telemetry::Counter* counter = place.load(std::memory_order_acquire);
   if (counter == nullptr) {
+    Labels named = labels("arm", arm == rollout::Arm::kCandidate ? "candidate" : "stable");
+    named.emplace_back("code", std::to_string(status));
     counter = &registry_.counter("serin_gateway_requests_total",
-                                 "Requests by the version first assigned and the answer's status",
-                                 labels("code", std::to_string(status)));
+                                 "Requests by the version and the arm first assigned, and the "
+                                 "answer's status",
+                                 std::move(named));
     place.store(counter, std::memory_order_release);
   }
   counter->add();
@@ -66,6 +78,12 @@ void VersionState::not_retried(std::string_view why) {
       .add();
 }
 
+telemetry::Counter& VersionState::ejected(EjectionReason reason) {
+  return registry_.counter("serin_gateway_ejections_total",
+                           "Replicas that get no requests for a while",
+                           labels("reason", name_of(reason)));
+}
+
 void VersionState::watch(const OutlierLimits& limits, const std::vector<std::string>& ids) {
   const std::lock_guard lock(outliers_mutex_);
   outliers_.set(limits, ids);
@@ -79,10 +97,7 @@ std::vector<Ejection> VersionState::tried(std::string_view replica, const Attemp
     ejections = outliers_.ended(replica, attempt, now);
   }
   for (const Ejection& ejection : ejections) {
-    registry_
-        .counter("serin_gateway_ejections_total", "Replicas that get no requests for a while",
-                 labels("reason", name_of(ejection.reason)))
-        .add();
+    ejected(ejection.reason).add();
     log::warning("a replica gets no requests for a while",
                  {{"service", service_},
                   {"version", version_},
@@ -105,17 +120,20 @@ ServiceState::ServiceState(telemetry::Registry& registry, std::string_view servi
       breaker_state_(registry.gauge("serin_gateway_breaker_state",
                                     "The circuit: 0 closed, 1 open, 2 half open",
                                     of_service(service))),
-      failure_rate_(registry.gauge("serin_gateway_breaker_failure_percent",
-                                   "Failed calls of the circuit's window", of_service(service))),
-      slow_rate_(registry.gauge("serin_gateway_breaker_slow_percent",
-                                "Slow calls of the circuit's window", of_service(service))),
+      failure_rate_(registry.gauge("serin_gateway_breaker_failure_ratio",
+                                   "Failed calls of the circuit's window, 0 to 1",
+                                   of_service(service))),
+      slow_rate_(registry.gauge("serin_gateway_breaker_slow_ratio",
+                                "Slow calls of the circuit's window, 0 to 1", of_service(service))),
       limit_(registry.gauge("serin_gateway_concurrency_limit", "Requests that may be in flight",
                             of_service(service))),
       waiting_(registry.gauge("serin_gateway_waiting", "Requests without their first token",
                               of_service(service))),
       predicted_wait_(registry.gauge("serin_gateway_predicted_wait_seconds",
                                      "What a new request would wait for its first token",
-                                     of_service(service))) {}
+                                     of_service(service))),
+      opened_(registry.counter("serin_gateway_breaker_opened_total", "How often the circuit opened",
+                               of_service(service))) {}
 
 void ServiceState::refused(std::string_view code) {
   registry_
@@ -146,8 +164,9 @@ void ServiceState::publish(Instant now) {
   const Guard::Snapshot seen = guard.snapshot(now);
   in_flight_.set(static_cast<double>(in_flight.load()));
   breaker_state_.set(static_cast<double>(seen.breaker));
-  failure_rate_.set(seen.failure_rate);
-  slow_rate_.set(seen.slow_rate);
+  opened_.add(seen.breaker_opened - opened_.value());
+  failure_rate_.set(seen.failure_rate / 100);
+  slow_rate_.set(seen.slow_rate / 100);
   limit_.set(seen.limit);
   waiting_.set(static_cast<double>(seen.waiting));
   predicted_wait_.set(std::chrono::duration<double>(seen.predicted_wait).count());

@@ -40,9 +40,12 @@ struct ReplicaState {
 class VersionState {
  public:
   VersionState(telemetry::Registry& registry, std::string_view service, std::string_view version);
+  ~VersionState();  // what it has counted is told no more
+  VersionState(const VersionState&) = delete;
+  VersionState& operator=(const VersionState&) = delete;
 
-  // A request that was first assigned to this version has ended.
-  void ended(std::uint16_t status, Duration took);
+  // A request that was first assigned to this version, on that arm, has ended.
+  void ended(rollout::Arm arm, std::uint16_t status, Duration took);
   void first_byte(Duration after) {
     first_byte_.observe(std::chrono::duration<double>(after).count());
   }
@@ -59,13 +62,15 @@ class VersionState {
 
  private:
   telemetry::Labels labels(std::string_view name, std::string_view value) const;
+  telemetry::Counter& ejected(EjectionReason reason);
 
   telemetry::Registry& registry_;
   const std::string service_;
   const std::string version_;
   telemetry::Histogram& seconds_;
   telemetry::Histogram& first_byte_;
-  std::array<std::atomic<telemetry::Counter*>, 600> by_status_{};
+  // By arm; made when first seen.
+  std::array<std::array<std::atomic<telemetry::Counter*>, 600>, 2> by_status_{};
   std::atomic<std::uint64_t> turn_{0};
   std::mutex outliers_mutex_;
   Outliers outliers_;
@@ -100,6 +105,7 @@ struct ServiceState {
   telemetry::Gauge& limit_;
   telemetry::Gauge& waiting_;
   telemetry::Gauge& predicted_wait_;
+  telemetry::Counter& opened_;
   std::atomic<Duration> published_{};
 };
 

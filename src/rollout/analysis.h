@@ -75,6 +75,7 @@ struct AnalysisSpec {
 };
 
 enum class Verdict : std::uint8_t { kUndecided, kSafe, kHarmful };
+std::string_view name_of(Verdict verdict);
 
 struct MetricReport {
   std::string name;

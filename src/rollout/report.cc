@@ -49,6 +49,18 @@ double rounded(double number) {
 
 }  // namespace
 
+std::string_view name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kSafe:
+      return "safe";
+    case Verdict::kHarmful:
+      return "harmful";
+    case Verdict::kUndecided:
+      break;
+  }
+  return "undecided";
+}
+
 void Analysis::describe(const Metric& metric, MetricReport& report) const {
   const auto& [stable, candidate] = metric.totals;
   report.stable_count = stable.count;

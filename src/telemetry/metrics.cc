@@ -19,6 +19,9 @@ namespace {
 std::string number(double value) {
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
+  constexpr double kWhole = 9007199254740992;  // 2^53: until there every whole number is exact
+  if (value == std::floor(value) && std::abs(value) < kWhole)
+    return std::to_string(static_cast<std::int64_t>(value));
   std::array<char, 32> text;
   const auto end = std::to_chars(text.data(), text.data() + text.size(), value);
   return {text.data(), end.ptr};
@@ -85,7 +88,6 @@ struct Series {
   std::unique_ptr<Gauge> gauge;
   std::unique_ptr<Histogram> histogram;
   std::function<double()> read;
-  std::function<std::uint64_t()> read_count;
 };
 
 struct Family {
@@ -121,8 +123,6 @@ void expose_series(std::string& out, const std::string& name, const std::string&
   out += name + braced(labels) + ' ';
   if (series.counter)
     out += std::to_string(series.counter->value());
-  else if (series.read_count)
-    out += std::to_string(series.read_count());
   else
     out += number(series.read ? series.read() : series.gauge->value());
   out += '\n';
@@ -258,11 +258,35 @@ void Registry::gauge_read_by(std::string_view name, std::string_view help, Label
 }
 
 void Registry::counter_read_by(std::string_view name, std::string_view help, Labels labels,
-                               std::function<std::uint64_t()> read) {
+                               std::function<double()> read) {
   const std::lock_guard lock(state_->mutex);
   Series& series = state_->series(name, help, Kind::kCounter, labels);
   SERIN_CHECK(!series.counter);
-  series.read_count = std::move(read);
+  series.read = std::move(read);
+}
+
+void Registry::replace(std::string_view name, std::string_view help,
+                       const std::vector<Sample>& samples) {
+  const std::lock_guard lock(state_->mutex);
+  const Kind kind = name.ends_with("_total") ? Kind::kCounter : Kind::kGauge;
+  const auto family = state_->families.find(name);
+  if (family != state_->families.end()) family->second.series.clear();
+  for (const Sample& sample : samples) {
+    state_->series(name, help, kind, sample.labels).read = [value = sample.value] { return value; };
+  }
+}
+
+void Registry::drop(const Labels& labels) {
+  const std::lock_guard lock(state_->mutex);
+  // A quotation mark in a value is escaped, so that no value looks like a label.
+  std::vector<std::string> wanted;
+  for (const auto& label : labels) wanted.push_back("," + inner({}, {label}) + ",");
+  const auto has_all = [&](const auto& series) {
+    const std::string own = "," + series.first + ",";
+    return std::ranges::all_of(
+        wanted, [&](const std::string& label) { return own.find(label) != std::string::npos; });
+  };
+  for (auto& [name, family] : state_->families) std::erase_if(family.series, has_all);
 }
 
 std::string Registry::expose(Exposition form) const {

@@ -100,9 +100,19 @@ class Registry {
   // not block.
   void gauge_read_by(std::string_view name, std::string_view help, Labels labels,
                      std::function<double()> read);
-  // The same for what is counted elsewhere.
+  // The same for what is counted elsewhere, and never falls.
   void counter_read_by(std::string_view name, std::string_view help, Labels labels,
-                       std::function<std::uint64_t()> read);
+                       std::function<double()> read);
+
+  // A family of what comes and goes and is looked up when somebody scrapes: from now on it has
+  // these series and no others. A counter where the name ends in _total, else a gauge.
+  struct Sample {
+    Labels labels;
+    double value = 0;
+  };
+  void replace(std::string_view name, std::string_view help, const std::vector<Sample>& samples);
+  // Every series that has all of these labels goes. Whoever counted there must be gone before.
+  void drop(const Labels& labels);
 
   std::string expose(Exposition form = Exposition::kPrometheus) const;
 

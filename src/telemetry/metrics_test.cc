@@ -206,5 +206,36 @@ TEST(Metrics, LoseNothingBetweenThreads) {
   EXPECT_EQ(histogram.snapshot().sum, 80'000);
 }
 
+TEST(Registries, ReplaceWhatComesAndGoes) {
+  Registry registry({{"s", "x"}});
+  registry.replace("weight", "W.", {{{{"v", "v1"}}, 0.9}, {{{"v", "v2"}}, 0.1}});
+  registry.replace("ends_total", "E.", {{{{"v", "v1"}}, 3}});
+  EXPECT_EQ(registry.expose(),
+            "# HELP ends_total E.\n# TYPE ends_total counter\nends_total{s=\"x\",v=\"v1\"} 3\n"
+            "# HELP weight W.\n# TYPE weight gauge\nweight{s=\"x\",v=\"v1\"} 0.9\n"
+            "weight{s=\"x\",v=\"v2\"} 0.1\n");
+  registry.replace("weight", "W.", {{{{"v", "v2"}}, 1}});
+  registry.replace("ends_total", "E.", {});
+  const std::string text = registry.expose();
+  EXPECT_EQ(text.find("v1"), std::string::npos);
+  EXPECT_NE(text.find("weight{s=\"x\",v=\"v2\"} 1\n"), std::string::npos);
+}
+
+TEST(Registries, DropSeriesByAllOfTheirLabels) {
+  Registry registry;
+  registry.counter("a_total", "A.", {{"service", "x"}, {"version", "v1"}, {"code", "200"}}).add();
+  registry.counter("a_total", "A.", {{"service", "x"}, {"version", "v10"}, {"code", "200"}}).add();
+  registry.counter("a_total", "A.", {{"service", "y"}, {"version", "v1"}, {"code", "200"}}).add();
+  registry.gauge("b", "B.", {{"note", ",service=\"x\",version=\"v1\","}}).set(1);
+  registry.histogram("c", "C.", {1, 2, 2}, {{"version", "v1"}, {"service", "x"}}).observe(1);
+  registry.drop({{"service", "x"}, {"version", "v1"}});
+  const std::string text = registry.expose();
+  EXPECT_EQ(text.find("service=\"x\",version=\"v1\",code"), std::string::npos);
+  EXPECT_NE(text.find("version=\"v10\""), std::string::npos);
+  EXPECT_NE(text.find("service=\"y\""), std::string::npos);
+  EXPECT_NE(text.find("b{note="), std::string::npos);
+  EXPECT_EQ(text.find("c_bucket"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace serin::telemetry

@@ -104,6 +104,10 @@ Span& Span::operator=(Span&& other) noexcept {
   return *this;
 }
 
+void Span::rename(std::string_view name) {
+  if (tracer_ != nullptr) record_.name = name;
+}
+
 void Span::set(std::string_view name, AttributeValue value) {
   if (tracer_ != nullptr) record_.attributes.emplace_back(name, std::move(value));
 }
@@ -135,8 +139,10 @@ Span Tracer::start(std::string_view name, SpanKind kind,
                    const std::optional<SpanContext>& parent) const {
   Span span;
   SpanRecord& record = span.record_;
-  if (parent && parent->valid()) {
-    record.context = *parent;
+  const bool goes_on = parent && parent->valid();
+  if (goes_on) record.context = *parent;
+  if (sink_ == nullptr) return span;
+  if (goes_on) {
     record.parent = parent->span;
   } else {
     randomise(record.context.trace);
@@ -146,7 +152,7 @@ Span Tracer::start(std::string_view name, SpanKind kind,
     record.context.sampled = static_cast<double>(low >> 11) * 0x1p-53 < share_;
   }
   randomise(record.context.span);
-  if (sink_ == nullptr || !record.context.sampled) return span;
+  if (!record.context.sampled) return span;
   record.name = name;
   record.kind = kind;
   record.begin = clock_->wall();

@@ -80,6 +80,7 @@ class Span {
 
   const SpanContext& context() const { return record_.context; }
   bool recording() const { return tracer_ != nullptr; }
+  void rename(std::string_view name);
   void set(std::string_view name, AttributeValue value);
   void event(std::string_view name);
   void fail(std::string_view why);
@@ -94,7 +95,8 @@ class Span {
 // Shared by all threads; outlives its spans.
 class Tracer {
  public:
-  // `sink` may be null: contexts are still made and passed on. `share` of the traces that begin
+  // `sink` may be null: then nothing is recorded, no trace begins, and a parent's context is passed
+  // on as it came, so that no span names a parent that nobody has. `share` of the traces that begin
   // here are sampled; those that came with a decision keep it.
   Tracer(SpanSink* sink, const Clock& clock, double share = 1.0);
 

@@ -104,8 +104,14 @@ TEST(Spans, EndOnceHoweverTheyAreMoved) {
   moved.end();
   moved = Span();
   EXPECT_EQ(sink.records.size(), 1u);
+}
+
+TEST(Spans, OfWhoRecordsNothingAreNobodysParents) {
+  const ManualClock clock;
   const Tracer silent(nullptr, clock);
-  EXPECT_TRUE(silent.start("a", SpanKind::kServer).context().valid());
+  const auto parent = parse_traceparent(kExample);
+  EXPECT_EQ(format_traceparent(silent.start("a", SpanKind::kServer, parent).context()), kExample);
+  EXPECT_FALSE(silent.start("a", SpanKind::kServer).context().valid());
 }
 
 TEST(OtlpJson, HasTheFieldsOfTheProtocol) {

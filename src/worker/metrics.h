@@ -23,6 +23,7 @@ class RouteMetrics {
  public:
   RouteMetrics(telemetry::Registry& registry, std::string route);
   void answered(std::uint16_t status, Duration took);
+  const std::string& route() const { return route_; }
 
  private:
   telemetry::Registry* registry_;

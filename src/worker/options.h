@@ -13,6 +13,7 @@
 #include "engine/engine.h"
 #include "engine/request.h"
 #include "net/http/server.h"
+#include "telemetry/otlp_http.h"
 #include "worker/jobs/video_store.h"
 #include "worker/upstream/upstream_options.h"
 
@@ -44,7 +45,8 @@ struct WorkerOptions {
 
   UpstreamOptions upstream;  // of a remote package
 
-  std::string otlp_endpoint;  // empty: no traces are sent
+  telemetry::TracingOptions tracing;
+  std::string build;  // of the program, for serin_build_info
 };
 
 }  // namespace serin::worker

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/worker.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <future>
 #include <optional>
@@ -10,10 +12,11 @@
 #include "engine/loaded_package.h"
 #include "model/attestation.h"
 #include "model/sign.h"
-#include "net/http/client.h"
 #include "net/http/error_body.h"
 #include "net/io/listener.h"
-#include "telemetry/otlp.h"
+#include "telemetry/otlp_http.h"
+#include "telemetry/process.h"
+#include "telemetry/server_metrics.h"
 #include "worker/api/relay/relay.h"
 #include "worker/api/relay/relay_routes.h"
 #include "worker/api/routes.h"
@@ -91,8 +94,8 @@ class WorkerImpl final : public Worker {
     SERIN_TRY(load_checked());
     SERIN_TRY(start_videos());
     context_ = std::make_unique<api::Context>(api::Context{
-        options_, package_, *parser_, engine_.get(), metrics_, *tracer_, clock_, *pool_, draining_,
-        videos_.get(), video_runner_.get(), attested(), upstream_.get(), relay_.get()});
+        options_, package_, *parser_, engine_.get(), metrics_, tracing_->tracer(), clock_, *pool_,
+        draining_, videos_.get(), video_runner_.get(), attested(), upstream_.get(), relay_.get()});
     routes_ = std::make_unique<api::Routes>(*context_);
     measure_state();
     phase_.store(Phase::kServing, std::memory_order_release);
@@ -191,25 +194,8 @@ class WorkerImpl final : public Worker {
   // Gauges that are read when somebody looks.
   void measure_state() {
     telemetry::Registry& registry = metrics_.registry();
-    net::Server* server = server_.get();
-    registry.gauge_read_by("serin_connections_open", "Connections of clients.", {}, [server] {
-      return static_cast<double>(server->counters().connections_open);
-    });
-    registry.counter_read_by("serin_connections_refused_total", "Connections beyond the limit.", {},
-                             [server] { return server->counters().connections_refused; });
-    registry.counter_read_by(
-        "serin_protocol_errors_total",
-        "Requests and connections that broke HTTP's rules, or a limit on heads or bodies.", {},
-        [server] { return server->counters().protocol_errors; });
-    registry.gauge_read_by("serin_body_bytes", "Bytes of requests' bodies that are held.", {},
-                           [server] { return static_cast<double>(server->counters().body_bytes); });
-    registry.counter_read_by("serin_bodies_refused_total",
-                             "Requests whose bodies there was no room for.", {},
-                             [server] { return server->counters().bodies_refused; });
-    registry.counter_read_by("serin_received_bytes_total", "Bytes from clients.", {},
-                             [server] { return server->counters().bytes_in; });
-    registry.counter_read_by("serin_sent_bytes_total", "Bytes to clients.", {},
-                             [server] { return server->counters().bytes_out; });
+    telemetry::measure_process(registry, options_.build, clock_);
+    telemetry::measure_server(registry, *server_);
     registry.gauge_read_by("serin_pool_waiting", "Tasks that wait for a thread of the pool.", {},
                            [pool = pool_.get()] { return static_cast<double>(pool->waiting()); });
     if (engine_ != nullptr) measure_engine(registry, engine_.get());
@@ -230,36 +216,22 @@ class WorkerImpl final : public Worker {
                                api::Relay* relay) {
     registry.gauge_read_by("serin_upstream_up", "Whether the upstream answers.", {},
                            [upstream] { return upstream->health().up ? 1.0 : 0.0; });
-    registry.gauge_read_by("serin_upstream_command_starts", "How often the command was started.",
-                           {},
-                           [upstream] { return static_cast<double>(upstream->command_starts()); });
+    registry.counter_read_by(
+        "serin_upstream_command_starts_total", "How often the command was started.", {},
+        [upstream] { return static_cast<double>(upstream->command_starts()); });
     if (relay == nullptr) return;
     registry.gauge_read_by("serin_requests_running", "Requests that the upstream is working on.",
                            {}, [relay] { return static_cast<double>(relay->under_way()); });
   }
 
   Status start_tracing() {
-    if (!options_.otlp_endpoint.empty()) {
-      SERIN_TRY_ASSIGN(client_, net::Client::create());
-      auto post = [client = client_.get()](const std::string& url,
-                                           const std::string& body) -> Status {
-        net::ClientRequest request;
-        request.url = url;
-        request.method = "POST";
-        request.headers.add("content-type", "application/json");
-        request.body = body;
-        request.timeout = milliseconds(10'000);
-        SERIN_TRY_ASSIGN(const auto response, client->fetch(std::move(request)));
-        if (response.status < 300) return {};
-        return fail(Code::kUnavailable,
-                    "the collector answered " + std::to_string(response.status));
-      };
-      telemetry::OtlpOptions otlp;
-      otlp.endpoint = options_.otlp_endpoint;
-      otlp.resource = {{"service.name", service()}, {"service.version", options_.version}};
-      exporter_ = std::make_unique<telemetry::OtlpExporter>(std::move(otlp), std::move(post));
-    }
-    tracer_ = std::make_unique<telemetry::Tracer>(exporter_.get(), clock_);
+    SERIN_TRY_ASSIGN(tracing_,
+                     telemetry::Tracing::create(options_.tracing,
+                                                {{"service.name", service()},
+                                                 {"service.version", options_.version},
+                                                 {"process.pid", std::int64_t{::getpid()}}},
+                                                clock_));
+    tracing_->measure(metrics_.registry());
     return {};
   }
 
@@ -272,9 +244,7 @@ class WorkerImpl final : public Worker {
   std::atomic<Phase> phase_{Phase::kLoading};
   std::unique_ptr<Upstream> upstream_;
   std::unique_ptr<api::Relay> relay_;
-  std::unique_ptr<net::Client> client_;
-  std::unique_ptr<telemetry::OtlpExporter> exporter_;
-  std::unique_ptr<telemetry::Tracer> tracer_;
+  std::unique_ptr<telemetry::Tracing> tracing_;
   Metrics metrics_;
   std::unique_ptr<Pool> pool_;
   std::unique_ptr<engine::RequestParser> parser_;

@@ -46,6 +46,10 @@ class Gateway(Worker):
         answer = connection.getresponse()
         return answer.status, answer.headers, answer.read()
 
+    def metrics(self):
+        """Where they are public or not."""
+        return self.admin("GET", "/metrics")[2].decode()
+
     def apply(self, *services):
         self.revision += 1
         status, _, text = self.admin("PUT", "/config", {"revision": self.revision, "services": list(services)})

@@ -125,3 +125,4 @@ def test_a_key_is_held_to_its_limits(gateway, folder):
     assert enter(gateway, "second")[0] == 200
     assert enter(gateway, "second") == (429, "rate_limited")
     assert gateway.metric("serin_gateway_refused_total", service="a", code="rate_limited") == 1
+    assert gateway.get("/metrics")[0] == 403, "names and load of services that ask who enters are nobody's business"

@@ -67,7 +67,7 @@ def test_a_command_that_is_killed_comes_back(hat):
     assert eventually(lambda: command_pid(hat) != first)
     hat.wait_ready()
     assert hat.post("/generate", {})[0] == 200
-    assert hat.metric("serin_upstream_command_starts") >= 2
+    assert hat.metric("serin_upstream_command_starts_total") >= 2
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

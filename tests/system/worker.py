@@ -85,9 +85,12 @@ class Worker:
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
+    def metrics(self):
+        return self.get("/metrics")[2].decode()
+
     def metric(self, name, **labels):
         """The sum of a series over its labels, or over those that are not given."""
-        text = self.get("/metrics")[2].decode()
+        text = self.metrics()
         given = [f'{label}="{value}"' for label, value in labels.items()]
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
                    if re.match(rf"{name}(\{{| )", line) and all(pair in line for pair in given))

@@ -95,6 +95,7 @@ constexpr std::array kOperations = {
               "Rollout"},
     Operation{"listEvents", "GET", "/v1/events",
               "What happened; followed by asking after the last one", kOfEvents, false, "Events"},
+    Operation{"getMetrics", "GET", "/metrics", "What it measures, as Prometheus reads it"},
     Operation{"getStatus", "GET", "/v1/status", "The control plane itself", {}, false, "Status"},
     Operation{"stop",
               "POST",

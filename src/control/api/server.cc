@@ -12,6 +12,7 @@
 #include "base/last_resort.h"
 #include "base/log.h"
 #include "control/api/keys.h"
+#include "control/api/measure.h"
 #include "control/api/operations.h"
 #include "control/api/tasks.h"
 #include "control/api/views.h"
@@ -338,6 +339,9 @@ void ApiServer::add_rest() {
     json::array events;
     for (const Event& event : found) events.push_back(to_json(event));
     return answer_json(json::object{{"events", std::move(events)}});
+  });
+  add("getMetrics", [this](const Asked& asked) -> Result<net::Response> {
+    return scraped(controller_, asked.head);
   });
   add("getStatus",
       [this](const Asked&) -> Result<net::Response> { return answer_json(options_.status); });

@@ -33,14 +33,6 @@ json::array replicas_json(const VersionStatus& status) {
   return replicas;
 }
 
-// The part of the keys that a version gets, in percent.
-int weight_of(const ServiceRecord& record, const std::string& label) {
-  if (!record.routed) return 0;
-  const int candidate = record.rolling() ? record.rollout->weight : 0;
-  if (label == record.stable) return 100 - candidate;
-  return record.rolling() && label == record.rollout->candidate ? candidate : 0;
-}
-
 json::object lately_json(const Lately& lately) {
   return {{"requestsPerSecond", lately.rate},
           {"errorRate", lately.errors},
@@ -67,26 +59,55 @@ json::object version_json(const ServiceView& view, const VersionRecord& version)
   return object;
 }
 
-std::string_view name_of_verdict(rollout::Verdict verdict) {
-  switch (verdict) {
-    case rollout::Verdict::kSafe:
-      return "safe";
-    case rollout::Verdict::kHarmful:
-      return "harmful";
-    case rollout::Verdict::kUndecided:
-      break;
-  }
-  return "undecided";
-}
-
-// The evidence for a verdict as a part of what the verdict takes. Logarithms of e-values below 0
-// speak against it.
 json::object towards(double evidence, double threshold) {
-  const double share = threshold > 0 ? std::clamp(evidence / threshold, 0.0, 1.0) : 1;
-  return {{"evidence", evidence}, {"threshold", threshold}, {"share", share}};
+  return {
+      {"evidence", evidence}, {"threshold", threshold}, {"share", share_of(evidence, threshold)}};
 }
 
-std::string_view name_of_kind(rollout::MetricKind kind) {
+json::object metric_json(const rollout::MetricReport& metric, double requests_per_second) {
+  json::object object{{"name", metric.name},
+                      {"unit", unit_of(metric.kind)},
+                      {"verdict", rollout::name_of(metric.verdict)},
+                      {"stable", number_or_null(metric.stable)},
+                      {"candidate", number_or_null(metric.candidate)},
+                      {"stableCount", metric.stable_count},
+                      {"candidateCount", metric.candidate_count},
+                      {"harmful", towards(metric.evidence.harm, metric.harm_threshold)},
+                      {"safe", towards(metric.evidence.safe, metric.safe_threshold)}};
+  object["difference"] = metric.difference
+                             ? json::value{metric.difference->low, metric.difference->high}
+                             : json::value(nullptr);
+  object["expected"] = nullptr;
+  if (metric.expected_verdict) {
+    object["expected"] = {{"verdict", rollout::name_of(*metric.expected_verdict)},
+                          {"requests", number_or_null(metric.expected_requests)},
+                          {"text", expectation_text(metric, requests_per_second)}};
+  }
+  return object;
+}
+
+}  // namespace
+
+int weight_of(const ServiceRecord& record, const std::string& label) {
+  if (!record.routed) return 0;
+  const int candidate = record.rolling() ? record.rollout->weight : 0;
+  if (label == record.stable) return 100 - candidate;
+  return record.rolling() && label == record.rollout->candidate ? candidate : 0;
+}
+
+std::optional<Moment> next_step_at(const ServiceView& view) {
+  if (!view.record.rolling()) return std::nullopt;
+  const RolloutRecord& rollout = *view.record.rollout;
+  if (rollout.strategy != Strategy::kCanary || rollout.weight == 0) return std::nullopt;
+  return rollout.weight_since + std::chrono::duration_cast<std::chrono::milliseconds>(
+                                    view.manifest.rollout.canary.interval);
+}
+
+double share_of(double evidence, double threshold) {
+  return threshold > 0 ? std::clamp(evidence / threshold, 0.0, 1.0) : 1;
+}
+
+std::string_view unit_of(rollout::MetricKind kind) {
   switch (kind) {
     case rollout::MetricKind::kLatency:
     case rollout::MetricKind::kTimeToFirstToken:
@@ -102,40 +123,6 @@ std::string_view name_of_kind(rollout::MetricKind kind) {
   }
   return "rate";
 }
-
-json::object metric_json(const rollout::MetricReport& metric, double requests_per_second) {
-  json::object object{{"name", metric.name},
-                      {"unit", name_of_kind(metric.kind)},
-                      {"verdict", name_of_verdict(metric.verdict)},
-                      {"stable", number_or_null(metric.stable)},
-                      {"candidate", number_or_null(metric.candidate)},
-                      {"stableCount", metric.stable_count},
-                      {"candidateCount", metric.candidate_count},
-                      {"harmful", towards(metric.evidence.harm, metric.harm_threshold)},
-                      {"safe", towards(metric.evidence.safe, metric.safe_threshold)}};
-  object["difference"] = metric.difference
-                             ? json::value{metric.difference->low, metric.difference->high}
-                             : json::value(nullptr);
-  object["expected"] = nullptr;
-  if (metric.expected_verdict) {
-    object["expected"] = {{"verdict", name_of_verdict(*metric.expected_verdict)},
-                          {"requests", number_or_null(metric.expected_requests)},
-                          {"text", expectation_text(metric, requests_per_second)}};
-  }
-  return object;
-}
-
-// When the next step may come, if the evidence allows it.
-json::value next_step_at(const ServiceView& view) {
-  const RolloutRecord& rollout = *view.record.rollout;
-  if (!rollout.running() || rollout.strategy != Strategy::kCanary || rollout.weight == 0)
-    return nullptr;
-  const auto interval =
-      std::chrono::duration_cast<std::chrono::milliseconds>(view.manifest.rollout.canary.interval);
-  return time_json(rollout.weight_since + interval);
-}
-
-}  // namespace
 
 std::string_view state_of(const ServiceView& view) {
   const ServiceRecord& record = view.record;
@@ -173,13 +160,13 @@ json::value rollout_json(const ServiceView& view) {
   json::array metrics;
   for (const rollout::MetricReport& metric : view.seen.report.metrics)
     metrics.push_back(metric_json(metric, view.seen.report.requests_per_second));
-  object["verdict"] = name_of_verdict(view.seen.report.verdict);
+  object["verdict"] = rollout::name_of(view.seen.report.verdict);
   object["metrics"] = std::move(metrics);
   object["requests"] = view.seen.report.requests;
   object["requestsPerSecond"] = view.seen.report.requests_per_second;
   object["censored"] = view.seen.report.censored;
   object["withdrawn"] = view.seen.report.withdrawn;
-  object["nextStepAt"] = next_step_at(view);
+  object["nextStepAt"] = time_json(next_step_at(view).value_or(Moment{}));
   return object;
 }
 

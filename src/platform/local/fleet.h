@@ -34,6 +34,7 @@ class Fleet {
   bool knows(const std::string& service, const std::string& label) const;
   std::vector<VersionStatus> observe(std::string_view service) const;
   std::vector<std::string> replicas_of(std::string_view service) const;
+  std::string socket_of(std::string_view id) const;  // empty: there is no such replica
 
   // One look at everything: ended processes, what is due, what is missing.
   void pass();

@@ -51,6 +51,13 @@ std::vector<std::string> Fleet::replicas_of(std::string_view service) const {
   return ids;
 }
 
+std::string Fleet::socket_of(std::string_view id) const {
+  for (const auto& [serial, replica] : replicas_) {
+    if (replica.record.id() == id) return socket_of(replica).string();
+  }
+  return {};
+}
+
 std::vector<RoutedVersion> Fleet::routed(std::string_view service) const {
   std::vector<RoutedVersion> all;
   for (const auto& [key, version] : versions_) {

@@ -271,6 +271,24 @@ int LocalPlatform::gateway_pid() const {
 
 std::string LocalPlatform::admin_socket() const { return state_->gateway.admin().string(); }
 
+Result<net::Response> LocalPlatform::metrics(std::string_view process, std::string_view accept) {
+  std::string socket = admin_socket();
+  if (process != "gateway") {
+    const std::lock_guard held(state_->mutex);
+    socket = state_->fleet.socket_of(process);
+  }
+  if (socket.empty())
+    return fail(Code::kNotFound, "there is no process \"" + std::string(process) + "\"");
+  net::ClientRequest request = get_from(socket, "/metrics", state_->options.gateway.answer_within);
+  request.headers.add("accept", accept);
+  SERIN_TRY_ASSIGN(net::Response answer, state_->asker->client().fetch(std::move(request)));
+  net::Response response;
+  response.status = answer.status;
+  response.headers.add("content-type", answer.headers.get("content-type"));
+  response.body = std::move(answer.body);
+  return response;
+}
+
 Result<Model> LocalPlatform::resolve(const std::string& model) {
   const auto& source = state_->options.source;
   SERIN_TRY_ASSIGN(auto held, model::fetch_package(model, source));

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "net/http/message.h"
 #include "platform/local/options.h"
 #include "platform/platform.h"
 
@@ -37,6 +38,10 @@ class LocalPlatform final : public Platform {
   std::uint16_t port() const;  // the gateway's
   int gateway_pid() const;     // 0: none serves at this moment
   std::string admin_socket() const;
+
+  // What one process says of itself to a scraper that accepts such a form: a replica by its id, or
+  // "gateway". Blocks until it has answered. kNotFound where there is none.
+  Result<net::Response> metrics(std::string_view process, std::string_view accept);
 
   Result<Model> resolve(const std::string& model) override;
   Status ensure(const VersionSpec& spec) override;

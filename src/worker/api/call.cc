@@ -7,6 +7,7 @@
 #include "net/grpc/frame.h"
 #include "net/http/error_body.h"
 #include "net/http/status.h"
+#include "telemetry/http_spans.h"
 #include "worker/api/form.h"
 
 namespace serin::worker::api {
@@ -29,9 +30,7 @@ Call::Call(const Context& context, std::shared_ptr<net::Exchange> exchange, Rout
       route_(route),
       arrived_(context.clock.now()),
       began_(arrived_),
-      span_(context.tracer.start(head().path, telemetry::SpanKind::kServer,
-                                 telemetry::parse_traceparent(head().headers.get("traceparent"),
-                                                              head().headers.get("tracestate")))) {
+      span_(telemetry::start_server_span(context.tracer, head(), route.route())) {
   exchange_->on_gone([token = cancel_, gone = gone_] {
     gone.cancel();
     token.cancel();
@@ -53,9 +52,7 @@ void Call::settle(std::uint16_t status) {
   if (std::exchange(settled_, true)) return;
   if (status == kClientClosedRequest) context_.metrics.cancelled();
   route_.answered(status, context_.clock.now() - arrived_);
-  span_.set("http.response.status_code", std::int64_t{status});
-  if (status >= 500) span_.fail("status " + std::to_string(status));
-  span_.end();
+  telemetry::end_server_span(span_, status);
 }
 
 void Call::post(std::function<void()> then) {

@@ -298,7 +298,8 @@ Sandbox sandbox_for(const WorkerOptions& options) {
     sandbox.write.push_back(fs::absolute(options.server.unix_socket).parent_path());
   }
   if (options.server.port) sandbox.bind.push_back(*options.server.port);
-  if (const auto collector = net::parse_url(options.otlp_endpoint); collector && collector->port) {
+  if (const auto collector = net::parse_url(options.tracing.endpoint);
+      collector && collector->port) {
     sandbox.connect.push_back(collector->port);
     sandbox.datagrams = true;
   }

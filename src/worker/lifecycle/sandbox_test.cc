@@ -127,7 +127,7 @@ TEST(Sandbox, AWorkersOwnHoldsItsPackageAndNotTheHome) {
   EXPECT_FALSE(reads("/") || reads("/etc") || reads("/root") || reads("/home") || reads("/srv"));
   EXPECT_EQ(sandbox.bind, std::vector<std::uint16_t>{5000});
   EXPECT_TRUE(sandbox.connect.empty());
-  options.otlp_endpoint = "https://collector/v1";
+  options.tracing.endpoint = "https://collector/v1";
   EXPECT_EQ(sandbox_for(options).connect, std::vector<std::uint16_t>{443});
 }
 

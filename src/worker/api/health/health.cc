@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Liveness, readiness, start-up and metrics: for orchestrators and scrapers, without a key.
-#include "telemetry/metrics.h"
+#include "telemetry/server_metrics.h"
 #include "worker/api/routes.h"
 
 namespace serin::worker::api {
@@ -19,10 +19,7 @@ void ready(const std::shared_ptr<Call>& call, const net::PathParameters&) {
 }
 
 void metrics(const std::shared_ptr<Call>& call, const net::PathParameters&) {
-  const auto form = telemetry::negotiate(call->head().headers.get("accept"));
-  call->respond({200,
-                 {{"content-type", telemetry::content_type(form)}},
-                 call->context().metrics.registry().expose(form)});
+  call->respond(telemetry::scraped(call->context().metrics.registry(), call->head()));
 }
 
 }  // namespace

@@ -126,7 +126,8 @@ void Relay::send(const std::shared_ptr<Call>& call, net::ClientRequest request,
     passages_.insert(passage);
   }
   request.cancel = call->cancellation();
-  request.headers.set("traceparent", telemetry::format_traceparent(call->span().context()));
+  const telemetry::SpanContext& trace = call->span().context();
+  if (trace.valid()) request.headers.set("traceparent", telemetry::format_traceparent(trace));
   upstream_.client().stream(std::move(request), passage->sink());
 }
 

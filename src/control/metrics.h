@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the control plane counts: its passes, events, steps and ends of rollouts, verdicts. How
+// things stand is added when somebody scrapes (control/api/measure.h). A service's series go with
+// it. Safe from any thread.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "control/record.h"
+#include "rollout/analysis.h"
+#include "telemetry/metrics.h"
+
+namespace serin::control {
+
+class Metrics {
+ public:
+  // `build`: the version of the program.
+  Metrics(std::string_view build, const Clock& clock);
+
+  telemetry::Registry& registry() { return registry_; }
+
+  // One look at one service.
+  void passed(const std::string& service, Duration took, const Status& done);
+  void happened(std::span<const Event> events);
+  // A transition of a service was written down.
+  void moved(const ServiceRecord& before, const ServiceRecord& after);
+  // What the analysis says of the running rollout, pass by pass.
+  void judged(const std::string& service, const rollout::AnalysisReport& before,
+              const rollout::AnalysisReport& now);
+  // Requests that were forgotten before they were counted, also where there were none: an alert on
+  // the increase must have seen the counter at 0.
+  void lost(const std::string& service, std::uint64_t requests);
+  void forget(const std::string& service);
+
+ private:
+  const Clock& clock_;
+  telemetry::Registry registry_;
+  telemetry::Histogram& pass_seconds_;
+  telemetry::Gauge& last_pass_;
+};
+
+}  // namespace serin::control
