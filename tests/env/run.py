@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a command beside real object stores: each on loopback and a free port, with data in a folder that goes away,
+"""Runs a command beside real servers (object stores, registries, Prometheus): each on loopback and a free port, with data in a folder that goes away,
 stopped by its process id.
 
-Usage: run.py [versitygw] [azurite] [registry] [private-registry] -- COMMAND…
+Usage: run.py [versitygw] [azurite] [registry] [private-registry] [prometheus] -- COMMAND…
 
 The command finds them in its environment:
   versitygw   AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION
   azurite     AZURE_STORAGE_CONNECTION_STRING
   registry    SERIN_TEST_REGISTRY (host:port, plain HTTP), SERIN_TEST_REGISTRY_BLOBS (where its blobs lie)
   private-registry  SERIN_TEST_PRIVATE_REGISTRY, the same with the user "user" and the password "secret"
+  prometheus  SERIN_TEST_PROMETHEUS (its URL), SERIN_TEST_PROMETHEUS_CONFIG (its file, empty at first: write it and
+              POST /-/reload)
 Exits with what the command exits with; 3 when a server does not come up within START_WITHIN seconds.
 """
 import os
@@ -83,7 +85,17 @@ def private_registry(folder):
     return port, command, own, {"SERIN_TEST_PRIVATE_REGISTRY": offered["SERIN_TEST_REGISTRY"]}
 
 
-SERVERS = {"versitygw": versitygw, "azurite": azurite, "registry": registry, "private-registry": private_registry}
+def prometheus(folder):
+    port = free_port()
+    (folder / "prometheus.yaml").write_text("{}")
+    command = [program(pathlib.Path("/usr/bin/prometheus")), f"--config.file={folder}/prometheus.yaml",
+               f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}", "--web.enable-lifecycle"]
+    return port, command, {}, {"SERIN_TEST_PROMETHEUS": f"http://127.0.0.1:{port}",
+                               "SERIN_TEST_PROMETHEUS_CONFIG": f"{folder}/prometheus.yaml"}
+
+
+SERVERS = {"versitygw": versitygw, "azurite": azurite, "registry": registry, "private-registry": private_registry,
+           "prometheus": prometheus}
 
 
 def answers(port):
