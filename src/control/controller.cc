@@ -24,7 +24,8 @@ std::string key_of(const platform::VersionSpec& spec) {
 std::string key_of(const platform::Traffic& traffic) {
   return traffic.stable + " " + traffic.candidate + " " + std::to_string(traffic.weight) + " " +
          traffic.salt + " " + (traffic.by_user ? "user " : "request ") + traffic.user_header + " " +
-         canonical_json(traffic.resilience) + " " + canonical_json(traffic.access);
+         canonical_json(traffic.resilience) + " " + canonical_json(traffic.access) + " " +
+         std::to_string(traffic.sample);
 }
 
 // Whether what signs can be read is said at once, not with the first event.
@@ -69,20 +70,41 @@ Status check_commands(const Manifest& manifest, const std::string& file) {
                .param = path});
 }
 
-// "./model" and "../model" are meant from the manifest's folder, wherever the program runs.
+bool is_relative(std::string_view path) {
+  return path == "." || path.starts_with("./") || path.starts_with("../");
+}
+
+// The words of the commands of spec.rollout.analysis.scorers.
+void each_command_word(json::value& document, const std::function<void(json::value&)>& call) {
+  boost::system::error_code none;
+  json::value* scorers = document.find_pointer("/spec/rollout/analysis/scorers", none);
+  if (scorers == nullptr) return;
+  for (json::value& scorer : scorers->as_array()) {
+    json::value* command = scorer.as_object().if_contains("command");
+    if (command != nullptr) std::ranges::for_each(command->as_array(), call);
+  }
+}
+
+// "./model" and "../model" are meant from the manifest's folder, wherever the program runs; so are
+// such words of a scorer's command.
 Status make_absolute(Manifest& manifest, const ApplyRequest& request) {
   const std::filesystem::path& folder = request.folder;
-  const bool relative = manifest.model == "." || manifest.model.starts_with("./") ||
-                        manifest.model.starts_with("../");
-  if (!relative) return {};
-  if (folder.empty())
+  if (is_relative(manifest.model) && folder.empty())
     return invalid(request.file + ": spec.model: " + manifest.model +
                        " is meant from a folder that the control plane does not know; name a "
                        "package of its registry, a URL, or an absolute path on its machine",
                    "spec.model");
-  manifest.model = (folder / manifest.model).lexically_normal().string();
-  for (json::value* document : {&manifest.written, &manifest.document})
+  if (folder.empty()) return {};
+  const auto absolute = [&](std::string_view path) {
+    return (folder / path).lexically_normal().string();
+  };
+  if (is_relative(manifest.model)) manifest.model = absolute(manifest.model);
+  for (json::value* document : {&manifest.written, &manifest.document}) {
     document->at("spec").as_object()["model"] = manifest.model;
+    each_command_word(*document, [&](json::value& word) {
+      if (is_relative(word.as_string())) word = absolute(word.as_string());
+    });
+  }
   return {};
 }
 
@@ -94,7 +116,8 @@ Controller::Controller(Store& store, platform::Platform& platform, const Clock& 
       platform_(platform),
       clock_(clock),
       options_(options),
-      metrics_(options.build, clock) {}
+      metrics_(options.build, clock),
+      scorers_(platform) {}
 
 Controller::~Controller() {
   if (!thread_.joinable()) return;
@@ -163,6 +186,7 @@ void Controller::pass() {
     // A service that was forgotten is no more.
     if (found->second->record.name.empty()) {
       metrics_.forget(name);
+      scorers_.want(name, {});
       services_.erase(found);
     } else {
       note_problem(*found->second, done);
@@ -196,6 +220,19 @@ Status Controller::observe(Service& service) {
   rollout::AnalysisReport verdicts = service.witness.verdicts();
   metrics_.judged(service.record.name, service.seen.report, verdicts);
   service.seen.report = std::move(verdicts);
+  return look_after_scorers(service);
+}
+
+Status Controller::look_after_scorers(Service& service) {
+  const ServiceRecord& record = service.record;
+  const bool wanted = record.rolling() && service.witness.analysing() && !record.deleting;
+  scorers_.want(record.name, wanted ? service.witness.own_scorers() : std::vector<ScorerSpec>());
+  for (const Scorers::Trouble& trouble : scorers_.take(record.name)) {
+    const Event event = event_of(record, moment_of(clock_), {}, "ScorerFailed",
+                                 trouble.scorer + ": " + trouble.message, true);
+    SERIN_TRY(store_.commit(record, {&event, 1}));
+    metrics_.happened({&event, 1});
+  }
   return {};
 }
 

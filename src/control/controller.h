@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "control/metrics.h"
+#include "control/scoring/scorers.h"
 #include "control/store.h"
 #include "control/verbs.h"
 #include "control/witness.h"
@@ -107,6 +108,7 @@ class Controller {
   void run(const std::stop_token& stop);
   Status pass_over(Service& service);
   Status observe(Service& service);
+  Status look_after_scorers(Service& service);
   Status advance(Service& service);
   Status commit(Service& service, Step step);
   Status act(Service& service);
@@ -126,6 +128,7 @@ class Controller {
 
   std::mutex mutex_;  // of the services, the store and the platform but resolve()
   std::map<std::string, std::unique_ptr<Service>, std::less<>> services_;
+  Scorers scorers_;
 
   std::mutex wake_mutex_;
   std::condition_variable_any wake_;

@@ -37,6 +37,14 @@ class FusedPlatform final : public platform::Platform {
                                           std::size_t most) override {
     return around([&] { return platform_.evidence(service, after, most); });
   }
+  Result<std::vector<platform::Sample>> samples(std::string_view service, std::string_view scorer,
+                                                double part, std::size_t most) override {
+    return platform_.samples(service, scorer, part, most);
+  }
+  Status score(std::string_view service, std::string_view scorer,
+               const std::vector<platform::SampleScore>& scores) override {
+    return platform_.score(service, scorer, scores);
+  }
   Result<std::string> logs(std::string_view service, std::string_view replica,
                            std::size_t lines) override {
     return platform_.logs(service, replica, lines);

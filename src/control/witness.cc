@@ -60,6 +60,7 @@ Status Witness::restore(const ServiceRecord& record) {
   candidate_crashes_ = rollout.candidate_crashes;
   SERIN_TRY_ASSIGN(RolloutSpec spec, spec_of(rollout));
   scorers_ = std::move(spec.scorers);
+  own_scorers_ = std::move(spec.own_scorers);
   auto loaded = rollout::Analysis::load(spec.analysis, rollout.analysis);
   if (loaded) {
     analysis_ = std::move(*loaded);
@@ -111,13 +112,18 @@ void Witness::take(const platform::Evidence& evidence, const ServiceRecord& reco
 
 void Witness::take_late(const platform::Evidence& evidence, const ServiceRecord& record) {
   if (!analysis_ || !record.rolling() || !is_of(evidence, record)) return;
+  const Arm arm = evidence.version == record.stable ? Arm::kStable : Arm::kCandidate;
+  const rollout::Request& request = evidence.request;
   for (const auto& [scorer, score] : evidence.scores) {
-    if (scorer != kFeedback) continue;
-    analysis_->add_rating(
-        {.arm = evidence.version == record.stable ? Arm::kStable : Arm::kCandidate,
-         .weight = evidence.request.weight,
-         .key = evidence.request.key,
-         .score = score});
+    if (scorer == kFeedback) {
+      analysis_->add_rating(
+          {.arm = arm, .weight = request.weight, .key = request.key, .score = score});
+    }
+    for (std::size_t i = 0; i < own_scorers_.size(); ++i) {
+      if (own_scorers_[i].name == scorer)
+        analysis_->add_late_score(
+            i, {.arm = arm, .weight = request.weight, .key = request.key, .score = score});
+    }
   }
 }
 
@@ -141,6 +147,7 @@ Status Witness::begin(ServiceRecord& record, const Seen& seen) {
   const std::vector<rollout::Request> history(history_.begin(), history_.end());
   analysis_.emplace(std::move(spec.analysis), history);
   scorers_ = std::move(spec.scorers);
+  own_scorers_ = std::move(spec.own_scorers);
   stable_crashes_ = crashes_of(seen, record.stable);
   candidate_crashes_ = crashes_of(seen, record.rollout->candidate);
   changed_ = true;

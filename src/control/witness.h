@@ -40,6 +40,8 @@ class Witness {
   bool save(ServiceRecord& record);
 
   bool analysing() const { return analysis_.has_value(); }
+  // That the analysis wants scores of.
+  const std::vector<ScorerSpec>& own_scorers() const { return own_scorers_; }
   rollout::AnalysisReport verdicts() const;  // all that a decision needs
   rollout::AnalysisReport report() const;    // also what people want to know
   // Of versions that answered anything lately.
@@ -55,7 +57,8 @@ class Witness {
   std::string history_of_;                // label
   std::map<std::string, Recent> recent_;  // by label
   std::optional<rollout::Analysis> analysis_;
-  std::vector<std::string> scorers_;  // of the analysis's score metrics, in their order
+  std::vector<std::string> scorers_;     // of the analysis's score metrics, in their order
+  std::vector<ScorerSpec> own_scorers_;  // of its late scores, the same
   std::uint64_t stable_crashes_ = 0;
   std::uint64_t candidate_crashes_ = 0;
   bool changed_ = false;

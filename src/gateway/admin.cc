@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/json.h"
 #include "base/quantity.h"
 #include "gateway/own_answers.h"
 #include "net/http/error_body.h"
@@ -13,6 +14,7 @@ namespace serin::gateway {
 namespace {
 
 constexpr std::size_t kMostRecords = 10'000;
+constexpr std::size_t kMostSamples = 64;
 constexpr double kLongestWait = 60;  // seconds
 
 void answer_failure(net::Exchange& exchange, const Error& error) {
@@ -36,6 +38,47 @@ Result<Duration> wait_of(const net::RequestHead& head) {
   SERIN_TRY_ASSIGN(const double seconds, parse_duration(*text));
   return std::chrono::duration_cast<Duration>(
       std::chrono::duration<double>(std::min(seconds, kLongestWait)));
+}
+
+Result<std::shared_ptr<ServiceState>> service_of(const Core& core, const net::RequestHead& head) {
+  const std::string name = head.query_parameter("service").value_or("");
+  if (auto found = core.states.find(name)) return found;
+  return fail({Code::kNotFound, "there is no service \"" + name + "\"", {}, "service"});
+}
+
+Result<double> part_of(const net::RequestHead& head) {
+  const std::string text = head.query_parameter("part").value_or("1");
+  double part = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), part);
+  if (error != std::errc() || end != text.data() + text.size() || !(part >= 0 && part <= 1))
+    return invalid("part must be a number from 0 to 1", "part");
+  return part;
+}
+
+Result<std::string> scorer_of(const net::RequestHead& head) {
+  auto name = head.query_parameter("scorer");
+  if (!name || name->empty()) return invalid("scorer must name who scores", "scorer");
+  return *std::move(name);
+}
+
+// Of one line. Unset: the scorer has none.
+struct ReadScore {
+  std::uint64_t number = 0;
+  std::optional<double> score;
+};
+Result<ReadScore> read_score(std::string_view line) {
+  SERIN_TRY_ASSIGN(const json::value value, parse_json(line));
+  const json::object* fields = value.if_object();
+  const json::value* number = fields == nullptr ? nullptr : fields->if_contains("number");
+  const json::value* score = fields == nullptr ? nullptr : fields->if_contains("score");
+  boost::system::error_code wrong;
+  ReadScore read;
+  if (number != nullptr) read.number = number->to_number<std::uint64_t>(wrong);
+  const bool none = score != nullptr && score->is_null();
+  if (score != nullptr && score->is_number()) read.score = score->to_number<double>();
+  if (number == nullptr || wrong || !(none || (read.score && *read.score >= 0 && *read.score <= 1)))
+    return invalid("a score is {\"number\": of a sample, \"score\": 0 to 1, or null}");
+  return read;
 }
 
 }  // namespace
@@ -63,7 +106,9 @@ Admin::~Admin() {
 void Admin::handle(const std::shared_ptr<net::Exchange>& exchange) {
   const net::RequestHead& head = exchange->head();
   if (head.path == "/config" && head.method == "PUT") return put_config(exchange);
+  if (head.path == "/scores" && head.method == "POST") return post_scores(exchange);
   if (head.method == "GET") {
+    if (head.path == "/samples") return get_samples(exchange);
     if (head.path == "/config")
       return exchange->respond(
           {200, {{"content-type", "application/json"}}, write_config(gateway_.config())});
@@ -79,8 +124,8 @@ void Admin::handle(const std::shared_ptr<net::Exchange>& exchange) {
   }
   answer_failure(*exchange, {Code::kNotFound,
                              "there is nothing at " + head.method + " " + head.path +
-                                 "; there are PUT and GET /config, GET /evidence, "
-                                 "GET /health/ready and GET /metrics",
+                                 "; there are PUT and GET /config, GET /evidence, GET /samples, "
+                                 "POST /scores, GET /health/ready and GET /metrics",
                              "unknown_url"});
 }
 
@@ -107,13 +152,52 @@ void Admin::get_evidence(const std::shared_ptr<net::Exchange>& exchange) {
   if (!after) return answer_failure(*exchange, after.error());
   if (!most) return answer_failure(*exchange, most.error());
   if (!wait) return answer_failure(*exchange, wait.error());
-  const std::string name = head.query_parameter("service").value_or("");
-  Waiter waiter{exchange, core_.states.find(name), *after,
-                std::min<std::size_t>(*most, kMostRecords), core_.clock.now() + *wait};
-  if (waiter.service == nullptr)
-    return answer_failure(*exchange,
-                          {Code::kNotFound, "there is no service \"" + name + "\"", {}, "service"});
+  auto service = service_of(core_, head);
+  if (!service) return answer_failure(*exchange, service.error());
+  Waiter waiter{exchange, *std::move(service), *after, std::min<std::size_t>(*most, kMostRecords),
+                core_.clock.now() + *wait};
   if (!answer(waiter, *wait == Duration::zero())) waiters_.push_back(std::move(waiter));
+}
+
+void Admin::get_samples(const std::shared_ptr<net::Exchange>& exchange) {
+  const net::RequestHead& head = exchange->head();
+  const auto service = service_of(core_, head);
+  const auto scorer = scorer_of(head);
+  const auto most = number_of(head, "most", kMostSamples);
+  const auto part = part_of(head);
+  if (!service) return answer_failure(*exchange, service.error());
+  if (!scorer) return answer_failure(*exchange, scorer.error());
+  if (!most) return answer_failure(*exchange, most.error());
+  if (!part) return answer_failure(*exchange, part.error());
+  exchange->respond(
+      {200,
+       {{"content-type", "application/jsonl"}},
+       (*service)->samples.unscored(*scorer, *part, std::min<std::size_t>(*most, kMostSamples))});
+}
+
+void Admin::post_scores(const std::shared_ptr<net::Exchange>& exchange) {
+  const auto service = service_of(core_, exchange->head());
+  const auto scorer = scorer_of(exchange->head());
+  if (!service) return answer_failure(*exchange, service.error());
+  if (!scorer) return answer_failure(*exchange, scorer.error());
+  exchange->read_body(
+      [exchange, state = *service, name = *scorer](const Result<std::string>& body) {
+        if (!body) return answer_failure(*exchange, body.error());
+        std::size_t counted = 0;
+        for (std::string_view rest = *body; !rest.empty();) {
+          const std::string_view line = rest.substr(0, rest.find('\n'));
+          rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+          const auto score = read_score(line);
+          if (!score) return answer_failure(*exchange, score.error());
+          auto evidence = state->samples.score(score->number, name, score->score);
+          if (!evidence) continue;
+          state->evidence.add(*std::move(evidence));
+          ++counted;
+        }
+        exchange->respond({200,
+                           {{"content-type", "application/json"}},
+                           R"({"counted":)" + std::to_string(counted) + "}"});
+      });
 }
 
 // False: there is nothing yet, and it was not to be answered at once.

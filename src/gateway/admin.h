@@ -7,6 +7,10 @@
 //                    requests that ended, after record N, a line of JSON each; Serin-Next: ask
 //                    after this; Serin-Lost: so many were forgotten before. Held until there is
 //                    one, or the wait is over
+//   GET  /samples?service=S&scorer=N&part=0.1&most=M
+//                    requests with their answers that the scorer N has not scored, a line each
+//   POST /scores?service=S&scorer=N
+//                    its scores, lines of {"number": of the sample, "score": 0.87}; null: none
 //   GET  /health/ready, /metrics
 //
 // A thread of its own; owned by the Gateway.
@@ -45,6 +49,8 @@ class Admin {
   void handle(const std::shared_ptr<net::Exchange>& exchange);
   void put_config(const std::shared_ptr<net::Exchange>& exchange);
   void get_evidence(const std::shared_ptr<net::Exchange>& exchange);
+  void get_samples(const std::shared_ptr<net::Exchange>& exchange);
+  void post_scores(const std::shared_ptr<net::Exchange>& exchange);
   bool answer(const Waiter& waiter, bool at_once) const;
   void tick();
 

@@ -79,6 +79,7 @@ void read_service(Object& object, Service& into) {
   object.object("resilience",
                 [&](Object& resilience) { read_resilience_fields(resilience, into.resilience); });
   object.object("access", [&](Object& access) { read_access_fields(access, into.access); });
+  object.number("sample", into.sample, 1);
 }
 
 json::object write_service(const Service& from) {
@@ -93,7 +94,7 @@ json::object write_service(const Service& from) {
                                     {"replicas", std::move(replicas)}});
   }
   const Split& split = from.split;
-  return {
+  json::object written{
       {"name", from.name},
       {"versions", std::move(versions)},
       {"split", json::object{{"stable", split.stable},
@@ -105,6 +106,9 @@ json::object write_service(const Service& from) {
                              {"shadow", split.shadow}}},
       {"resilience", write_resilience(from.resilience)},
       {"access", write_access(from.access)}};
+  // The release before does not know it.
+  if (from.sample > 0) written["sample"] = from.sample;
+  return written;
 }
 
 }  // namespace

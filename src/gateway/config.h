@@ -95,6 +95,7 @@ struct Service {
   Split split;
   Resilience resilience;
   AccessRules access;
+  double sample = 0;  // the part of the requests that is kept for scorers, 0 to 1
   bool operator==(const Service&) const = default;
 };
 

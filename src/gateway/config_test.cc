@@ -48,6 +48,7 @@ Config whole() {
                                    .algorithms = {JwtAlgorithm::kEdDsa}}}};
   service.resilience.mirror_service = "shadow";
   service.resilience.mirror_percent = 12.5;
+  service.sample = 0.25;
   return {.revision = 7, .services = {service}};
 }
 

@@ -127,6 +127,11 @@ class Forward {
   Duration patience() const;
   void use_present_table();
 
+  // For scorers (forward_sample.cc)
+  void begin_sample();
+  void keep_for_sample(std::string_view bytes);
+  void offer_sample(const EvidenceRecord& evidence);
+
   // The end (forward_end.cc)
   void ended(const TryEnd& tried);
   void record(const TryEnd& tried, Instant now);
@@ -208,6 +213,7 @@ class Forward {
   bool started_ = false;  // the client has its head
   bool events_ = false;   // it is a stream of server-sent events
   bool held_back_ = false;
+  std::optional<std::string> sample_;  // what came of it, where it is kept for scorers
   TokenMeter meter_;
   UsageTail usage_;
   std::optional<Instant> first_byte_;

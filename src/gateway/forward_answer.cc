@@ -69,6 +69,7 @@ void Forward::start_answer() {
   change_answer(answer_.headers, request_id_, version_->label);
   add_limits(answer_.headers);
   remember();
+  begin_sample();
   exchange_->start({answer_.status, answer_.headers});
 }
 
@@ -83,6 +84,7 @@ void Forward::on_bytes(std::string_view bytes) {
   if (share_) usage_.add(bytes);
   if (stream_) return pass_events(bytes, now);
   start_answer();
+  keep_for_sample(bytes);
   if (events_) meter_.add(bytes, now);
   bytes_out_ += bytes.size();
   exchange_->write(bytes);

@@ -60,6 +60,7 @@ void Forward::record(const TryEnd& tried, Instant now) {
     request.time_per_output_token = seconds(*per_token);
   const auto scores = trailers_.find("serin-score").value_or(answer_.headers.get("serin-score"));
   if (!scores.empty()) made.scores = parse_scores(scores);
+  if (request.outcome == rollout::Outcome::kAnswered) offer_sample(made);
   state.evidence.add(std::move(made));
 }
 

@@ -95,6 +95,7 @@ void Forward::pass_events(std::string_view bytes, Instant now) {
   first_byte_due_ = now + service_->resilience.first_token_timeout;
   if (!out.empty()) {
     start_answer();
+    keep_for_sample(out);
     meter_.add(out, now);
     bytes_out_ += out.size();
     exchange_->write(out);

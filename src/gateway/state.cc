@@ -113,6 +113,7 @@ ServiceState::ServiceState(telemetry::Registry& registry, std::string_view servi
                            std::size_t remembered)
     : evidence(first_record, EvidenceLog::kRecords, std::move(file)),
       memory(remembered),
+      samples(first_record),
       registry_(registry),
       service_(service),
       in_flight_(registry.gauge("serin_gateway_in_flight", "Requests that have begun and not ended",
@@ -146,6 +147,13 @@ void ServiceState::hedged() {
   registry_
       .counter("serin_gateway_hedges_total", "Second tries beside a first that gave no byte",
                of_service(service_))
+      .add();
+}
+
+void ServiceState::sampled(std::string_view result) {
+  registry_
+      .counter("serin_gateway_samples_total", "Requests drawn for scorers, by what became of them",
+               {{"service", service_}, {"result", std::string(result)}})
       .add();
 }
 

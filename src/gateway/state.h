@@ -23,6 +23,7 @@
 #include "gateway/feedback/memory.h"
 #include "gateway/policy/guard.h"
 #include "gateway/policy/outlier.h"
+#include "gateway/scoring/samples.h"
 #include "gateway/try_end.h"
 #include "telemetry/metrics.h"
 
@@ -83,12 +84,14 @@ struct ServiceState {
   // A request that was not let in or could not begin, by the error's code.
   void refused(std::string_view code);
   void hedged();
+  void sampled(std::string_view result);  // "offered", "too_large", "not_asked_for"
   void fell_back(std::string_view to);  // "version", "service", "answer"
   // Brings the gauges up to date, when they are a little old.
   void publish(Instant now);
 
   EvidenceLog evidence;
   RequestMemory memory;
+  SampleLog samples;
   Guard guard;
   std::atomic<std::uint32_t> in_flight{0};
   std::atomic<std::uint32_t> retries{0};   // requests in a try after their first

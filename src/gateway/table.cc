@@ -72,6 +72,7 @@ std::shared_ptr<const Table> make_table(Config config, States& states) {
     entry.split = service.split;
     entry.resilience = service.resilience;
     entry.access = service.access;
+    entry.sample = service.sample;
     entry.state = states.service(service.name);
     for (const Version& version : service.versions)
       entry.versions.push_back(version_entry(service.name, version, states));

@@ -39,6 +39,7 @@ struct ServiceEntry {
   Split split;
   Resilience resilience;
   AccessRules access;
+  double sample = 0;
   std::shared_ptr<ServiceState> state;
 
   const VersionEntry* find(std::string_view label) const;  // null: there is none

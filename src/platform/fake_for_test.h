@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,6 +55,20 @@ class FakePlatform final : public Platform {
     if (log.records.size() <= kEvidenceKept) return;
     log.records.pop_front();
     ++log.forgotten;
+  }
+
+  // From any thread, as samples() and score(); what was scored so, in the order of the numbers.
+  void add_sample(const std::string& service, Sample sample) {
+    const std::lock_guard lock(samples_mutex_);
+    samples_[service].push_back(std::move(sample));
+  }
+  std::vector<std::optional<double>> scores(const std::string& scorer) {
+    const std::lock_guard lock(samples_mutex_);
+    std::vector<std::optional<double>> found;
+    for (const auto& [key, score] : scores_) {
+      if (key.first == scorer) found.push_back(score);
+    }
+    return found;
   }
 
   // What a test looks at.
@@ -145,6 +160,25 @@ class FakePlatform final : public Platform {
     while (page.records.size() < most && page.next < log.forgotten + log.records.size())
       page.records.push_back(log.records[page.next++ - log.forgotten]);
     return page;
+  }
+
+  Result<std::vector<Sample>> samples(std::string_view service, std::string_view scorer, double,
+                                      std::size_t most) override {
+    const std::lock_guard lock(samples_mutex_);
+    std::vector<Sample> unscored;
+    for (const Sample& sample : samples_[std::string(service)]) {
+      if (unscored.size() < most && !scores_.contains({std::string(scorer), sample.number}))
+        unscored.push_back(sample);
+    }
+    return unscored;
+  }
+
+  Status score(std::string_view, std::string_view scorer,
+               const std::vector<SampleScore>& scores) override {
+    const std::lock_guard lock(samples_mutex_);
+    for (const SampleScore& score : scores)
+      scores_.emplace(std::make_pair(std::string(scorer), score.number), score.score);
+    return {};
   }
 
   Result<std::string> logs(std::string_view service, std::string_view replica,
@@ -335,6 +369,9 @@ class FakePlatform final : public Platform {
   std::map<std::pair<std::string, std::string>, Version> versions_;
   std::map<std::string, Traffic> traffic_;
   std::map<std::string, Log> evidence_;
+  std::mutex samples_mutex_;
+  std::map<std::string, std::vector<Sample>> samples_;
+  std::map<std::pair<std::string, std::uint64_t>, std::optional<double>> scores_;  // by scorer
   std::vector<Call> calls_;
   Room room_;
   bool unavailable_ = false;

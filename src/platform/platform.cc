@@ -70,6 +70,7 @@ Status check(const Traffic& traffic) {
   if (traffic.weight < 0 || traffic.weight > 100) return invalid("must be 0 to 100", "weight");
   if (traffic.weight > 0 && traffic.candidate.empty())
     return invalid("must be 0 without a candidate", "weight");
+  if (!(traffic.sample >= 0 && traffic.sample <= 1)) return invalid("must be 0 to 1", "sample");
   return {};
 }
 

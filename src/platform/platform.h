@@ -4,8 +4,8 @@
 //
 // Every call says what ought to be, is idempotent, and returns once that is recorded: the platform
 // brings it about by itself, goes on doing so when it was restarted, and says in observe() how far
-// it is. Calls from one thread, but resolve(), which may run beside them; none waits for a worker
-// to be ready.
+// it is. Calls from one thread, but resolve(), samples() and score(), which may run beside
+// them; none waits for a worker to be ready.
 #pragma once
 
 #include <cstdint>
@@ -91,6 +91,7 @@ struct Traffic {
   std::string user_header;  // empty: none
   json::object resilience;  // spec.resilience of the manifest, with its defaults
   json::object access;      // spec.access; empty: everybody may enter
+  double sample = 0;        // the part of the requests that is kept for scorers, 0 to 1
 };
 // kInvalidArgument for a weight beyond 0 to 100 or without a candidate.
 Status check(const Traffic& traffic);
@@ -108,6 +109,16 @@ struct EvidencePage {
   std::vector<Evidence> records;
   std::uint64_t next = 0;  // to be asked for after these; grows, also over gateways' lives
   std::uint64_t lost = 0;  // that were forgotten before anybody asked
+};
+
+// A request with its answer, as a scorer gets it.
+struct Sample {
+  std::uint64_t number = 0;
+  std::string json;  // one line, without its end
+};
+struct SampleScore {
+  std::uint64_t number = 0;     // of the sample
+  std::optional<double> score;  // 0 to 1; unset: the scorer has none for it
 };
 
 class Platform {
@@ -134,6 +145,14 @@ class Platform {
   // Of one service, after record `after`, the oldest first; at most `most`.
   virtual Result<EvidencePage> evidence(std::string_view service, std::uint64_t after,
                                         std::size_t most) = 0;
+
+  // Of the part `part` of the service's requests, those that the scorer has not scored, the oldest
+  // first; at most `most`. This and score() may run beside other calls.
+  virtual Result<std::vector<Sample>> samples(std::string_view service, std::string_view scorer,
+                                              double part, std::size_t most) = 0;
+  // Each becomes late evidence once, however often it is said.
+  virtual Status score(std::string_view service, std::string_view scorer,
+                       const std::vector<SampleScore>& scores) = 0;
 
   // The last lines of a replica's log, or of every replica of the service (`replica` empty).
   // kNotFound for one that never was, or whose log is gone.

@@ -21,19 +21,21 @@ constexpr double kSplitAlpha = 0.001;
 constexpr double kMostDispersion = 15;
 constexpr double kPaceSeconds = 60;
 
-std::variant<EventEvidence, ScoreEvidence, ShareTest, RatingEvidence> tests_of(
-    const MetricSpec& spec) {
-  if (spec.kind == MetricKind::kCrashes) return ShareTest(ShareTest::Null::kNoMore);
-  if (spec.kind == MetricKind::kScore) return ScoreEvidence(spec.harm_margin, spec.margin);
-  if (spec.kind == MetricKind::kRating) return RatingEvidence(spec.harm_margin, spec.margin);
-  if (is_time(spec.kind)) return EventEvidence(EventEvidence::Kind::kSlow, 0, 0);
-  return EventEvidence(EventEvidence::Kind::kFailures, spec.harm_margin, spec.margin);
-}
-
 // A metric's parts of falseRollback.
 double parts_of(const MetricSpec& spec) { return spec.kind == MetricKind::kErrorRate ? 3 : 1; }
 
 }  // namespace
+
+Analysis::Tests Analysis::tests_of(const MetricSpec& spec) {
+  if (spec.kind == MetricKind::kCrashes) return ShareTest(ShareTest::Null::kNoMore);
+  if (spec.kind == MetricKind::kScore) return ScoreEvidence(spec.harm_margin, spec.margin);
+  if (spec.kind == MetricKind::kRating)
+    return LateScoreEvidence(LateScoreEvidence::By::kUsers, spec.harm_margin, spec.margin);
+  if (spec.kind == MetricKind::kLateScore)
+    return LateScoreEvidence(LateScoreEvidence::By::kScorer, spec.harm_margin, spec.margin);
+  if (is_time(spec.kind)) return EventEvidence(EventEvidence::Kind::kSlow, 0, 0);
+  return EventEvidence(EventEvidence::Kind::kFailures, spec.harm_margin, spec.margin);
+}
 
 Analysis::Analysis(AnalysisSpec spec, std::span<const Request> history)
     : spec_(std::move(spec)), split_(spec_.deadline) {
@@ -122,8 +124,7 @@ bool Analysis::add_to(Metric& metric, const Request& request, const Unit& unit, 
   if (metric.spec.kind == MetricKind::kScore) {
     if (score >= request.scores.size() || !request.scores[score]) return false;
     const double value = *request.scores[score];
-    const Totals& stable = metric.totals[index(Arm::kStable)];
-    const bool low = stable.count > 0 && value < stable.sum / static_cast<double>(stable.count);
+    const bool low = metric.totals[index(Arm::kStable)].below_mean(value);
     totals.observe(value);
     std::get<ScoreEvidence>(metric.evidence).add(unit, value, low);
     return low;
@@ -143,11 +144,22 @@ bool Analysis::add_to(Metric& metric, const Request& request, const Unit& unit, 
   return harm;
 }
 
-void Analysis::add_rating(const Rating& rating) {
+void Analysis::add_late(Metric& metric, const LateScore& score) {
+  const bool low = metric.totals[index(Arm::kStable)].below_mean(score.score);
+  if (std::get<LateScoreEvidence>(metric.evidence).add(score, low))
+    metric.totals[index(score.arm)].observe(score.score);
+}
+
+void Analysis::add_rating(const LateScore& rating) {
   for (Metric& metric : metrics_) {
-    auto* ratings = std::get_if<RatingEvidence>(&metric.evidence);
-    if (ratings != nullptr && ratings->add(rating))
-      metric.totals[index(rating.arm)].observe(rating.score);
+    if (metric.spec.kind == MetricKind::kRating) add_late(metric, rating);
+  }
+}
+
+void Analysis::add_late_score(std::size_t scorer, const LateScore& score) {
+  for (Metric& metric : metrics_) {
+    if (metric.spec.kind != MetricKind::kLateScore || scorer-- > 0) continue;
+    return add_late(metric, score);
   }
 }
 
@@ -179,7 +191,7 @@ void Analysis::close_block(double now) {
   for (Metric& metric : metrics_) {
     if (auto* events = std::get_if<EventEvidence>(&metric.evidence)) events->close_block();
     if (auto* scores = std::get_if<ScoreEvidence>(&metric.evidence)) scores->close_block();
-    if (auto* ratings = std::get_if<RatingEvidence>(&metric.evidence)) ratings->close_block();
+    if (auto* scores = std::get_if<LateScoreEvidence>(&metric.evidence)) scores->close_block();
     set_threshold(metric);
   }
 }
@@ -214,8 +226,8 @@ MetricReport Analysis::verdict_of(const Metric& metric) const {
     report.evidence = events->evidence();
   } else if (const auto* scores = std::get_if<ScoreEvidence>(&metric.evidence)) {
     report.evidence = scores->evidence();
-  } else if (const auto* ratings = std::get_if<RatingEvidence>(&metric.evidence)) {
-    report.evidence = ratings->evidence();
+  } else if (const auto* late = std::get_if<LateScoreEvidence>(&metric.evidence)) {
+    report.evidence = late->evidence();
   } else {
     // Nobody promises how seldom workers crash, so there is no margin to prove.
     report.evidence.harm = std::get<ShareTest>(metric.evidence).log_e();
@@ -227,6 +239,20 @@ MetricReport Analysis::verdict_of(const Metric& metric) const {
     report.verdict = Verdict::kSafe;
   }
   return report;
+}
+
+// Why those who were scored may be others in one arm than in the other; empty: they are not.
+std::string Analysis::mismatch(const Metric& metric) {
+  const auto* scores = std::get_if<LateScoreEvidence>(&metric.evidence);
+  if (scores == nullptr || scores->mismatch() < std::log(1 / kSplitAlpha)) return {};
+  const std::string stable = std::to_string(metric.totals[0].count);
+  const std::string candidate = std::to_string(metric.totals[1].count);
+  if (metric.spec.kind == MetricKind::kLateScore)
+    return metric.spec.name + ": the scorer scored " + stable +
+           " answers of the stable version and " + candidate +
+           " of the candidate, which is not how requests were split: it may leave out bad ones";
+  return metric.spec.name + ": " + stable + " users rated the stable version and " + candidate +
+         " the candidate, which is not how they were split: other users may rate";
 }
 
 AnalysisReport Analysis::verdicts() const {
@@ -241,13 +267,7 @@ AnalysisReport Analysis::verdicts() const {
                          std::to_string(one.evidence.stable_dispersion) +
                          " times as much as independent ones";
     }
-    if (const auto* ratings = std::get_if<RatingEvidence>(&metric.evidence);
-        ratings != nullptr && ratings->mismatch() >= std::log(1 / kSplitAlpha)) {
-      report.withdrawn = one.name + ": " + std::to_string(metric.totals[0].count) +
-                         " users rated the stable version and " +
-                         std::to_string(metric.totals[1].count) +
-                         " the candidate, which is not how they were split: other users may rate";
-    }
+    if (std::string why = mismatch(metric); !why.empty()) report.withdrawn = std::move(why);
     if (one.verdict == Verdict::kHarmful) {
       report.verdict = Verdict::kHarmful;
     } else if (one.verdict == Verdict::kUndecided && report.verdict == Verdict::kSafe) {

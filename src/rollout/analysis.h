@@ -26,7 +26,7 @@
 #include "base/error.h"
 #include "rollout/evidence.h"
 #include "rollout/keys.h"
-#include "rollout/ratings.h"
+#include "rollout/late_scores.h"
 #include "rollout/request.h"
 #include "rollout/split.h"
 #include "rollout/stats/interval.h"
@@ -43,8 +43,9 @@ enum class MetricKind : std::uint8_t {
   kScore,
   kCrashes,
   kRating,
+  kLateScore,
 };
-constexpr MetricKind last_of(MetricKind) { return MetricKind::kRating; }
+constexpr MetricKind last_of(MetricKind) { return MetricKind::kLateScore; }
 
 struct MetricSpec {
   std::string name;
@@ -117,7 +118,10 @@ class Analysis {
   // In the order in which their ends became known.
   void add(Request request);
   // A user's rating of a request that was added, or will be; it counts with the next block.
-  void add_rating(const Rating& rating);
+  void add_rating(const LateScore& rating);
+  // A score that a scorer of the user's gave a request; `scorer`: the place of its metric among
+  // those of the kind. As above.
+  void add_late_score(std::size_t scorer, const LateScore& score);
   // A crash or restart of a worker, when the candidate had `share` of what could crash.
   void add_crash(Arm arm, double share);
   // Counts what was assigned until kSettled ago, in the order of assignment, for that is the order
@@ -150,6 +154,9 @@ class Analysis {
     std::uint64_t harm_events = 0;  // of times: beyond the thresholds
     std::uint64_t safe_events = 0;
 
+    bool below_mean(double value) const {
+      return count > 0 && value < sum / static_cast<double>(count);
+    }
     void observe(double value) {
       ++count;
       sum += value;
@@ -160,9 +167,10 @@ class Analysis {
       archive(self.sum, self.squares, self.count, self.harm_events, self.safe_events);
     }
   };
+  using Tests = std::variant<EventEvidence, ScoreEvidence, ShareTest, LateScoreEvidence>;
   struct Metric {
     MetricSpec spec;
-    std::variant<EventEvidence, ScoreEvidence, ShareTest, RatingEvidence> evidence;
+    Tests evidence;
     double harm_threshold = 0;  // logarithms of what the evidence has to reach
     double safe_threshold = 0;
     std::array<Totals, 2> totals{};          // by arm
@@ -197,6 +205,7 @@ class Analysis {
             self.weight_, self.pace_);
   }
 
+  static Tests tests_of(const MetricSpec& spec);
   void seed(Metric& metric, std::span<const Request> history);
   void settle(double until);
   void count(const Request& request);
@@ -205,6 +214,8 @@ class Analysis {
               bool warm);
   static void set_threshold(Metric& metric);
   MetricReport verdict_of(const Metric& metric) const;
+  static std::string mismatch(const Metric& metric);
+  static void add_late(Metric& metric, const LateScore& score);
   // report.cc
   void describe(const Metric& metric, MetricReport& report) const;
   void expect(const Metric& metric, MetricReport& report) const;

@@ -16,6 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   auto analysis = Analysis::load(spec, saved);
   if (!analysis) {
     spec.metrics.push_back({.name = "feedback", .kind = MetricKind::kRating, .margin = 0.02});
+    spec.metrics.push_back({.name = "judge", .kind = MetricKind::kLateScore, .margin = 0.02});
     analysis = Analysis::load(spec, saved);
   }
   if (!analysis) return 0;
@@ -29,6 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     request.scores = {0.5};
     analysis->add(request);
     analysis->add_rating({.arm = request.arm, .weight = 0.3, .key = request.key, .score = 0.5});
+    analysis->add_late_score(
+        0, {.arm = request.arm, .weight = 0.3, .key = request.key, .score = 0.25});
     analysis->close_block(i);
   }
   for (const MetricReport& metric : analysis->report().metrics)

@@ -13,8 +13,6 @@ constexpr double kByRate = 0.75;
 constexpr double kByFirst = 0.5;
 // A run counts again when it is so many times as long as one of the stable arm's.
 constexpr double kExcused = 10;
-// A block in which one arm has no trial yet goes on for so many calls of close_block().
-constexpr std::uint32_t kLongestBlock = 240;
 // To be safe is no matter of seconds: its blocks are of so many calls at least.
 constexpr std::uint32_t kSafeBlock = 4;
 
@@ -140,7 +138,7 @@ void ScoreEvidence::add(const Unit& unit, double score, bool low) {
   keys_.add(unit.arm, unit.number, unit.before, low);
 }
 
-void ScoreBlocks::close(std::uint32_t longest) {
+void ScoreEvidence::Blocks::close(std::uint32_t longest) {
   const bool both = !scores[0].empty() && !scores[1].empty();
   if (!both && ++calls < longest) return;
   harm.add_block(scores[index(Arm::kStable)], scores[index(Arm::kCandidate)]);
@@ -149,9 +147,9 @@ void ScoreBlocks::close(std::uint32_t longest) {
   calls = 0;
 }
 
-void ScoreEvidence::close_block() {
-  first_.close(kLongestBlock);
-  if (repeats_) repeated_.close(kLongestBlock);
+void ScoreEvidence::close_block(std::uint32_t longest) {
+  first_.close(longest);
+  if (repeats_) repeated_.close(longest);
 }
 
 Evidence ScoreEvidence::evidence() const {

@@ -64,6 +64,8 @@ struct Evidence {
 
 // So many requests of one key in one arm are counted.
 constexpr std::uint8_t kMostOfKey = 100;
+// A block in which one arm has no trial yet goes on for so many calls of close_block().
+constexpr std::uint32_t kLongestBlock = 240;
 
 // A metric whose observation is that something happened or not: a failure, or a time beyond what
 // the stable arm takes.
@@ -139,21 +141,6 @@ class EventEvidence {
   KeyDispersion keys_;
 };
 
-// Both tests of scores, and the block that is open for them.
-struct ScoreBlocks {
-  MeanTest harm;
-  MeanTest safe;
-  std::array<std::vector<double>, 2> scores{};  // by arm
-  std::uint32_t calls = 0;
-
-  // A block in which one arm has no score yet goes on for `longest` calls.
-  void close(std::uint32_t longest);
-  template <class Self, class Archive>
-  static void fields(Self& self, Archive& archive) {
-    archive(self.harm, self.safe, self.scores, self.calls);
-  }
-};
-
 // A metric whose observation is a score in [0, 1].
 class ScoreEvidence {
  public:
@@ -161,7 +148,8 @@ class ScoreEvidence {
 
   // `low`: below what the stable arm's scores are on average; what had_event and before mean.
   void add(const Unit& unit, double score, bool low);
-  void close_block();
+  // A block in which one arm has no score yet goes on for `longest` calls.
+  void close_block(std::uint32_t longest = kLongestBlock);
   Evidence evidence() const;
   // How many more groups of a score of each arm until the evidence reaches the threshold.
   double expected_until_harmful(double threshold) const;
@@ -173,12 +161,26 @@ class ScoreEvidence {
   }
 
  private:
+  // Both tests, and the block that is open for them.
+  struct Blocks {
+    MeanTest harm;
+    MeanTest safe;
+    std::array<std::vector<double>, 2> scores{};  // by arm
+    std::uint32_t calls = 0;
+
+    void close(std::uint32_t longest);
+    template <class Self, class Archive>
+    static void fields(Self& self, Archive& archive) {
+      archive(self.harm, self.safe, self.scores, self.calls);
+    }
+  };
+
   // Halves correlate less than what was halved: by up to pi / 2, where it is normal.
   double alike() const { return 1 + (keys_.factor() - 1) * std::numbers::pi / 2; }
 
-  ScoreBlocks first_;
+  Blocks first_;
   bool repeats_ = false;
-  ScoreBlocks repeated_;
+  Blocks repeated_;
   KeyDispersion keys_;
 };
 

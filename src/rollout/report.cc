@@ -132,8 +132,8 @@ void Analysis::expect(const Metric& metric, MetricReport& report) const {
     safe = events->expected_until_safe(rates(&Totals::safe_events), weight_, metric.safe_threshold);
   } else if (const auto* scores = std::get_if<ScoreEvidence>(&metric.evidence)) {
     expect_scores(*scores);
-  } else if (const auto* ratings = std::get_if<RatingEvidence>(&metric.evidence)) {
-    expect_scores(*ratings);
+  } else if (const auto* late = std::get_if<LateScoreEvidence>(&metric.evidence)) {
+    expect_scores(*late);
   }
   const double first = std::min(harmful, safe);
   if (!std::isfinite(first)) return;

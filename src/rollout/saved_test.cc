@@ -16,7 +16,8 @@ AnalysisSpec spec() {
               {.name = "latency", .kind = MetricKind::kLatency, .margin = 0.2, .harm_margin = 0.1},
               {.name = "quality", .kind = MetricKind::kScore, .margin = 0.02},
               {.name = "crashes", .kind = MetricKind::kCrashes},
-              {.name = "feedback", .kind = MetricKind::kRating, .margin = 0.02}}};
+              {.name = "feedback", .kind = MetricKind::kRating, .margin = 0.02},
+              {.name = "judge", .kind = MetricKind::kLateScore, .margin = 0.02}}};
 }
 
 World busy_world(bool users) {
@@ -39,6 +40,9 @@ void go_on(Analysis& analysis, Traffic& traffic, int ticks) {
       const auto user = static_cast<std::uint64_t>(i) / 5 % 60 + 1;
       if (request.worker == 1 || i % 3 == 0)
         analysis.add_rating({.arm = request.arm, .weight = 0.3, .key = user, .score = 0.25});
+      if (i % 4 == 0)
+        analysis.add_late_score(
+            0, {.arm = request.arm, .weight = 0.3, .key = request.key, .score = 0.1 * (i % 10)});
     }
     if (i % 7 == 0) analysis.add_crash(i % 2 == 0 ? Arm::kStable : Arm::kCandidate, 0.3);
     analysis.close_block(traffic.now());

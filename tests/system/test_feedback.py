@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What users say of answers decides a rollout of `serin up`, and is kept."""
+"""What users and scorers say of answers decides a rollout of `serin up`, and what users say is kept."""
 import json
+import signal
+import sys
 import urllib.error
 import urllib.request
 
@@ -101,3 +103,50 @@ def test_a_correction_is_kept(up, rolling):
     line = [line for line in map(json.loads, (up.state / "feedback.jsonl").read_text().splitlines()) if line["requestId"] == id][0]
     assert (line["version"], line["rating"], line["correction"]) == (version, 0.3, "a smaller dot")
     assert line["package"].startswith("sha256:") and "client" not in line
+
+
+# A scorer that likes v1 better, and counts how often it is started.
+JUDGE = """import json, sys
+for line in sys.stdin:
+    sample = json.loads(line)
+    assert "base64" in sample["response"] and sample["contentType"] == "image/png", sample
+    print(json.dumps({"score": 0.9 if sample["version"] == "v1" else 0.2}))
+"""
+
+
+def judged(script):
+    return ("{initialWeight: 40, stepWeight: 60, interval: 2s, analysis: {falsePromotion: 0.3, "
+            f"scorers: [{{name: judge, command: [{sys.executable}, {script}], sample: 50%}}], "
+            "metrics: [{name: errorRate, margin: 40%}, {name: quality, scorer: judge, margin: 40%}]}}")
+
+
+def roll_out_judged(up, models, name, script):
+    """A service whose candidate gets requests, and the load that gives them."""
+    rollout = judged(script)
+    up.apply(name, models.package(name + "-1"), rollout)
+    assert up.serving(name), up.log()
+    up.apply(name, models.package(name + "-2"), rollout)
+    assert up.until(lambda: up.json("rollout", "status", name)["weight"] == 40), up.log()
+    return up.load(name, rate=30)
+
+
+def test_a_version_that_a_scorer_likes_less_goes_back(up, models, tmp_path):
+    (tmp_path / "judge.py").write_text(JUDGE)
+    load = roll_out_judged(up, models, "judged", tmp_path / "judge.py")
+    assert up.until(lambda: up.json("rollout", "status", "judged")["ending"] != "none"), up.log()
+    load.send_signal(signal.SIGINT)
+    load.communicate(timeout=60)
+    ended = up.json("rollout", "status", "judged")
+    assert (ended["ending"], ended["reason"]) == ("rolledBack", "Harmful"), ended
+    assert "quality (judge)" in ended["message"], ended
+
+
+def test_a_scorer_that_fails_is_told_and_promotes_nothing(up, models, tmp_path):
+    (tmp_path / "judge.py").write_text("raise SystemExit('no such model')")
+    load = roll_out_judged(up, models, "unjudged", tmp_path / "judge.py")
+    assert up.until(lambda: "ScorerFailed" in up.serin("events", "unjudged").stdout), up.log()
+    load.send_signal(signal.SIGINT)
+    load.communicate(timeout=60)
+    assert "no such model" in up.serin("events", "unjudged").stdout
+    status = up.json("rollout", "status", "unjudged")
+    assert (status["ending"], status["metrics"][1]["verdict"]) == ("none", "undecided"), status

@@ -115,6 +115,7 @@ std::string_view unit_of(rollout::MetricKind kind) {
       return "seconds";
     case rollout::MetricKind::kScore:
     case rollout::MetricKind::kRating:
+    case rollout::MetricKind::kLateScore:
       return "score";
     case rollout::MetricKind::kCrashes:
       return "count";

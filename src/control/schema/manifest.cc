@@ -45,13 +45,32 @@ rollout::Seconds duration(const json::value& value) {
   return rollout::Seconds(*parse_duration(value.as_string()));
 }
 
-rollout::MetricSpec metric_of(const json::value& metric) {
+const ScorerSpec* scorer_named(const std::vector<ScorerSpec>& scorers, std::string_view name) {
+  const auto found = std::ranges::find(scorers, name, &ScorerSpec::name);
+  return found == scorers.end() ? nullptr : &*found;
+}
+
+ScorerSpec scorer_of(const json::value& scorer) {
+  ScorerSpec spec;
+  spec.name = std::string(scorer.at("name").as_string());
+  if (const auto* command = scorer.as_object().if_contains("command")) {
+    for (const json::value& word : command->as_array()) spec.command.emplace_back(word.as_string());
+  }
+  if (const auto* url = scorer.as_object().if_contains("url")) spec.url = url->as_string();
+  spec.sample = *parse_share(scorer.at("sample"));
+  spec.timeout = duration(scorer.at("timeout"));
+  return spec;
+}
+
+rollout::MetricSpec metric_of(const json::value& metric, const std::vector<ScorerSpec>& scorers) {
   rollout::MetricSpec spec;
   spec.name = std::string(metric.at("name").as_string());
   spec.kind = named(kMetrics, metric.at("name"));
-  if (spec.kind == MetricKind::kScore && metric.at("scorer").as_string() == kFeedback) {
-    spec.kind = MetricKind::kRating;
-    spec.name += " (feedback)";
+  if (spec.kind == MetricKind::kScore) {
+    const std::string scorer(metric.at("scorer").as_string());
+    if (scorer == kFeedback) spec.kind = MetricKind::kRating;
+    if (scorer_named(scorers, scorer) != nullptr) spec.kind = MetricKind::kLateScore;
+    if (spec.kind != MetricKind::kScore) spec.name += " (" + scorer + ")";
   }
   spec.quantile = metric.at("quantile").to_number<double>();
   if (const auto* margin = metric.as_object().if_contains("margin"))
@@ -83,10 +102,15 @@ RolloutSpec rollout_of(const json::value& document) {
   spec.analysis.false_promotion = analysis.at("falsePromotion").to_number<double>();
   spec.analysis.warmup_requests =
       static_cast<std::uint64_t>(analysis.at("warmupRequests").as_int64());
+  std::vector<ScorerSpec> scorers;
+  for (const json::value& scorer : analysis.at("scorers").as_array())
+    scorers.push_back(scorer_of(scorer));
   for (const json::value& metric : analysis.at("metrics").as_array()) {
-    spec.analysis.metrics.push_back(metric_of(metric));
-    if (spec.analysis.metrics.back().kind == MetricKind::kScore)
-      spec.scorers.emplace_back(metric.at("scorer").as_string());
+    spec.analysis.metrics.push_back(metric_of(metric, scorers));
+    const MetricKind kind = spec.analysis.metrics.back().kind;
+    if (kind == MetricKind::kScore) spec.scorers.emplace_back(metric.at("scorer").as_string());
+    if (kind == MetricKind::kLateScore)
+      spec.own_scorers.push_back(*scorer_named(scorers, metric.at("scorer").as_string()));
   }
   return spec;
 }
@@ -150,6 +174,30 @@ void check_metrics(const YamlNode& metrics, std::vector<Finding>& findings) {
     }
     if (scorer != nullptr && name != "quality")
       findings.push_back({scorer->mark, path + ".scorer", "only quality has a scorer"});
+  }
+}
+
+// What the schema cannot say of the user's scorers. A metric has to use each.
+void check_scorers(const YamlNode& scorers, const YamlNode* metrics,
+                   std::vector<Finding>& findings) {
+  std::set<std::string> seen{"wellFormed", std::string(kFeedback)};
+  for (std::size_t i = 0; i < scorers.items.size(); ++i) {
+    const YamlNode& node = scorers.items[i];
+    const std::string path = "spec.rollout.analysis.scorers[" + std::to_string(i) + "]";
+    const std::string& name = node.find("name")->scalar;
+    const bool command = node.find("command") != nullptr, url = node.find("url") != nullptr;
+    if (command == url)
+      findings.push_back({node.mark, path,
+                          command ? "has both command and url: one of them"
+                                  : "needs command or url: what scores"});
+    if (!seen.insert(name).second)
+      findings.push_back({node.mark, path + ".name", name + " is there twice"});
+    const auto uses = [&](const YamlNode& metric) {
+      const YamlNode* scorer = metric.find("scorer");
+      return scorer != nullptr && scorer->scalar == name;
+    };
+    if (metrics == nullptr || std::ranges::none_of(metrics->items, uses))
+      findings.push_back({node.mark, path, "no metric has the scorer " + name});
   }
 }
 
@@ -239,8 +287,10 @@ std::vector<Finding> contradictions(const YamlNode& document) {
     check_adaptive(*limits, findings);
   if (const YamlNode* targets = at(document, {"spec", "notifications"}))
     check_notifications(*targets, findings);
-  if (const YamlNode* metrics = at(document, {"spec", "rollout", "analysis", "metrics"}))
-    check_metrics(*metrics, findings);
+  const YamlNode* metrics = at(document, {"spec", "rollout", "analysis", "metrics"});
+  if (metrics != nullptr) check_metrics(*metrics, findings);
+  if (const YamlNode* scorers = at(document, {"spec", "rollout", "analysis", "scorers"}))
+    check_scorers(*scorers, metrics, findings);
   return findings;
 }
 

@@ -24,6 +24,16 @@ Result<Strategy> strategy_of(std::string_view name);
 
 enum class StickyBy : std::uint8_t { kUser, kRequest };
 
+// A scorer of the user's: a command or a server, one of both.
+struct ScorerSpec {
+  std::string name;
+  std::vector<std::string> command;
+  std::string url;
+  double sample = 0.1;           // the part of the requests that it gets
+  rollout::Seconds timeout{10};  // for all that it is given at once
+  bool operator==(const ScorerSpec&) const = default;
+};
+
 struct RolloutSpec {
   Strategy strategy = Strategy::kCanary;
   rollout::CanarySpec canary;
@@ -32,7 +42,8 @@ struct RolloutSpec {
   StickyBy sticky_by = StickyBy::kRequest;
   std::string user_header;  // empty: none
   rollout::AnalysisSpec analysis;
-  std::vector<std::string> scorers;  // of the analysis's score metrics, in their order
+  std::vector<std::string> scorers;     // of the analysis's score metrics, in their order
+  std::vector<ScorerSpec> own_scorers;  // of its late scores, in the order of their metrics
 };
 
 // The scorer of `quality` that is the users.

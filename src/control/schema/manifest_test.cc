@@ -69,6 +69,8 @@ TEST(Manifest, ReadsWhatIsWritten) {
       - {name: timeToFirstToken, quantile: 0.99, margin: 30%}
       - {name: quality, margin: 2%}
       - {name: quality, scorer: feedback, margin: 4%}
+      - {name: quality, scorer: judge, margin: 6%}
+      scorers: [{name: judge, command: [python3, judge.py], sample: 0.2, timeout: 30s}]
   resilience: {fallback: {service: storyteller-small}}
 )",
                                       "m.yaml");
@@ -77,13 +79,21 @@ TEST(Manifest, ReadsWhatIsWritten) {
   EXPECT_EQ(manifest->rollout.canary.interval, rollout::Seconds(90));
   EXPECT_EQ(manifest->rollout.sticky_by, StickyBy::kUser);
   EXPECT_EQ(manifest->rollout.canary.on_hold_limit, rollout::HoldPolicy::kRollBack);
-  ASSERT_EQ(manifest->rollout.analysis.metrics.size(), 4u);
+  ASSERT_EQ(manifest->rollout.analysis.metrics.size(), 5u);
   EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[0].harm_margin, 0.001);
   EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[1].quantile, 0.99);
   EXPECT_EQ(manifest->rollout.analysis.metrics[2].kind, rollout::MetricKind::kScore);
   EXPECT_EQ(manifest->rollout.analysis.metrics[3].kind, rollout::MetricKind::kRating);
   EXPECT_EQ(manifest->rollout.analysis.metrics[3].name, "quality (feedback)");
   EXPECT_DOUBLE_EQ(manifest->rollout.analysis.metrics[3].harm_margin, 0.02);
+  EXPECT_EQ(manifest->rollout.analysis.metrics[4].kind, rollout::MetricKind::kLateScore);
+  EXPECT_EQ(manifest->rollout.analysis.metrics[4].name, "quality (judge)");
+  EXPECT_EQ(manifest->rollout.own_scorers,
+            std::vector<ScorerSpec>{(ScorerSpec{.name = "judge",
+                                                .command = {"python3", "judge.py"},
+                                                .url = {},
+                                                .sample = 0.2,
+                                                .timeout = rollout::Seconds(30)})});
   EXPECT_EQ(manifest->rollout.scorers, std::vector<std::string>{"wellFormed"});
 }
 
@@ -108,6 +118,14 @@ TEST(Manifest, SaysWhereAndWhatIsWrong) {
       {"  rollout: {strategy: cannary}\n",
        "m.yaml:6:23: spec.rollout.strategy: \"cannary\" is not known; did you mean canary? It must "
        "be canary, blueGreen, shadow or recreate"},
+      {"  rollout: {analysis: {scorers: [{name: judge, url: 'http://j/', command: [j]}], metrics: "
+       "[{name: quality, scorer: judge, margin: 1%}]}}\n",
+       "m.yaml:6:34: spec.rollout.analysis.scorers[0]: has both command and url: one of them"},
+      {"  rollout: {analysis: {scorers: [{name: judge, url: 'http://j/'}]}}\n",
+       "m.yaml:6:34: spec.rollout.analysis.scorers[0]: no metric has the scorer judge"},
+      {"  rollout: {analysis: {scorers: [{name: feedback}], metrics: [{name: quality, scorer: "
+       "feedback, margin: 1%}]}}\n",
+       "m.yaml:6:34: spec.rollout.analysis.scorers[0]: needs command or url: what scores"},
       {"  rollout: {interval: 10}\n",
        "m.yaml:6:23: spec.rollout.interval: must be a string, not 10"},
       {"  rollout: {interval: 10 min}\n",

@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view text(reinterpret_cast<const char*>(data + 1), size - 1);
   const std::size_t half = text.size() / 2;
-  switch (data[0] % 6) {
+  switch (data[0] % 7) {
     case 0:
       local::read_health(503, text);
       break;
@@ -34,6 +34,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 4:
       local::own_group(text.substr(0, half), text.substr(half), "memory");
+      break;
+    case 6:
+      local::read_samples(text);
       break;
     default:
       if (const auto read = local::read_traffic(text)) {

@@ -73,6 +73,18 @@ TEST(Evidence, OfALaterScoreSaysNotHowTheRequestEnded) {
   EXPECT_FALSE(read_evidence(R"({"version":"v2","assigned":1,"weight":0,"late":false})"));
 }
 
+TEST(Samples, AreLinesAndSoAreScores) {
+  const auto read =
+      read_samples("{\"number\":4,\"sample\":{\"a\": 1}}\n{\"number\":5,\"sample\":{}}\n");
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  ASSERT_EQ(read->size(), 2U);
+  EXPECT_EQ(read->at(0).json, R"({"a":1})");
+  EXPECT_EQ(read->at(1).number, 5U);
+  EXPECT_THAT(read_samples("{}").error().message, HasSubstr("line 1 of the gateway's samples"));
+  EXPECT_EQ(write_scores({{4, 0.5}, {5, std::nullopt}}),
+            "{\"number\":4,\"score\":5E-1}\n{\"number\":5,\"score\":null}\n");
+}
+
 TEST(Evidence, NamesALineThatIsNone) {
   for (const char* lines : {"nonsense", "[]", "{}", R"({"version":"v1","assigned":1,"weight":0})",
                             R"({"version":"v1","assigned":1,"weight":0,"outcome":"lost"})"}) {
@@ -116,6 +128,8 @@ TEST_F(ServiceOf, TakesTheSplitAsItIs) {
   traffic_.by_user = traffic_.shadow = true;
   traffic_.salt = "s";
   traffic_.user_header = "x-user";
+  traffic_.sample = 0.5;
+  EXPECT_DOUBLE_EQ(made().sample, 0.5);
   const gateway::Split split = made().split;
   EXPECT_EQ(split.candidate, "v0");
   EXPECT_DOUBLE_EQ(split.weight, 0.3);

@@ -70,21 +70,52 @@ std::optional<Evidence> read_line(std::string_view text) {
   return evidence;
 }
 
-}  // namespace
+std::optional<Sample> read_sample(std::string_view text) {
+  const auto value = parse_json(text);
+  const json::object* line = value ? value->if_object() : nullptr;
+  const json::value* sample = line == nullptr ? nullptr : line->if_contains("sample");
+  if (sample == nullptr || !sample->is_object()) return std::nullopt;
+  return Sample{count_at(*line, "number"), json::serialize(*sample)};
+}
 
-Result<std::vector<Evidence>> read_evidence(std::string_view lines) {
-  std::vector<Evidence> all;
+// Each line by `read`, which gives nothing for one that is none of `what`.
+template <class T>
+Result<std::vector<T>> read_lines(std::string_view lines,
+                                  std::optional<T> (*read)(std::string_view),
+                                  std::string_view what) {
+  std::vector<T> all;
   for (std::size_t number = 1; !lines.empty(); ++number) {
     const std::size_t end = lines.find('\n');
     const std::string_view line = lines.substr(0, end);
     lines.remove_prefix(end == std::string_view::npos ? lines.size() : end + 1);
     if (line.empty()) continue;
-    auto evidence = read_line(line);
-    if (!evidence)
-      return invalid("line " + std::to_string(number) + " of the gateway's evidence is none");
-    all.push_back(*std::move(evidence));
+    auto one = read(line);
+    if (!one)
+      return invalid("line " + std::to_string(number) + " of the gateway's " + std::string(what) +
+                     " is none");
+    all.push_back(*std::move(one));
   }
   return all;
+}
+
+}  // namespace
+
+Result<std::vector<Evidence>> read_evidence(std::string_view lines) {
+  return read_lines(lines, read_line, "evidence");
+}
+
+Result<std::vector<Sample>> read_samples(std::string_view lines) {
+  return read_lines(lines, read_sample, "samples");
+}
+
+std::string write_scores(const std::vector<SampleScore>& scores) {
+  std::string lines;
+  for (const SampleScore& score : scores) {
+    json::object line{{"number", score.number}, {"score", nullptr}};
+    if (score.score) line["score"] = *score.score;
+    lines += json::serialize(line) + "\n";
+  }
+  return lines;
 }
 
 }  // namespace serin::platform::local

@@ -43,6 +43,7 @@ Result<gateway::Service> service_of(const Traffic& traffic,
       traffic.by_user ? gateway::StickyBy::kUser : gateway::StickyBy::kRequest;
   service.split.user_header = traffic.user_header;
   service.split.shadow = traffic.shadow;
+  service.sample = traffic.sample;
   SERIN_TRY_ASSIGN(service.resilience, gateway::read_resilience(traffic.resilience, "resilience"));
   SERIN_TRY_ASSIGN(service.access, gateway::read_access(traffic.access, "access"));
   return service;

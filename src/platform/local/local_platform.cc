@@ -368,6 +368,21 @@ Status LocalPlatform::unroute(std::string_view service) {
   return state_->wait_for_gateway(lock);
 }
 
+namespace {
+
+Status check_names(std::string_view service, std::string_view scorer) {
+  if (!is_name(service)) return invalid("\"" + std::string(service) + "\" is no name", "service");
+  if (!is_name(scorer)) return invalid("\"" + std::string(scorer) + "\" is no name", "scorer");
+  return {};
+}
+
+Error no_answer(const net::Response& response) {
+  return {Code::kUnavailable, "the gateway answers with status " + std::to_string(response.status) +
+                                  ": " + response.body};
+}
+
+}  // namespace
+
 Result<EvidencePage> LocalPlatform::evidence(std::string_view service, std::uint64_t after,
                                              std::size_t most) {
   if (!is_name(service)) return invalid("\"" + std::string(service) + "\" is no name", "service");
@@ -381,14 +396,40 @@ Result<EvidencePage> LocalPlatform::evidence(std::string_view service, std::uint
   page.next = after;
   // The gateway does not know a service of which it was told nothing.
   if (response.status == 404) return page;
-  if (response.status != 200) {
-    return fail(Code::kUnavailable, "the gateway answers with status " +
-                                        std::to_string(response.status) + ": " + response.body);
-  }
+  if (response.status != 200) return fail(no_answer(response));
   SERIN_TRY_ASSIGN(page.records, read_evidence(response.body));
   page.next = number_in(response.headers.get("serin-next"), after);
   page.lost = number_in(response.headers.get("serin-lost"), 0);
   return page;
+}
+
+Result<std::vector<Sample>> LocalPlatform::samples(std::string_view service,
+                                                   std::string_view scorer, double part,
+                                                   std::size_t most) {
+  SERIN_TRY(check_names(service, scorer));
+  const std::string path = "/samples?service=" + std::string(service) +
+                           "&scorer=" + std::string(scorer) + "&part=" + std::to_string(part) +
+                           "&most=" + std::to_string(most);
+  SERIN_TRY_ASSIGN(const net::Response response,
+                   state_->asker->client().fetch(
+                       get_from(admin_socket(), path, state_->options.gateway.answer_within)));
+  if (response.status == 404) return std::vector<Sample>();
+  if (response.status != 200) return fail(no_answer(response));
+  return read_samples(response.body);
+}
+
+Status LocalPlatform::score(std::string_view service, std::string_view scorer,
+                            const std::vector<SampleScore>& scores) {
+  SERIN_TRY(check_names(service, scorer));
+  net::ClientRequest request = get_from(
+      admin_socket(), "/scores?service=" + std::string(service) + "&scorer=" + std::string(scorer),
+      state_->options.gateway.answer_within);
+  request.method = "POST";
+  request.body = write_scores(scores);
+  SERIN_TRY_ASSIGN(const net::Response response, state_->asker->client().fetch(std::move(request)));
+  // The service may be gone meanwhile.
+  if (response.status == 200 || response.status == 404) return {};
+  return fail(no_answer(response));
 }
 
 Result<std::string> LocalPlatform::logs(std::string_view service, std::string_view replica,

@@ -49,6 +49,10 @@ class LocalPlatform final : public Platform {
   Result<std::vector<VersionStatus>> observe(std::string_view service) override;
   Status route(const Traffic& traffic) override;
   Status unroute(std::string_view service) override;
+  Result<std::vector<Sample>> samples(std::string_view service, std::string_view scorer,
+                                      double part, std::size_t most) override;
+  Status score(std::string_view service, std::string_view scorer,
+               const std::vector<SampleScore>& scores) override;
   Result<EvidencePage> evidence(std::string_view service, std::uint64_t after,
                                 std::size_t most) override;
   Result<std::string> logs(std::string_view service, std::string_view replica,

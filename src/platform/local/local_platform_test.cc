@@ -466,6 +466,18 @@ TEST_F(Local, EvidenceIsWhatTheGatewayTells) {
   EXPECT_EQ(none->next, 7U);
 }
 
+TEST_F(Local, SamplesAreWhatTheGatewayHas) {
+  ASSERT_TRUE(gateway_serves());
+  const auto samples = platform().samples("story", "judge", 0.1, 8);
+  ASSERT_TRUE(samples.has_value()) << samples.error().message;
+  ASSERT_EQ(samples->size(), 1U);
+  EXPECT_EQ(samples->at(0).number, 4U);
+  EXPECT_EQ(samples->at(0).json, R"({"requestId":"r"})");
+  EXPECT_TRUE(platform().score("story", "judge", {{4, 0.5}}).has_value());
+  EXPECT_TRUE(platform().samples("nobody", "judge", 0.1, 8)->empty());
+  EXPECT_FALSE(platform().samples("story", "no name", 0.1, 8).has_value());
+}
+
 // The supervisor is a process of its own here, and is killed; its children are adopted by another
 // one, whose children they are not.
 TEST_F(Local, WhatAKilledSupervisorRanIsAdopted) {

@@ -113,6 +113,7 @@ class Gateway {
   void answer(const std::shared_ptr<serin::net::Exchange>& exchange) {
     const std::string& path = exchange->head().path;
     if (path == "/evidence") return exchange->respond(evidence(exchange->head()));
+    if (path == "/samples") return exchange->respond(samples(exchange->head()));
     if (path != "/config" || exchange->head().method == "GET") {
       return exchange->respond({200, {}, path == "/config" ? config() : "{}"});
     }
@@ -147,6 +148,12 @@ class Gateway {
             {{"serin-next", "9"}, {"serin-lost", "2"}},
             R"({"number":9,"version":"v1","assigned":1.5,"arm":"stable","weight":0,"key":3,)"
             R"("worker":1,"outcome":"failed","latency":null})"};
+  }
+  static serin::net::Response samples(const serin::net::RequestHead& head) {
+    const bool known = head.query_parameter("service") == "story" &&
+                       head.query_parameter("scorer") == "judge" && head.query_parameter("part");
+    if (!known) return {404, {}, "{}"};
+    return {200, {}, R"({"number":4,"sample":{"requestId":"r"}})"};
   }
   std::string config() {
     const std::lock_guard lock(mutex_);

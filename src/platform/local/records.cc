@@ -78,7 +78,8 @@ std::string write_traffic(const Traffic& traffic) {
                                       {"byUser", traffic.by_user},
                                       {"userHeader", traffic.user_header},
                                       {"resilience", traffic.resilience},
-                                      {"access", traffic.access}});
+                                      {"access", traffic.access},
+                                      {"sample", traffic.sample}});
 }
 
 Result<Traffic> read_traffic(std::string_view text) {
@@ -104,6 +105,9 @@ Result<Traffic> read_traffic(std::string_view text) {
     if (!access->is_object()) return fail(Code::kDataLoss, "the record of access is no object");
     traffic.access = access->get_object();
   }
+  if (const json::value* sample = object->if_contains("sample");
+      sample != nullptr && sample->is_number())
+    traffic.sample = sample->to_number<double>();
   SERIN_TRY(check(traffic));
   return traffic;
 }

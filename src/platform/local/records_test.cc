@@ -109,6 +109,7 @@ TEST(TrafficRecord, ComesBackAsItWas) {
   traffic.salt = "s";
   traffic.shadow = traffic.by_user = true;
   traffic.user_header = "x-user";
+  traffic.sample = 0.25;
   traffic.resilience = {{"timeout", "5s"}};
   traffic.access = {{"keyFile", "/etc/keys.yaml"}};
   const auto read = read_traffic(write_traffic(traffic));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "rollout/ratings.h"
+#include "rollout/late_scores.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -36,7 +36,7 @@ class Raters {
     look();
   }
   void look() { analysis.close_block(now_ += 0.25); }
-  static Rating rating(Arm arm, std::uint64_t key, double score) {
+  static LateScore rating(Arm arm, std::uint64_t key, double score) {
     return {.arm = arm, .weight = kWeight, .key = key, .score = score};
   }
   MetricReport metric() const { return analysis.report().metrics[0]; }
@@ -123,6 +123,44 @@ TEST(Ratings, SayWhenUsersOfTheTwoVersionsRateDifferentlyOften) {
   }
   EXPECT_THAT(raters.analysis.report().withdrawn,
               testing::HasSubstr("160 users rated the stable version and 240 the candidate"));
+}
+
+TEST(LateScores, DecideLikeScoresThatComeWithTheAnswer) {
+  for (const double candidate : {0.9, 0.5}) {
+    Analysis analysis({.metrics = {{.name = "quality (judge)",
+                                    .kind = MetricKind::kLateScore,
+                                    .margin = 0.1,
+                                    .harm_margin = 0.05},
+                                   {.name = "quality (other)",
+                                    .kind = MetricKind::kLateScore,
+                                    .margin = 0.1,
+                                    .harm_margin = 0.05}}},
+                      {});
+    for (int i = 0; i < 2000; ++i) {
+      const Arm arm = i % 2 == 0 ? Arm::kStable : Arm::kCandidate;
+      const double score = arm == Arm::kStable ? 0.9 : candidate;
+      // Half of the requests have a user.
+      const std::uint64_t key =
+          i % 4 < 2 ? Request::kOwnKey : 1 + static_cast<std::uint64_t>(i) % 60;
+      analysis.add_late_score(0, {.arm = arm, .weight = 0.5, .key = key, .score = score});
+      analysis.close_block(i);
+    }
+    const AnalysisReport report = analysis.report();
+    EXPECT_EQ(report.metrics[0].verdict, candidate < 0.9 ? Verdict::kHarmful : Verdict::kSafe);
+    EXPECT_EQ(report.metrics[0].stable_count, 1000u);
+    EXPECT_EQ(report.metrics[1].verdict, Verdict::kUndecided) << "nobody scored for it";
+    EXPECT_TRUE(report.withdrawn.empty()) << report.withdrawn;
+  }
+}
+
+TEST(LateScores, SayWhenAScorerLeavesOutAnswersOfOneVersion) {
+  Analysis analysis(
+      {.metrics = {{.name = "quality (judge)", .kind = MetricKind::kLateScore, .margin = 0.1}}},
+      {});
+  for (int i = 0; i < 400; ++i)
+    analysis.add_late_score(
+        0, {.arm = i % 4 == 0 ? Arm::kCandidate : Arm::kStable, .weight = 0.5, .score = 1});
+  EXPECT_THAT(analysis.report().withdrawn, testing::HasSubstr("300 answers of the stable version"));
 }
 
 TEST(Ratings, RollBackAtMostAsManyEqualCandidatesAsWasPromised) {

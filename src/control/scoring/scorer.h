@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// One call of a scorer of the user's: samples go in, scores come out.
+//
+// A command is started once for all of them: it reads a line of JSON for each from its standard
+// input and writes a line {"score": 0.87} for each, in the same order. A server is sent one after
+// the other by POST and answers the same. Blocks; any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/cancel.h"
+#include "control/schema/manifest.h"
+#include "net/http/client.h"
+#include "platform/platform.h"
+
+namespace serin::control {
+
+struct Scored {
+  std::vector<platform::SampleScore> scores;  // one for each sample; none when it was cancelled
+  std::string trouble;                        // what it did wrong first; empty: nothing
+  std::size_t failed = 0;                     // samples without a score
+};
+
+// A score of 0 to 1; kInvalidArgument says what the line is instead.
+Result<double> read_score(std::string_view line);
+
+// Blocks for at most spec.timeout, of a server that long for each sample.
+Scored run_scorer(const ScorerSpec& spec, const std::vector<platform::Sample>& samples,
+                  net::Client& client, const CancelToken& cancel);
+
+}  // namespace serin::control

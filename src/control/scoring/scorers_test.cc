@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Real commands and a real server as scorers, of the samples of a platform in memory.
+#include "control/scoring/scorers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "control/scoring/scorer.h"
+#include "net/http/server.h"
+#include "platform/fake_for_test.h"
+
+namespace serin::control {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+
+TEST(Score, IsANumberFromZeroToOne) {
+  EXPECT_EQ(*read_score(R"({"score": 0.87})"), 0.87);
+  EXPECT_EQ(*read_score(R"({"score": 1, "why": "fine"})"), 1);
+  for (const char* line : {"", "0.5", "{}", R"({"score": "1"})", R"({"score": 1.1})", "null"}) {
+    const auto score = read_score(line);
+    ASSERT_FALSE(score) << line;
+    EXPECT_THAT(score.error().message, HasSubstr("which is not {\"score\""));
+  }
+}
+
+class ScorersTest : public testing::Test {
+ protected:
+  static ScorerSpec command(const std::string& script, double seconds = 30) {
+    return {.name = "judge",
+            .command = {"/bin/sh", "-c", script},
+            .url = {},
+            .sample = 1,
+            .timeout = rollout::Seconds(seconds)};
+  }
+  void offer(int samples) {
+    for (int i = 0; i < samples; ++i)
+      platform_.add_sample("story",
+                           {++number_, R"({"requestId":"r)" + std::to_string(number_) + "\"}"});
+  }
+  Scored run(const ScorerSpec& spec, int samples, const CancelToken& cancel = {}) {
+    offer(samples);
+    return run_scorer(spec, *platform_.samples("story", "judge", 1, 16), *client_, cancel);
+  }
+  static bool until(const std::function<bool()>& holds) {
+    for (int i = 0; i < 6000 && !holds(); ++i) std::this_thread::sleep_for(milliseconds(10));
+    return holds();
+  }
+  std::string trouble_of(Scorers& scorers) {
+    std::vector<Scorers::Trouble> troubles;
+    until([&] {
+      if (troubles.empty()) troubles = scorers.take("story");
+      return !troubles.empty();
+    });
+    return troubles.empty() ? "none" : troubles[0].scorer + ": " + troubles[0].message;
+  }
+
+  ManualClock clock_;
+  platform::FakePlatform platform_{clock_};
+  std::unique_ptr<net::Client> client_ = *net::Client::create();
+  std::uint64_t number_ = 0;
+};
+
+TEST_F(ScorersTest, ACommandScoresAllThatItIsGiven) {
+  const Scored scored = run(
+      command(
+          R"(while read line; do case "$line" in *r2*) echo '{"score": 0.25}';; *) echo '{"score": 1}';; esac; done)"),
+      3);
+  EXPECT_EQ(scored.trouble, "");
+  ASSERT_EQ(scored.scores.size(), 3u);
+  EXPECT_EQ(scored.scores[0].score, 1);
+  EXPECT_EQ(scored.scores[1].score, 0.25);
+  EXPECT_EQ(scored.scores[2].number, 3u);
+}
+
+TEST_F(ScorersTest, ACommandThatFailsSaysWhy) {
+  EXPECT_THAT(run(command("echo no such model >&2; exit 3"), 2).trouble,
+              HasSubstr("ended with 3: no such model"));
+  EXPECT_THAT(run(command("sleep 100", 0.1), 2).trouble, HasSubstr("did not end within 100 ms"));
+  EXPECT_THAT(run(command("echo good"), 1).trouble, HasSubstr("it said \"good\""));
+  EXPECT_THAT(run(command(R"(echo '{"score": 1}')"), 1).trouble, HasSubstr("fewer lines"));
+  const Scored missing = run({.name = "judge",
+                              .command = {"/no/such/judge"},
+                              .url = {},
+                              .sample = 1,
+                              .timeout = rollout::Seconds(9)},
+                             1);
+  EXPECT_THAT(missing.trouble, HasSubstr("/no/such/judge"));
+  EXPECT_EQ(missing.failed, missing.scores.size());
+  for (const platform::SampleScore& score : missing.scores) EXPECT_FALSE(score.score);
+}
+
+TEST_F(ScorersTest, OneThatIsEndedLeavesItsSamples) {
+  const CancelToken cancel;
+  std::thread ends([&] {
+    std::this_thread::sleep_for(milliseconds(50));
+    cancel.cancel();
+  });
+  EXPECT_TRUE(run(command("sleep 100"), 2, cancel).scores.empty());
+  ends.join();
+}
+
+TEST_F(ScorersTest, AServerScoresOneAfterTheOther) {
+  net::ServerOptions options;
+  options.port = 0;
+  auto server = *net::Server::create(options, [](std::shared_ptr<net::Exchange> exchange) {
+    exchange->read_body([exchange](const Result<std::string>& body) {
+      const bool bad = body && body->find("r2") != std::string::npos;
+      exchange->respond(
+          {static_cast<std::uint16_t>(bad ? 500 : 200), {}, bad ? "no room" : R"({"score": 0.5})"});
+    });
+  });
+  const Scored scored = run({.name = "judge",
+                             .command = {},
+                             .url = "http://127.0.0.1:" + std::to_string(server->port()) + "/score",
+                             .sample = 1,
+                             .timeout = rollout::Seconds(30)},
+                            3);
+  ASSERT_EQ(scored.scores.size(), 3u);
+  EXPECT_EQ(scored.scores[0].score, 0.5);
+  EXPECT_FALSE(scored.scores[1].score);
+  EXPECT_EQ(scored.scores[2].score, 0.5);
+  EXPECT_EQ(scored.failed, 1u);
+  EXPECT_THAT(scored.trouble, HasSubstr("answered 500: no room"));
+}
+
+TEST_F(ScorersTest, ScoreWhatComesWhileTheyAreWanted) {
+  Scorers scorers(platform_);
+  offer(3);
+  scorers.want("story", {command(R"(while read line; do echo '{"score": 0.5}'; done)")});
+  EXPECT_TRUE(until([&] { return platform_.scores("judge").size() == 3; }));
+  offer(2);
+  EXPECT_TRUE(until([&] { return platform_.scores("judge").size() == 5; }));
+  EXPECT_TRUE(scorers.take("story").empty());
+  scorers.want("story", {});
+  offer(1);
+  EXPECT_EQ(platform_.scores("judge").size(), 5u);
+}
+
+TEST_F(ScorersTest, TellWhatWentWrongAndLeaveItWithoutAScore) {
+  Scorers scorers(platform_);
+  offer(2);
+  scorers.want("story", {command("exit 7")});
+  EXPECT_THAT(trouble_of(scorers), HasSubstr("judge: it ended with 7"));
+  EXPECT_TRUE(until([&] { return platform_.scores("judge").size() == 2; }));
+  EXPECT_FALSE(platform_.scores("judge")[0]);
+}
+
+}  // namespace
+}  // namespace serin::control
