@@ -167,6 +167,15 @@ void add_gateway(CLI::App& app, Action& chosen) {
   command->add_option("--connections", limits.connections, "Open connections of clients")
       ->capture_default_str()
       ->group("Limits");
+  gateway::CopyLimits& copies = line->options.copies;
+  command
+      ->add_option("--copies", copies.of_service,
+                   "Copies of one service's requests under way; further ones are not sent")
+      ->capture_default_str()
+      ->group("Limits");
+  command->add_option("--copies-bytes", copies.bytes, "Bytes that all copies hold; the same")
+      ->transform(CLI::AsSizeValue(false))
+      ->group("Limits");
   command
       ->add_option("--drain-within", line->drain_within,
                    "Seconds that running requests have after SIGTERM")

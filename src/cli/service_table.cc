@@ -100,6 +100,36 @@ void append_versions(const json::value& service, Rows& rows) {
   }
 }
 
+// Of a shadow rollout: how much alike both versions' answers are.
+std::string agreement_text(const json::value& agreement) {
+  if (!agreement.is_object()) return "";
+  std::string out = whole(number_at(agreement, "compared")) + " answers compared";
+  if (const double compared = number_at(agreement, "compared"); compared > 0) {
+    const json::array& bounds = array_at(agreement, "interval");
+    out += ", " + percent_text(number_at(agreement, "identical") / compared) +
+           " identical, agreement " + score_text(number_at(agreement, "mean"));
+    if (bounds.size() == 2)
+      out += " (" + score_text(bounds[0].to_number<double>()) + " to " +
+             score_text(bounds[1].to_number<double>()) + ")";
+    out += ", the candidate's " + score_text(number_at(agreement, "sizeRatio")) + " times as long";
+  }
+  if (const json::object* why = at(agreement, "notCompared").if_object(); why && !why->empty()) {
+    std::string_view between = "; not compared: ";
+    for (const auto& reason : *why) {
+      out.append(between).append(whole(reason.value().to_number<double>())).append(" ");
+      out += reason.key();
+      between = ", ";
+    }
+  }
+  return out + "\n";
+}
+
+// Percent of the keys that the candidate answers, or gets copies of.
+std::string weight_text(const json::value& rollout) {
+  const bool copies = text_at(rollout, "strategy") == "shadow" && running(rollout);
+  return whole(number_at(rollout, "weight")) + (copies ? " % copied" : " %");
+}
+
 const std::vector<std::string> kVersionHead{"SERVICE", "VERSION", "STATE", "READY", "WEIGHT",
                                             "RATE",    "ERRORS",  "P50",   "P95",   "MODEL"};
 
@@ -116,9 +146,9 @@ std::string service_table(const json::array& services) {
       rate += number_at(at(version, "traffic"), "requestsPerSecond");
     rows.push_back({text_at(service, "name"), text_at(service, "state"),
                     dash(text_at(service, "stable")), ready_text(stable),
-                    rolls ? text_at(rollout, "candidate") : "-",
-                    rolls ? whole(number_at(rollout, "weight")) + " %" : "-", rate_text(rate),
-                    seconds_text(at(at(stable, "traffic"), "p95")), text_at(service, "model")});
+                    rolls ? text_at(rollout, "candidate") : "-", rolls ? weight_text(rollout) : "-",
+                    rate_text(rate), seconds_text(at(at(stable, "traffic"), "p95")),
+                    text_at(service, "model")});
   }
   return services.empty() ? "no service is there: serin apply -f FILE\n" : table(rows);
 }
@@ -134,7 +164,7 @@ std::string rollout_line(const json::value& rollout) {
   std::string line = text_at(rollout, "stable") + " to " + text_at(rollout, "candidate") + ", " +
                      text_at(rollout, "strategy");
   if (running(rollout)) {
-    line += ", " + whole(number_at(rollout, "weight")) + " %";
+    line += ", " + weight_text(rollout);
     if (const std::string who = text_at(rollout, "pausedBy"); !who.empty())
       line += ", paused by " + who;
   } else {
@@ -163,7 +193,7 @@ std::string rollout_text(const std::string& service, const json::value& rollout)
     out += ", next step not before " + next;
   if (const std::string ended = text_at(rollout, "ended"); !ended.empty())
     out += ", ended " + ended;
-  out += "\n";
+  out += "\n" + agreement_text(at(rollout, "agreement"));
   if (array_at(rollout, "metrics").empty()) return out;
   out += whole(number_at(rollout, "requests")) + " requests counted, " +
          whole(number_at(rollout, "censored")) + " of them evidence of nothing (4xx, gone), " +

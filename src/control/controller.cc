@@ -23,7 +23,8 @@ std::string key_of(const platform::VersionSpec& spec) {
 }
 std::string key_of(const platform::Traffic& traffic) {
   return traffic.stable + " " + traffic.candidate + " " + std::to_string(traffic.weight) + " " +
-         traffic.salt + " " + (traffic.by_user ? "user " : "request ") + traffic.user_header + " " +
+         traffic.salt + " " + (traffic.shadow ? "shadow " : "") +
+         (traffic.by_user ? "user " : "request ") + traffic.user_header + " " +
          canonical_json(traffic.resilience) + " " + canonical_json(traffic.access) + " " +
          std::to_string(traffic.sample);
 }

@@ -151,6 +151,20 @@ void canary(Interrupted& at) {
   at.run(16, {});
 }
 
+// The same without a user of the candidate.
+constexpr const char* kShadow =
+    "strategy: shadow, interval: 2s, stepWeight: 45, undoWindow: 100s, analysis: {falsePromotion: "
+    "0.3, metrics: [{name: errorRate, margin: 0.3}]}";
+
+void shadow(Interrupted& at) {
+  at.apply(manifest_text("story:v1", {}, kShadow));
+  at.run(6, {});
+  at.apply(manifest_text("story:v2", {}, kShadow));
+  at.run(22, {.requests = 60});
+  at.apply(manifest_text("story:v3", {}, kShadow));
+  at.run(12, {.requests = 60, .candidate_errors = 0.9});
+}
+
 void recreate(Interrupted& at) {
   at.apply(manifest_text("story:v1", {}, "strategy: recreate"));
   at.run(6, {});
@@ -194,6 +208,9 @@ void compare(const std::function<void(Interrupted&)>& story,
 TEST(InterruptedControlPlane, ACanaryComesToTheSameEnd) {
   compare(canary, {"v3 rolledBack CrashLoop", "v2 promoted Safe"});
 }
+TEST(InterruptedControlPlane, AShadowComesToTheSameEnd) {
+  compare(shadow, {"v3 rolledBack Harmful", "v2 promoted Safe"});
+}
 TEST(InterruptedControlPlane, ARecreationComesToTheSameEnd) {
   compare(recreate, {"v3 rolledBack CrashLoop", "v2 promoted Ready"});
 }
@@ -201,9 +218,9 @@ TEST(InterruptedControlPlane, ASupersededRolloutComesToTheSameEnd) {
   compare(supersede, {"v3 promoted Ready", "v2 superseded Superseded"});
 }
 
-TEST(InterruptedControlPlane, EveryRequestCountsOnce) {
+TEST(InterruptedControlPlane, EveryRequestCountsOnceAndIsComparedOnce) {
   constexpr const char* kHeld =
-      "interval: 1h, initialWeight: 50, analysis: {metrics: "
+      "strategy: shadow, interval: 1h, initialWeight: 50, analysis: {metrics: "
       "[{name: errorRate, margin: 0.3}]}";
   // Ticks of which the first few see the weight set; the rest are counted.
   const auto counted = [&](Interrupted& at) {
@@ -214,7 +231,12 @@ TEST(InterruptedControlPlane, EveryRequestCountsOnce) {
       at.run(1, {.requests = 0});
     at.run(8, {.requests = 10});
     at.run(3, {.requests = 0});
-    const auto metrics = at.world.view().seen.report.metrics;
+    const ServiceView view = at.world.view();
+    const auto& metrics = view.seen.report.metrics;
+    const auto agreements = rollout::Agreements::load(view.record.rollout->agreements);
+    EXPECT_TRUE(agreements.has_value());
+    if (agreements && !metrics.empty())
+      EXPECT_EQ(agreements->compared(), metrics[0].candidate_count);
     return metrics.empty() ? 0 : metrics[0].stable_count + metrics[0].candidate_count;
   };
   Interrupted undisturbed(-1);

@@ -190,7 +190,7 @@ std::optional<Step> move(const ServiceRecord& record, const Manifest& manifest, 
   }
   const bool late =
       rollout.unready_since && now - *rollout.unready_since > manifest.rollout.progress_deadline;
-  const rollout::Action action = rollout.strategy == Strategy::kCanary
+  const rollout::Action action = goes_by_evidence(rollout.strategy)
                                      ? plan(manifest.rollout.canary,
                                             {.weight = rollout.weight,
                                              .at_weight = now - rollout.weight_since,
@@ -432,6 +432,7 @@ Wish wish_of(const ServiceRecord& record, const Manifest& manifest) {
     traffic.salt = record.rollout->salt;
     for (const ScorerSpec& scorer : manifest.rollout.own_scorers)
       traffic.sample = std::max(traffic.sample, scorer.sample);
+    traffic.shadow = record.rollout->strategy == Strategy::kShadow;
   }
   traffic.by_user = manifest.rollout.sticky_by == StickyBy::kUser;
   traffic.user_header = manifest.rollout.user_header;

@@ -13,7 +13,7 @@
 // | v1 is ready for the first time           | it serves those who waited, and is counted         |
 // | another package, a rollout runs          | the candidate is superseded, never the stable one  |
 // | another package, none runs               | a rollout begins                                   |
-// | a rollout runs                           | canary: what rollout::plan() says                  |
+// | a rollout runs                           | canary, shadow: what rollout::plan() says          |
 // |                                          | blueGreen: all traffic, once the candidate is ready|
 // |                                          | recreate: the stable version ends, then the same   |
 // |                                          | in a crash loop, or not ready in time: back        |

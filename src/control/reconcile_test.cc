@@ -424,20 +424,39 @@ TEST_F(Reconcile, ADeletedServiceIsForgottenWhenNothingOfItRuns) {
   EXPECT_EQ(again.error().code, Code::kFailedPrecondition);
 }
 
-TEST_F(Reconcile, ShadowIsRefusedWhileNothingComparesOutputs) {
-  manifest_ = manifest_of(manifest_text("story:one", {}, "strategy: shadow"));
-  const auto step = control::apply({}, manifest_, model("one"), "ada", now_);
-  ASSERT_FALSE(step.has_value());
-  EXPECT_EQ(step.error().code, Code::kUnimplemented);
-  EXPECT_THAT(step.error().message, HasSubstr("spec.rollout.strategy"));
+TEST_F(Reconcile, AShadowGoesByEvidenceAndAnswersNobodyUntilItIsPromoted) {
+  roll("strategy: shadow, interval: 30s, stepWeight: 60, initialWeight: 30");
+  ASSERT_TRUE(wish().traffic);
+  EXPECT_TRUE(wish().traffic->shadow);
+  EXPECT_EQ(wish().traffic->stable, "v1");
+  EXPECT_EQ(wish().traffic->candidate, "v2");
+  EXPECT_EQ(wish().traffic->weight, 30);
+  judge(Verdict::kSafe);
+  now_ += seconds(30);
+  EXPECT_EQ(settle(), "WeightChanged");
+  EXPECT_EQ(wish().traffic->weight, 90);
+  EXPECT_TRUE(wish().traffic->shadow);
+  now_ += seconds(30);
+  EXPECT_EQ(settle(), "Promoted");
+  EXPECT_EQ(wish().traffic->stable, "v2");
+  EXPECT_EQ(wish().traffic->candidate, "");
+  EXPECT_FALSE(wish().traffic->shadow);
 }
 
-TEST_F(Reconcile, AMirrorIsRefusedWhileNoCopiesAreSent) {
-  manifest_ = manifest_of(manifest_text("story:one", "  resilience: {mirror: {service: other}}\n"));
-  const auto step = control::apply({}, manifest_, model("one"), "ada", now_);
-  ASSERT_FALSE(step.has_value());
-  EXPECT_EQ(step.error().code, Code::kUnimplemented);
-  EXPECT_THAT(step.error().message, HasSubstr("spec.resilience.mirror"));
+TEST_F(Reconcile, AHarmfulShadowGoesBack) {
+  roll("strategy: shadow, interval: 30s");
+  judge(Verdict::kHarmful);
+  EXPECT_EQ(settle(), "RolledBack");
+  EXPECT_EQ(wish().traffic->stable, "v1");
+  EXPECT_EQ(wish().traffic->candidate, "");
+}
+
+TEST_F(Reconcile, BackFromAShadowIsAtOnce) {
+  roll("strategy: shadow, interval: 30s");
+  ask(Verb::kPromote);
+  EXPECT_EQ(record_.stable, "v2");
+  ask(Verb::kUndo);
+  EXPECT_EQ(record_.rollout->strategy, Strategy::kBlueGreen);
 }
 
 TEST_F(Reconcile, AServiceWithoutWorkersChangesItsPackageAtOnce) {

@@ -81,6 +81,8 @@ struct RolloutRecord {
   std::uint64_t evidence_next = 0;
   std::uint64_t stable_crashes = 0;
   std::uint64_t candidate_crashes = 0;
+  // Of a shadow rollout, what comparing answers has shown so far (rollout::Agreements::save).
+  std::string agreements;
 
   bool running() const { return ending == Ending::kNone; }
   bool paused() const { return !paused_by.empty(); }

@@ -11,7 +11,7 @@ namespace {
 
 // Steps from an empty file; never changed, only added to. What one adds has a default, so that the
 // release before can go on with the file.
-constexpr std::array<std::string_view, 2> kMigrations = {R"sql(
+constexpr std::array<std::string_view, 3> kMigrations = {R"sql(
 CREATE TABLE services(
   name TEXT PRIMARY KEY, generation INTEGER NOT NULL, manifest TEXT NOT NULL,
   source TEXT NOT NULL, digest TEXT NOT NULL, root TEXT NOT NULL, attempted INTEGER NOT NULL,
@@ -41,13 +41,16 @@ CREATE TABLE subscriptions(
   service TEXT NOT NULL, target TEXT NOT NULL, spec TEXT NOT NULL, after INTEGER NOT NULL,
   until INTEGER NOT NULL DEFAULT 0, lost INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY(service, target));
+)sql",
+                                                         R"sql(
+ALTER TABLE rollouts ADD COLUMN agreements TEXT NOT NULL DEFAULT '';
 )sql"};
 constexpr int kReadable = 1;
 
 constexpr std::string_view kRolloutColumns =
     "service, number, candidate, stable, strategy, undo, manifest, phase, salt, weight, began, "
     "weight_since, unready_since, paused_by, reason, message, ending, ended, analysis, "
-    "evidence_next, stable_crashes, candidate_crashes";
+    "evidence_next, stable_crashes, candidate_crashes, agreements";
 
 std::int64_t number(Moment moment) { return moment.time_since_epoch().count(); }
 std::int64_t number(std::uint64_t count) { return static_cast<std::int64_t>(count); }
@@ -84,6 +87,7 @@ Result<RolloutRecord> rollout_of(const SqlRow& row) {
   rollout.evidence_next = count(row.integer(19));
   rollout.stable_crashes = count(row.integer(20));
   rollout.candidate_crashes = count(row.integer(21));
+  rollout.agreements = row.text(22);
   return rollout;
 }
 
@@ -172,9 +176,9 @@ class SqliteStore final : public Store {
   Status save_evidence(std::string_view service, const RolloutRecord& rollout) override {
     return database_.run(
         "UPDATE rollouts SET analysis = ?3, evidence_next = ?4, stable_crashes = ?5, "
-        "candidate_crashes = ?6 WHERE service = ?1 AND number = ?2",
+        "candidate_crashes = ?6, agreements = ?7 WHERE service = ?1 AND number = ?2",
         {std::string(service), rollout.number, rollout.analysis, number(rollout.evidence_next),
-         number(rollout.stable_crashes), number(rollout.candidate_crashes)});
+         number(rollout.stable_crashes), number(rollout.candidate_crashes), rollout.agreements});
   }
 
   Result<std::vector<Event>> events(const EventQuery& query) override;
@@ -210,7 +214,8 @@ class SqliteStore final : public Store {
   Status put_rollout(const std::string& service, const RolloutRecord& rollout) {
     static const std::string kPut =
         "INSERT OR REPLACE INTO rollouts(" + std::string(kRolloutColumns) +
-        ") VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)";
+        ") VALUES "
+        "(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23)";
     const SqlValue unready =
         rollout.unready_since ? SqlValue(number(*rollout.unready_since)) : SqlValue();
     SERIN_TRY(database_.run(kPut, {service,
@@ -234,7 +239,8 @@ class SqliteStore final : public Store {
                                    rollout.analysis,
                                    number(rollout.evidence_next),
                                    number(rollout.stable_crashes),
-                                   number(rollout.candidate_crashes)}));
+                                   number(rollout.candidate_crashes),
+                                   rollout.agreements}));
     return database_.run(
         "DELETE FROM rollouts WHERE service = ?1 AND number <= ?2",
         {service, rollout.number - static_cast<std::int64_t>(limits_.rollouts_of_service)});

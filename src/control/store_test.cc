@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "base/sqlite.h"
+#include "rollout/agreements.h"
 
 namespace serin::control {
 namespace {
@@ -55,6 +56,7 @@ ServiceRecord a_service() {
   rollout.evidence_next = 77;
   rollout.stable_crashes = 1;
   rollout.candidate_crashes = 2;
+  rollout.agreements = rollout::Agreements().save();
   service.rollout = rollout;
   return service;
 }

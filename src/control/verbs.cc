@@ -119,13 +119,6 @@ Result<Step> ask(const ServiceRecord& record, const Manifest& manifest, const Se
 Result<Step> apply(const ServiceRecord& record, const Manifest& manifest,
                    const platform::Model& model, std::string_view who, Moment now) {
   if (record.deleting) return cannot(record, "it is being deleted; apply it again when it is gone");
-  if (manifest.rollout.strategy == Strategy::kShadow)
-    return fail(Code::kUnimplemented,
-                "spec.rollout.strategy: shadow is not there yet: nothing compares the outputs; "
-                "use canary, blueGreen or recreate");
-  if (manifest.document.at("spec").at("resilience").as_object().contains("mirror"))
-    return fail(Code::kUnimplemented,
-                "spec.resilience.mirror is not there yet: no copies would be sent; leave it out");
   Step step{.next = record, .events = {}};
   ServiceRecord& next = step.next;
   next.name = manifest.name;

@@ -58,6 +58,7 @@ Status Witness::restore(const ServiceRecord& record) {
   if (rollout.running()) next_ = rollout.evidence_next;
   stable_crashes_ = rollout.stable_crashes;
   candidate_crashes_ = rollout.candidate_crashes;
+  agreements_ = rollout::Agreements::load(rollout.agreements).value_or(rollout::Agreements());
   SERIN_TRY_ASSIGN(RolloutSpec spec, spec_of(rollout));
   scorers_ = std::move(spec.scorers);
   own_scorers_ = std::move(spec.own_scorers);
@@ -94,6 +95,9 @@ void Witness::take(const platform::Evidence& evidence, const ServiceRecord& reco
   if (evidence.late) return take_late(evidence, record);
   recent_[evidence.version].add(now, evidence.request);
   const bool stable = evidence.version == record.stable;
+  const bool of_rollout =
+      analysis_ && record.rolling() && evidence.request.assigned >= seconds(record.rollout->began);
+  if (of_rollout && evidence.compared) agreements_.add(*evidence.compared);
   // Until a rollout has a weight nothing is compared, and what the stable version does is history.
   if (!analysis_ || !record.rolling() || evidence.request.weight <= 0) {
     if (!stable) return;
@@ -148,6 +152,7 @@ Status Witness::begin(ServiceRecord& record, const Seen& seen) {
   analysis_.emplace(std::move(spec.analysis), history);
   scorers_ = std::move(spec.scorers);
   own_scorers_ = std::move(spec.own_scorers);
+  agreements_ = {};
   stable_crashes_ = crashes_of(seen, record.stable);
   candidate_crashes_ = crashes_of(seen, record.rollout->candidate);
   changed_ = true;
@@ -161,6 +166,8 @@ bool Witness::save(ServiceRecord& record) {
   record.rollout->evidence_next = next_;
   record.rollout->stable_crashes = stable_crashes_;
   record.rollout->candidate_crashes = candidate_crashes_;
+  if (record.rollout->strategy == Strategy::kShadow)
+    record.rollout->agreements = agreements_.save();
   return true;
 }
 

@@ -14,6 +14,7 @@
 
 #include "control/recent.h"
 #include "control/reconcile.h"
+#include "rollout/agreements.h"
 #include "rollout/analysis.h"
 
 namespace serin::control {
@@ -59,6 +60,7 @@ class Witness {
   std::optional<rollout::Analysis> analysis_;
   std::vector<std::string> scorers_;     // of the analysis's score metrics, in their order
   std::vector<ScorerSpec> own_scorers_;  // of its late scores, the same
+  rollout::Agreements agreements_;       // of a shadow rollout
   std::uint64_t stable_crashes_ = 0;
   std::uint64_t candidate_crashes_ = 0;
   bool changed_ = false;

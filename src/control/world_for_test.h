@@ -111,6 +111,18 @@ class ControlWorld {
       evidence.request.latency = 0.1 + 0.001 * static_cast<double>(asked_ * 7919 % 100);
       const auto rating = candidate ? load.candidate_rating : load.stable_rating;
       if (rating) rate(evidence, asked_ * 0x9e3779b97f4a7c15, *rating);
+      platform->record("story", evidence);
+      if (!candidate || !traffic->shadow) continue;
+      // What the user got, which is compared with nothing.
+      evidence.version = traffic->stable;
+      evidence.request.arm = rollout::Arm::kStable;
+      evidence.request.weight = 0;
+      evidence.request.outcome = rollout::Outcome::kAnswered;
+      if (failed) {
+        evidence.compared = rollout::NotCompared::kFailed;
+      } else {
+        evidence.compared = rollout::Comparison{.agreement = 0.5, .identical = false};
+      }
       platform->record("story", std::move(evidence));
     }
   }

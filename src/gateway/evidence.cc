@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "base/log.h"
@@ -30,7 +31,43 @@ void put_time(json::object& into, std::string_view name, const std::optional<dou
   into[name] = std::isfinite(*time) ? json::value(*time) : json::value(nullptr);
 }
 
+void put_comparison(json::object& into, const rollout::Compared& compared) {
+  if (const auto* why = std::get_if<rollout::NotCompared>(&compared)) {
+    into["notCompared"] = name_of(*why);
+    return;
+  }
+  const auto& both = std::get<rollout::Comparison>(compared);
+  into["compared"] = json::object{{"agreement", both.agreement},
+                                  {"identical", both.identical},
+                                  {"stableBytes", both.stable_bytes},
+                                  {"candidateBytes", both.candidate_bytes}};
+}
+
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+// It would have gone on for ever, as far as anybody knows.
+bool never_ended(End end) {
+  return end == End::kDeadline || end == End::kLateFirstByte || end == End::kBroken;
+}
+
 }  // namespace
+
+void describe(const Ended& ended, EvidenceRecord& record) {
+  constexpr double kNever = std::numeric_limits<double>::infinity();
+  const TryEnd& tried = ended.tried;
+  rollout::Request& request = record.request;
+  request.worker = ended.worker;
+  request.outcome = ended.failed_before ? rollout::Outcome::kFailed : outcome_of(tried);
+  if (never_ended(tried.end)) request.latency = kNever;
+  if (never_ended(tried.end) && !ended.first_byte) request.time_to_first_token = kNever;
+  // How long messages go to and fro is the client's doing.
+  if (!ended.lasting && tried.end == End::kAnswer && tried.status < 400) {
+    request.latency = seconds(ended.took);
+    if (ended.first_byte) request.time_to_first_token = seconds(*ended.first_byte);
+  }
+  if (ended.per_token) request.time_per_output_token = seconds(*ended.per_token);
+  if (!ended.scores.empty()) record.scores = parse_scores(ended.scores);
+}
 
 std::vector<std::pair<std::string, double>> parse_scores(std::string_view field) {
   constexpr std::size_t kMost = 32;
@@ -69,6 +106,7 @@ json::object evidence_fields(const EvidenceRecord& record) {
     for (const auto& [name, score] : record.scores) scores[name] = score;
     line["scores"] = std::move(scores);
   }
+  if (record.compared) put_comparison(line, *record.compared);
   return line;
 }
 

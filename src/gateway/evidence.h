@@ -13,9 +13,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "gateway/evidence_file.h"
+#include "gateway/try_end.h"
 #include "rollout/request.h"
+#include "rollout/score/agreement.h"
 
 namespace serin::gateway {
 
@@ -26,7 +29,23 @@ struct EvidenceRecord {
   // Only the scores are news: what was given to a request later, whose own record is another one.
   // `key` is whose opinion it is.
   bool late = false;
+  // Of a request that a shadow rollout drew for its candidate, on the later of its two records.
+  std::optional<rollout::Compared> compared;
 };
+
+// How a request ended.
+struct Ended {
+  TryEnd tried;
+  std::uint32_t worker = 0;    // its first one, as the evidence calls it; 0: there was none
+  bool failed_before = false;  // a try that the client never saw
+  bool lasting = false;        // for as long as its client liked
+  Duration took{};
+  std::optional<Duration> first_byte = {};
+  std::optional<Duration> per_token = {};
+  std::string_view scores = {};  // the field Serin-Score
+};
+// What that says goes into the record.
+void describe(const Ended& ended, EvidenceRecord& record);
 
 // "wellFormed=0.93, language=1": what a worker says of a generation's form. What is malformed, or
 // beyond 0 to 1, is left out; at most 32.

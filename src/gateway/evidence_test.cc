@@ -37,6 +37,40 @@ TEST(Evidence, IsALineOfJsonWithWhatIsKnown) {
                             "timeToFirstToken":0.25,"scores":{"wellFormed":0.93}})"));
 }
 
+TEST(Evidence, SaysWhatComparingAnswersGave) {
+  EvidenceRecord made = record();
+  made.compared = rollout::Comparison{
+      .agreement = 0.75, .identical = false, .stable_bytes = 8, .candidate_bytes = 9};
+  EXPECT_EQ(evidence_fields(made).at("compared"),
+            (json::object{{"agreement", 0.75},
+                          {"identical", false},
+                          {"stableBytes", std::uint64_t{8}},
+                          {"candidateBytes", std::uint64_t{9}}}));
+  made.compared = rollout::NotCompared::kTooLong;
+  EXPECT_EQ(evidence_fields(made).at("notCompared"), "too_long");
+}
+
+TEST(Evidence, SaysHowItEndedAndWhenItNeverDid) {
+  EvidenceRecord made = record();
+  Ended ended{.tried = {End::kAnswer, 200}, .worker = 4, .took = std::chrono::seconds(3)};
+  ended.first_byte = std::chrono::seconds(1);
+  ended.scores = "wellFormed=0.5";
+  describe(ended, made);
+  EXPECT_EQ(made.request.worker, 4U);
+  EXPECT_EQ(made.request.outcome, rollout::Outcome::kAnswered);
+  EXPECT_EQ(made.request.latency, 3.0);
+  EXPECT_EQ(made.request.time_to_first_token, 1.0);
+  EXPECT_EQ(made.scores.size(), 1U);
+  made = record();
+  describe({.tried = {End::kBroken}, .took = std::chrono::seconds(3)}, made);
+  EXPECT_EQ(made.request.outcome, rollout::Outcome::kFailed);
+  EXPECT_EQ(made.request.latency, std::numeric_limits<double>::infinity());
+  made = record();
+  describe({.tried = {End::kAnswer, 200}, .failed_before = true, .lasting = true}, made);
+  EXPECT_EQ(made.request.outcome, rollout::Outcome::kFailed) << "the client saw nothing of it";
+  EXPECT_FALSE(made.request.latency);
+}
+
 TEST(EvidenceLog, GivesWhatCameAfterANumber) {
   EvidenceLog log(100);
   EXPECT_EQ(log.after(0, 10).count, 0u);
@@ -145,6 +179,19 @@ TEST(TokenMeter, CountsEventsHoweverTheirBytesAreCut) {
     for (std::size_t at = 0; at < stream.size(); at += cut)
       meter.add(std::string_view(stream).substr(at, cut), start);
     EXPECT_EQ(meter.events(), 4u) << cut;
+  }
+}
+
+TEST(TokenMeter, SeesAnErrorHoweverItsBytesAreCut) {
+  const std::string good = "data: event: error\n\nevent: err\n\n event: error\n\n";
+  const std::string bad = good + "event: error\ndata: {}\n\n";
+  for (std::size_t cut = 1; cut <= bad.size(); ++cut) {
+    for (const std::string& stream : {good, bad}) {
+      TokenMeter meter;
+      for (std::size_t at = 0; at < stream.size(); at += cut)
+        meter.add(std::string_view(stream).substr(at, cut), Instant{});
+      EXPECT_EQ(meter.failed(), stream == bad) << cut;
+    }
   }
 }
 

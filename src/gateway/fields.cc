@@ -33,7 +33,8 @@ bool stays_here(std::string_view name) {
     case 7:
       return name == "trailer" || name == "upgrade";
     case 10:
-      return name == "connection" || name == "keep-alive" || name == "tracestate";
+      return name == "connection" || name == "keep-alive" || name == "tracestate" ||
+             name == "serin-copy";
     case 11:
       return name == "traceparent";
     case 12:

@@ -91,7 +91,7 @@ void Forward::understand_body() {
       body_ = std::make_shared<const std::string>(with_seed(*body_, *fields, seed));
     }
   }
-  if (find_service(name)) start_try();
+  if (find_service(name)) set_off();
 }
 
 // True: more pieces may come.
@@ -110,7 +110,7 @@ bool Forward::take_piece(Result<std::string> piece) {
   if (replay_kept_) replay_ += *piece;
   if (phase_ == Phase::kReading) {
     const GrpcName named = route_.name ? GrpcName{true, *route_.name} : grpc_name(replay_, false);
-    if (named.known && find_service(named.name)) start_try();
+    if (named.known && find_service(named.name)) set_off();
     return phase_ != Phase::kEnded;
   }
   // While nobody takes it all of it is needed: the client waits.
@@ -134,7 +134,7 @@ void Forward::end_request() {
   request_ended_ = true;
   if (phase_ == Phase::kReading) {
     const Name name = route_.name ? *route_.name : grpc_name(replay_, true).name;
-    if (find_service(name)) start_try();
+    if (find_service(name)) set_off();
   } else if (upstream_ != nullptr) {
     upstream_->finish();
   }
@@ -172,15 +172,20 @@ bool Forward::find_service(const Name& name) {
 
 void Forward::assign() {
   const Split& split = service_->split;
-  if (!pinned_) {
+  if (!pinned_ && split.shadow && home_ != nullptr) {
+    // Dealt anew: its copy was sent, or not, when it set off. Of another rollout it has none.
+    if (!home_->split.shadow || home_->split.salt != split.salt) weight_ = 0;
+    assignment_.arm = rollout::Arm::kStable;
+    version_ = service_->find(split.stable);
+  } else if (!pinned_) {
     weight_ = split.weight;
     const User user = user_of(split.user_header, exchange_->head().headers, pass_.identity,
                               [this] { return user_; });
     assignment_ = gateway::assign(split, user.name, lane_.random());
     rater_ = evidence_key(split, user.name);
     if (user.by == NamedBy::kHeader) named_user_ = name_hash(user.name);
-    version_ = service_->find(assignment_.arm == rollout::Arm::kCandidate ? split.candidate
-                                                                          : split.stable);
+    const bool candidate = assignment_.arm == rollout::Arm::kCandidate && !split.shadow;
+    version_ = service_->find(candidate ? split.candidate : split.stable);
   }
   home_table_ = table_;
   home_ = service_;

@@ -72,9 +72,18 @@ class Forward {
   void answer_fixed(const FixedAnswer& answer, const TryEnd& tried);
   void leave(const TryEnd& tried, std::string_view to);
 
+  // Copies of it, that it does not wait for (forward_copies.cc)
+  void set_off();
+  std::optional<rollout::NotCompared> why_not_copied() const;
+  std::optional<CopyOrder> shadow();
+  bool is_mirrored() const;
+  void mirror(std::shared_ptr<const std::string> body, const std::string& target);
+
   // Tries (forward_tries.cc)
   void start_try();
   const ReplicaEntry* pick_replica();
+  net::ClientRequest request_with(const Resilience& resilience, Duration left,
+                                  const telemetry::SpanContext& trace) const;
   net::ClientRequest request_for(const ReplicaEntry& replica, const telemetry::SpanContext& trace);
   void send(const ReplicaEntry& replica);
   bool try_again(const TryEnd& tried);
@@ -113,7 +122,6 @@ class Forward {
   void refuse(const Error& error, const TryEnd& tried);
   void refuse(const Error& error);
   void client_gone();
-  std::uint16_t meaning_of_status() const;
 
   // A streamed text that outlives its workers (forward_stream.cc)
   Status take_position();
@@ -136,6 +144,8 @@ class Forward {
   void ended(const TryEnd& tried);
   void record(const TryEnd& tried, Instant now);
   void remember();
+  EvidenceRecord assigned_to(const VersionEntry& version) const;
+  std::optional<rollout::Compared> comparison(const TryEnd& tried);
   void write_line(const TryEnd& tried, Instant now);
 
   // What its trace says (forward_trace.cc)
@@ -190,6 +200,11 @@ class Forward {
   bool replay_kept_ = true;
   bool request_ended_ = false;
   std::uint64_t bytes_in_ = 0;
+
+  // Of a shadow rollout
+  std::weak_ptr<Copy> shadow_;  // its copy, whose end is the evidence
+  std::shared_ptr<AnswerPair> answers_;
+  std::optional<rollout::NotCompared> not_copied_;  // why there is none
 
   // The present try
   std::shared_ptr<net::ClientStream> upstream_;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The answer of a try on its way to the client, and what the client is told where there is none.
-#include <charconv>
 #include <utility>
 
 #include "base/last_resort.h"
@@ -36,21 +35,11 @@ Error as_seen_by_client(const TryEnd& tried, const Error& error) {
 
 }  // namespace
 
-// Of the answer: a gRPC status as the HTTP status that means the same.
-std::uint16_t Forward::meaning_of_status() const {
-  if (!grpc_ || answer_.status != 200) return answer_.status;
-  const auto field = trailers_.find("grpc-status").value_or(answer_.headers.get("grpc-status"));
-  int code = -1;
-  std::from_chars(field.data(), field.data() + field.size(), code);
-  if (code == 0) return 200;
-  if (code < 1 || code > static_cast<int>(Code::kUnauthenticated)) return 502;
-  return net::http_status(Error{static_cast<Code>(code), {}});
-}
-
 void Forward::on_head(net::ResponseHead head) {
   answer_ = std::move(head);
-  events_ = answer_.headers.get("content-type").starts_with("text/event-stream");
+  events_ = is_event_stream(answer_.headers);
   if (stream_ && started_) return on_continuation();
+  if (answers_) answers_->of(AnswerPair::Side::kStable).begin(answer_.headers);
   const TryEnd so_far{End::kAnswer, answer_.status};
   if (answer_.status >= 400 && try_again(so_far)) return;
   drop_hedge();
@@ -87,6 +76,7 @@ void Forward::on_bytes(std::string_view bytes) {
   keep_for_sample(bytes);
   if (events_) meter_.add(bytes, now);
   bytes_out_ += bytes.size();
+  if (answers_) answers_->of(AnswerPair::Side::kStable).add(bytes);
   exchange_->write(bytes);
   if (exchange_->unsent() > kAhead) hold_back();
 }
@@ -104,8 +94,8 @@ void Forward::hold_back() {
 void Forward::on_end() {
   if (stream_ && !stream_->ended())
     return lose_worker({Code::kAborted, "its worker ended it before its end"});
-  TryEnd tried{End::kAnswer, meaning_of_status()};
-  if (events_ && answer_.status == 200 && meter_.events() == 0) tried.end = End::kEmpty;
+  TryEnd tried =
+      end_of_answer(meaning_of_status(answer_, trailers_, grpc_), events_ ? &meter_ : nullptr);
   if (stream_ && stream_->failed()) tried.end = End::kBroken;
   // Another answer's status was looked at with its head.
   if (grpc_ && !started_ && try_again(tried)) return;
@@ -115,7 +105,7 @@ void Forward::on_end() {
 }
 
 void Forward::finish_answer() {
-  status_ = meaning_of_status();
+  status_ = meaning_of_status(answer_, trailers_, grpc_);
   if (started_) return exchange_->finish(trailers_);
   if (trailers_.size() > 0) {
     start_answer();
@@ -160,6 +150,8 @@ void Forward::refuse(const Error& error) { refuse(error, {End::kAnswer, net::htt
 
 void Forward::client_gone() {
   if (phase_ == Phase::kEnded) return;
+  // Of a request that was given up it says as little as the request.
+  if (const auto copy = shadow_.lock()) copy->end({End::kClientGone});
   status_ = kClientClosedRequest;
   ended({End::kClientGone});
 }

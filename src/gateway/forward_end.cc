@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is known of a request once it has ended: evidence, metrics, a line of the log.
-#include <limits>
-
 #include "gateway/forward.h"
 
 namespace serin::gateway {
 namespace {
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
-
-// It would have gone on for ever, as far as anybody knows.
-bool never_ended(End end) {
-  return end == End::kDeadline || end == End::kLateFirstByte || end == End::kBroken;
-}
 
 }  // namespace
 
@@ -38,29 +31,19 @@ void Forward::record(const TryEnd& tried, Instant now) {
   assigned_version_->state->ended(assignment_.arm, status_, now - began_);
   // Nobody drew by lot what a client chose itself, and what makes nothing says nothing.
   if (pinned_ || !evidence_ || exchange_->head().method != "POST") return;
-  constexpr double kNever = std::numeric_limits<double>::infinity();
-  EvidenceRecord made;
-  made.version = assigned_version_->label;
-  rollout::Request& request = made.request;
-  request.assigned = core_.unix_seconds(began_);
-  request.arm = assignment_.arm;
-  request.weight = weight_;
-  request.key = assignment_.key;
-  request.worker = first_worker_.value_or(0);
-  request.outcome = outcome_of(tried);
-  if (failed_try_) request.outcome = rollout::Outcome::kFailed;
-  if (never_ended(tried.end)) request.latency = kNever;
-  if (never_ended(tried.end) && !first_byte_) request.time_to_first_token = kNever;
-  // How long messages go to and fro is the client's doing.
-  if (!streamed_ && tried.end == End::kAnswer && tried.status < 400) {
-    request.latency = seconds(now - began_);
-    if (first_byte_) request.time_to_first_token = seconds(*first_byte_ - began_);
-  }
-  if (const auto per_token = meter_.per_token())
-    request.time_per_output_token = seconds(*per_token);
-  const auto scores = trailers_.find("serin-score").value_or(answer_.headers.get("serin-score"));
-  if (!scores.empty()) made.scores = parse_scores(scores);
-  if (request.outcome == rollout::Outcome::kAnswered) offer_sample(made);
+  EvidenceRecord made = assigned_to(*assigned_version_);
+  Ended ended{.tried = tried,
+              .worker = first_worker_.value_or(0),
+              .failed_before = failed_try_,
+              .lasting = streamed_};
+  ended.took = now - began_;
+  if (first_byte_) ended.first_byte = *first_byte_ - began_;
+  ended.per_token = meter_.per_token();
+  ended.scores = trailers_.find("serin-score").value_or(answer_.headers.get("serin-score"));
+  describe(ended, made);
+  made.compared = comparison(tried);
+  if (made.compared) state.compared(home_->split.candidate, *made.compared);
+  if (made.request.outcome == rollout::Outcome::kAnswered) offer_sample(made);
   state.evidence.add(std::move(made));
 }
 
@@ -82,12 +65,25 @@ void Forward::remember() {
     made.not_counted = "another version answered than the one that was drawn";
   } else if (!evidence_) {
     made.not_counted = "the gateway was told to disturb the request";
+  } else if (home_->split.shadow) {
+    made.not_counted = "in a shadow rollout nobody gets the candidate's answers";
   } else if (weight_ <= 0) {
     made.not_counted = "no rollout dealt requests between versions";
   } else if (rater_ == rollout::Request::kOwnKey) {
     made.not_counted = "nobody knows whose request it was, and a user counts once";
   }
   home_->state->memory.add(request_id_, std::move(made));
+}
+
+// What is known before the end.
+EvidenceRecord Forward::assigned_to(const VersionEntry& version) const {
+  EvidenceRecord made;
+  made.version = version.label;
+  made.request.assigned = core_.unix_seconds(began_);
+  made.request.arm = assignment_.arm;
+  made.request.weight = weight_;
+  made.request.key = assignment_.key;
+  return made;
 }
 
 void Forward::write_line(const TryEnd& tried, Instant now) {

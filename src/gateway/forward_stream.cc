@@ -98,6 +98,7 @@ void Forward::pass_events(std::string_view bytes, Instant now) {
     keep_for_sample(out);
     meter_.add(out, now);
     bytes_out_ += out.size();
+    if (answers_) answers_->of(AnswerPair::Side::kStable).add(out);
     exchange_->write(out);
     if (std::exchange(lost_at_, std::nullopt)) tried_ = {replica_};
     continuations_ = 0;

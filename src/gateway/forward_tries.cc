@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "gateway/balance.h"
 #include "gateway/fields.h"
 #include "gateway/forward.h"
 
@@ -34,30 +33,17 @@ void Forward::start_try() {
 }
 
 const ReplicaEntry* Forward::pick_replica() {
-  const std::vector<ReplicaEntry>& replicas = version_->replicas;
-  std::vector<Choice> choices;
-  choices.reserve(replicas.size());
-  const Instant now = core_.clock.now();
-  for (const ReplicaEntry& replica : replicas)
-    choices.push_back({.id_hash = replica.id_hash,
-                       .in_flight = replica.state->in_flight.load(std::memory_order_relaxed),
-                       .open = replica.state->open(now),
-                       .tried = std::ranges::find(tried_, &replica) != tried_.end()});
   const Draw draw{lane_.random(), version_->state->next_turn(), prefix_};
-  const auto place = pick(service_->resilience.balancer, choices, draw);
-  return place ? &replicas[*place] : nullptr;
+  return version_->pick(service_->resilience.balancer, tried_, draw, core_.clock.now());
 }
 
 bool Forward::other_replica() const { return tried_.size() < version_->replicas.size(); }
 
-net::ClientRequest Forward::request_for(const ReplicaEntry& replica,
-                                        const telemetry::SpanContext& trace) {
+// Without its body and where it goes. `left`: of its time; zero: any.
+net::ClientRequest Forward::request_with(const Resilience& resilience, Duration left,
+                                         const telemetry::SpanContext& trace) const {
   const net::RequestHead& head = exchange_->head();
-  const Instant now = core_.clock.now();
-  const Duration left = deadline_ == Instant::max() ? Duration::zero() : deadline_ - now;
-  const Resilience& resilience = service_->resilience;
   net::ClientRequest request;
-  request.endpoint = replica.endpoint;
   request.target = route_.target;
   request.method = head.method;
   request.headers = fields_for_worker(
@@ -70,6 +56,18 @@ net::ClientRequest Forward::request_for(const ReplicaEntry& replica,
   request.host = {.connections = resilience.max_connections,
                   .pending = resilience.max_pending_requests,
                   .requests_per_connection = resilience.max_requests_per_connection};
+  request.http2 = grpc_;
+  request.timeout = std::chrono::ceil<std::chrono::milliseconds>(
+      left > Duration::zero() ? left + kSlack : kUnlimited);
+  return request;
+}
+
+net::ClientRequest Forward::request_for(const ReplicaEntry& replica,
+                                        const telemetry::SpanContext& trace) {
+  const Duration left =
+      deadline_ == Instant::max() ? Duration::zero() : deadline_ - core_.clock.now();
+  net::ClientRequest request = request_with(service_->resilience, left, trace);
+  request.endpoint = replica.endpoint;
   request.streamed = streamed_;
   if (!streamed_) request.shared_body = body_;
   if (may_go_on()) request.headers.set("serin-tokens", "include");
@@ -77,9 +75,6 @@ net::ClientRequest Forward::request_for(const ReplicaEntry& replica,
     request.shared_body =
         std::make_shared<const std::string>(with_continuation(*body_, stream_->tokens()));
   }
-  request.http2 = grpc_;
-  request.timeout = std::chrono::ceil<std::chrono::milliseconds>(
-      left > Duration::zero() ? left + kSlack : kUnlimited);
   return request;
 }
 
@@ -114,12 +109,7 @@ void Forward::note_try(const TryEnd& tried) {
   // A try that goes on with another one's answer has no first byte of its own.
   if (first_byte_ && *first_byte_ >= try_began_ && !streamed_)
     attempt.first_token = *first_byte_ - try_began_;
-  for (const Ejection& ejection : version_->state->tried(replica_->id, attempt, now)) {
-    for (const ReplicaEntry& replica : version_->replicas) {
-      if (replica.id == ejection.replica)
-        replica.state->closed_until.store((now + ejection.time).time_since_epoch());
-    }
-  }
+  version_->judge(*replica_, attempt, now);
 }
 
 void Forward::drop_try() {

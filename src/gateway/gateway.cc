@@ -107,6 +107,7 @@ Status GatewayImpl::start(GatewayOptions options, Config config) {
   telemetry::measure_process(registry_, options.build, core_.clock);
   tracing_->measure(registry_);
   threads_ = net::IoThreads::start(options.data.threads);
+  core_.copy_limits = options.copies;
   door_.use(rules_of(config));
   table_ = make_table(std::move(config), states_);
   revision_.set(static_cast<double>(table_->config.revision));

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "gateway/config.h"
+#include "gateway/copy.h"
 #include "gateway/feedback/memory.h"
 #include "net/http/server.h"
 #include "telemetry/otlp_http.h"
@@ -38,6 +39,7 @@ struct GatewayOptions {
   } public_metrics = PublicMetrics::kAuto;
   telemetry::TracingOptions tracing;
   std::string build;  // of the program, for serin_build_info
+  CopyLimits copies;
 };
 
 class Gateway {

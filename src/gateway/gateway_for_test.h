@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,17 @@ namespace serin::gateway {
 
 // How long anything may take that must come about: never a matter of a machine's speed.
 constexpr std::chrono::seconds kPatience{60};
+
+// Until something comes about; false when it does not.
+template <class Condition>
+bool eventually(Condition condition) {
+  for (const auto end = std::chrono::steady_clock::now() + kPatience;
+       std::chrono::steady_clock::now() < end;
+       std::this_thread::sleep_for(std::chrono::milliseconds(10))) {
+    if (condition()) return true;
+  }
+  return false;
+}
 
 // A real server that answers as a test says, and remembers what it was asked.
 class FakeWorker {
@@ -65,6 +77,31 @@ inline FakeWorker::Answer says(std::string word, std::uint16_t status = 200) {
     exchange->respond({status, {{"content-type", "text/plain"}}, word});
   };
 }
+
+// Keeps requests until they are let go.
+class Holder {
+ public:
+  FakeWorker::Answer answer() {
+    return [this](const std::shared_ptr<net::Exchange>& exchange, const std::string&) {
+      const std::lock_guard lock(mutex_);
+      held_.push_back(exchange);
+    };
+  }
+  std::size_t held() const {
+    const std::lock_guard lock(mutex_);
+    return held_.size();
+  }
+  void release() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& exchange : held_)
+      exchange->post([exchange] { exchange->respond({200, {}, "late"}); });
+    held_.clear();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<net::Exchange>> held_;
+};
 
 inline Service service_of(std::string name, std::vector<std::string> urls) {
   Service service;
@@ -156,5 +193,20 @@ class TestGateway {
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<net::Client> client_;
 };
+
+// Who takes an answer and makes nothing of it.
+inline net::ResponseSink nobody() {
+  return {.on_head = [](const net::ResponseHead&) {},
+          .on_bytes = [](std::string_view) {},
+          .on_trailers = {},
+          .on_end = [] {},
+          .on_error = [](const Error&) {}};
+}
+
+// Sends requests that nobody waits for.
+inline void hold(const TestGateway& gateway, const net::Headers& headers, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i)
+    gateway.client().stream(gateway.request("/generate", "{}", headers), nobody());
+}
 
 }  // namespace serin::gateway

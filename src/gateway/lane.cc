@@ -43,6 +43,7 @@ void Lane::tick() {
   const Instant now = core_.clock.now();
   // From the end: what is retired meanwhile is replaced by one that was looked at.
   for (std::size_t i = open_.size(); i-- > 0;) open_[i]->on_tick(now);
+  copies_.tick(now);
   for (const auto& [name, service] : table_->services) service.state->publish(now);
   core_.log.write(log_lines_);
 }

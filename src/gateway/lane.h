@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "gateway/access/door.h"
 #include "gateway/access_log.h"
+#include "gateway/copy.h"
 #include "gateway/feedback/feedback_log.h"
 #include "gateway/gateway.h"
 #include "gateway/table.h"
@@ -37,7 +38,9 @@ struct Core {
   Instant began;
   double began_unix = 0;
   GatewayOptions::PublicMetrics public_metrics = GatewayOptions::PublicMetrics::kAuto;
-  std::unique_ptr<net::Client> client = {};  // on the lanes' threads
+  CopyLimits copy_limits = {};
+  std::unique_ptr<net::Client> client = {};    // on the lanes' threads
+  std::atomic<std::uint64_t> copied_bytes{0};  // that copies under way hold
   std::atomic<bool> draining{false};
 
   double unix_seconds(Instant at) const {
@@ -61,6 +64,7 @@ class Lane {
   // The request has ended. It is destroyed a little later: its own code may be running.
   void retire(Forward& forward);
   std::string& log_lines() { return log_lines_; }
+  Copies& copies() { return copies_; }
 
  private:
   Core& core_;
@@ -68,6 +72,7 @@ class Lane {
   std::uint64_t random_state_;
   std::vector<std::unique_ptr<Forward>> open_;
   std::vector<std::unique_ptr<Forward>> ended_;
+  Copies copies_{*this};
   std::string log_lines_;
 };
 

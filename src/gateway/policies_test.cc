@@ -18,16 +18,6 @@ using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::Not;
 
-// Until something comes about; false when it does not.
-template <class Condition>
-bool eventually(Condition condition) {
-  for (const auto end = std::chrono::steady_clock::now() + kPatience;
-       std::chrono::steady_clock::now() < end; std::this_thread::sleep_for(10ms)) {
-    if (condition()) return true;
-  }
-  return false;
-}
-
 std::string code_of(const net::Response& response) {
   const auto body = parse_json(response.body);
   if (!body || !body->is_object() || !body->get_object().contains("error")) return response.body;
@@ -43,43 +33,6 @@ struct Switch {
     };
   }
 };
-
-// Keeps requests until they are let go.
-class Holder {
- public:
-  FakeWorker::Answer answer() {
-    return [this](const std::shared_ptr<net::Exchange>& exchange, const std::string&) {
-      const std::lock_guard lock(mutex_);
-      held_.push_back(exchange);
-    };
-  }
-  std::size_t held() const {
-    const std::lock_guard lock(mutex_);
-    return held_.size();
-  }
-  void release() {
-    const std::lock_guard lock(mutex_);
-    for (const auto& exchange : held_)
-      exchange->post([exchange] { exchange->respond({200, {}, "late"}); });
-    held_.clear();
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::vector<std::shared_ptr<net::Exchange>> held_;
-};
-
-// Sends requests that nobody waits for.
-void hold(const TestGateway& gateway, const net::Headers& headers, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
-    gateway.client().stream(gateway.request("/generate", "{}", headers),
-                            {.on_head = [](const net::ResponseHead&) {},
-                             .on_bytes = [](std::string_view) {},
-                             .on_trailers = {},
-                             .on_end = [] {},
-                             .on_error = [](const Error&) {}});
-  }
-}
 
 // --- replicas
 

@@ -26,7 +26,7 @@ Assignment assign(const Split& split, std::string_view user, std::uint64_t rando
     place = hash_bytes(user, hash_bytes(split.salt, kPlace));
     made.key = evidence_key(split, user);
   }
-  if (!split.candidate.empty() && !split.shadow && unit_interval(place) < split.weight)
+  if (!split.candidate.empty() && unit_interval(place) < split.weight)
     made.arm = rollout::Arm::kCandidate;
   return made;
 }

@@ -13,7 +13,7 @@
 namespace serin::gateway {
 
 struct Assignment {
-  rollout::Arm arm = rollout::Arm::kStable;
+  rollout::Arm arm = rollout::Arm::kStable;  // for which it is evidence; in a shadow, by a copy
   // Of the key, independent of the arm; rollout::Request::kOwnKey where the request is its own.
   std::uint64_t key = rollout::Request::kOwnKey;
 };

@@ -90,10 +90,17 @@ TEST(Split, TakesARequestWithoutAUserByItself) {
   EXPECT_EQ(assign(each, "ada", 0).key, rollout::Request::kOwnKey);
 }
 
-TEST(Split, SendsNobodyToAShadowOrToNoCandidate) {
-  Split shadow = sticky(1);
-  shadow.shadow = true;
-  EXPECT_EQ(assign(shadow, "ada", 0).arm, Arm::kStable);
+TEST(Split, DrawsForAShadowAsForACanary) {
+  Split shadow = sticky(0.5);
+  for (const std::string user : {"ada", "bob", "cleo", "dan", "eve", "fred"}) {
+    shadow.shadow = false;
+    const Arm canary = assign(shadow, user, 0).arm;
+    shadow.shadow = true;
+    EXPECT_EQ(assign(shadow, user, 0).arm, canary);
+  }
+}
+
+TEST(Split, SendsNobodyToNoCandidate) {
   Split alone = sticky(0);
   alone.candidate.clear();
   EXPECT_EQ(assign(alone, "ada", 0).arm, Arm::kStable);

@@ -164,6 +164,48 @@ void ServiceState::fell_back(std::string_view to) {
       .add();
 }
 
+void ServiceState::mirrored(std::string_view to, std::string_view outcome) {
+  registry_
+      .counter("serin_gateway_mirror_total",
+               "Requests drawn to be mirrored, by how their copy ended or why there was none",
+               {{"service", service_}, {"to", std::string(to)}, {"outcome", std::string(outcome)}})
+      .add();
+}
+
+void ServiceState::shadowed(std::string_view version, std::string_view outcome) {
+  registry_
+      .counter(
+          "serin_gateway_shadow_total",
+          "Requests drawn for the candidate of a shadow rollout, by how their copy ended or why "
+          "there was none",
+          {{"service", service_},
+           {"version", std::string(version)},
+           {"outcome", std::string(outcome)}})
+      .add();
+}
+
+void ServiceState::compared(std::string_view version, const rollout::Compared& compared) {
+  const auto* both = std::get_if<rollout::Comparison>(&compared);
+  Labels labels = of_version(service_, version);
+  if (both != nullptr)
+    registry_
+        .histogram("serin_gateway_shadow_agreement",
+                   "How much alike both versions' answers to one request are, 0 to 1",
+                   Buckets{.low = 0.01, .high = 1, .growth = 1.25}, labels)
+        .observe(both->agreement);
+  const std::string_view outcome = both == nullptr
+                                       ? name_of(std::get<rollout::NotCompared>(compared))
+                                   : both->identical ? "identical"
+                                                     : "different";
+  labels.emplace_back("outcome", outcome);
+  registry_
+      .counter("serin_gateway_shadow_compared_total",
+               "Requests drawn for the candidate of a shadow rollout, by what became of comparing "
+               "the answers",
+               labels)
+      .add();
+}
+
 void ServiceState::publish(Instant now) {
   constexpr Duration kFresh = std::chrono::milliseconds(250);
   const Duration at = now.time_since_epoch();

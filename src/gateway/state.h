@@ -85,7 +85,13 @@ struct ServiceState {
   void refused(std::string_view code);
   void hedged();
   void sampled(std::string_view result);  // "offered", "too_large", "not_asked_for"
-  void fell_back(std::string_view to);  // "version", "service", "answer"
+  void fell_back(std::string_view to);    // "version", "service", "answer"
+  // A request that was drawn to be mirrored: how its copy ended, or why there is none.
+  void mirrored(std::string_view to, std::string_view outcome);
+  // The same of one that a shadow rollout drew for its candidate.
+  void shadowed(std::string_view version, std::string_view outcome);
+  // What became of comparing its two answers.
+  void compared(std::string_view version, const rollout::Compared& compared);
   // Brings the gauges up to date, when they are a little old.
   void publish(Instant now);
 
@@ -96,6 +102,7 @@ struct ServiceState {
   std::atomic<std::uint32_t> in_flight{0};
   std::atomic<std::uint32_t> retries{0};   // requests in a try after their first
   std::atomic<std::uint32_t> awaiting{0};  // requests whose version has no worker
+  std::atomic<std::uint32_t> copies{0};    // of its requests, under way
   std::map<std::string, std::shared_ptr<VersionState>, std::less<>> versions;  // for States alone
 
  private:

@@ -31,6 +31,29 @@ VersionEntry version_entry(const std::string& service, const Version& version, S
 
 }  // namespace
 
+const ReplicaEntry* VersionEntry::pick(Resilience::Balancer balancer,
+                                       std::span<const ReplicaEntry* const> tried, const Draw& draw,
+                                       Instant now) const {
+  std::vector<Choice> choices;
+  choices.reserve(replicas.size());
+  for (const ReplicaEntry& replica : replicas)
+    choices.push_back({.id_hash = replica.id_hash,
+                       .in_flight = replica.state->in_flight.load(std::memory_order_relaxed),
+                       .open = replica.state->open(now),
+                       .tried = std::ranges::find(tried, &replica) != tried.end()});
+  const auto place = gateway::pick(balancer, choices, draw);
+  return place ? &replicas[*place] : nullptr;
+}
+
+void VersionEntry::judge(const ReplicaEntry& replica, const Attempt& attempt, Instant now) const {
+  for (const Ejection& ejection : state->tried(replica.id, attempt, now)) {
+    for (const ReplicaEntry& one : replicas) {
+      if (one.id == ejection.replica)
+        one.state->closed_until.store((now + ejection.time).time_since_epoch());
+    }
+  }
+}
+
 const VersionEntry* ServiceEntry::find(std::string_view label) const {
   const auto found = std::ranges::find_if(
       versions, [&](const VersionEntry& version) { return version.label == label; });

@@ -5,10 +5,12 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "gateway/balance.h"
 #include "gateway/config.h"
 #include "gateway/route.h"
 #include "gateway/state.h"
@@ -31,6 +33,13 @@ struct VersionEntry {
   std::shared_ptr<const Served> served;
   std::vector<ReplicaEntry> replicas;
   std::shared_ptr<VersionState> state;
+
+  // Where a try goes that was at `tried` before; null: there is no replica.
+  const ReplicaEntry* pick(Resilience::Balancer balancer,
+                           std::span<const ReplicaEntry* const> tried, const Draw& draw,
+                           Instant now) const;
+  // What the end of a try says of the replica that it was made at.
+  void judge(const ReplicaEntry& replica, const Attempt& attempt, Instant now) const;
 };
 
 struct ServiceEntry {

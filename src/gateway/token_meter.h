@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// How fast tokens of a stream of server-sent events come, from its bytes as they pass: events are
-// counted by the empty lines that end them, and nothing is parsed. One request, one thread.
+// How fast tokens of a stream of server-sent events come, and whether one of them says that the
+// stream failed, from its bytes as they pass: events are counted by the empty lines that end them,
+// and nothing is parsed. One request, one thread.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -20,7 +23,9 @@ class TokenMeter {
       const std::size_t end = bytes.find('\n');
       const std::string_view line = bytes.substr(0, end);
       if (!line.empty() && line != "\r") line_empty_ = false;
+      look_for_error(line);
       if (end == std::string_view::npos) break;
+      line_size_ = 0;
       if (line_empty_ && line_before_) ++ended;
       line_before_ = !line_empty_;
       line_empty_ = true;
@@ -31,6 +36,8 @@ class TokenMeter {
   }
 
   std::uint64_t events() const { return events_; }
+  // There was an event named "error".
+  bool failed() const { return failed_; }
   std::optional<Instant> first() const { return first_; }
   // Between two events, on average; unset with fewer than two.
   std::optional<Duration> per_token() const {
@@ -39,11 +46,25 @@ class TokenMeter {
   }
 
  private:
+  // `piece` goes on with the present line, of which line_size_ bytes have come, all as in kError.
+  void look_for_error(std::string_view piece) {
+    const std::string_view wanted = kError.substr(std::min(line_size_, kError.size()));
+    if (line_size_ == kNotAnError || wanted.empty()) return;
+    const std::string_view seen = piece.substr(0, wanted.size());
+    line_size_ = wanted.starts_with(seen) ? line_size_ + seen.size() : kNotAnError;
+    if (line_size_ == kError.size()) failed_ = true;
+  }
+
+  static constexpr std::string_view kError = "event: error";
+  static constexpr std::size_t kNotAnError = ~std::size_t{0};
+
   std::optional<Instant> first_;
   std::optional<Instant> last_;
   std::uint64_t events_ = 0;
   bool line_empty_ = true;
-  bool line_before_ = false;  // the line before this one held something
+  bool line_before_ = false;   // the line before this one held something
+  std::size_t line_size_ = 0;  // of the present line, while it is like kError
+  bool failed_ = false;
 };
 
 }  // namespace serin::gateway

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "gateway/try_end.h"
 
+#include <charconv>
+
 #include "gateway/split.h"
+#include "net/http/status.h"
 
 namespace serin::gateway {
 namespace {
@@ -50,6 +53,29 @@ std::string_view name_of(End end) {
       return "client_gone";
   }
   return {};
+}
+
+std::uint16_t meaning_of_status(const net::ResponseHead& head, const net::Headers& trailers,
+                                bool grpc) {
+  if (!grpc || head.status != 200) return head.status;
+  const auto field = trailers.find("grpc-status").value_or(head.headers.get("grpc-status"));
+  int code = -1;
+  std::from_chars(field.data(), field.data() + field.size(), code);
+  if (code == 0) return 200;
+  if (code < 1 || code > static_cast<int>(Code::kUnauthenticated)) return 502;
+  return net::http_status(Error{static_cast<Code>(code), {}});
+}
+
+bool is_event_stream(const net::Headers& headers) {
+  return headers.get("content-type").starts_with("text/event-stream");
+}
+
+TryEnd end_of_answer(std::uint16_t status, const TokenMeter* events) {
+  TryEnd end{End::kAnswer, status};
+  if (events == nullptr || status != 200) return end;
+  if (events->events() == 0) end.end = End::kEmpty;
+  if (events->failed()) end.end = End::kBroken;
+  return end;
 }
 
 rollout::Outcome outcome_of(const TryEnd& tried) {

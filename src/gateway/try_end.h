@@ -20,6 +20,8 @@
 #include "base/clock.h"
 #include "gateway/config.h"
 #include "gateway/policy/attempt.h"
+#include "gateway/token_meter.h"
+#include "net/http/message.h"
 #include "rollout/request.h"
 
 namespace serin::gateway {
@@ -40,6 +42,13 @@ struct TryEnd {
   End end = End::kAnswer;
   std::uint16_t status = 0;  // of kAnswer; a gRPC status as the HTTP status that means the same
 };
+
+// What an answer says of itself: a gRPC status as the HTTP status that means the same.
+std::uint16_t meaning_of_status(const net::ResponseHead& head, const net::Headers& trailers,
+                                bool grpc);
+bool is_event_stream(const net::Headers& headers);
+// Of an answer that came to its end. `events`: of one that is a stream of such, else null.
+TryEnd end_of_answer(std::uint16_t status, const TokenMeter* events);
 
 rollout::Outcome outcome_of(const TryEnd& tried);
 

@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "rollout/request.h"
+#include "rollout/score/agreement.h"
 
 namespace serin::platform {
 
@@ -104,6 +105,9 @@ struct Evidence {
   // Only the scores are news, given later to a request that has a record of its own; `key` is whose
   // opinion they are, and how it ended is not said again.
   bool late = false;
+  // Of a request that a shadow rollout drew for its candidate: the answer that the user got beside
+  // the candidate's. Said once.
+  std::optional<rollout::Compared> compared;
 };
 struct EvidencePage {
   std::vector<Evidence> records;

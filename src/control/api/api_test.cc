@@ -175,6 +175,26 @@ TEST_F(ApiTest, WhatIsNoPartOfItIsRefused) {
   EXPECT_EQ(ask("POST", "/v1/apply", "\xff\xfe"), 400);
 }
 
+TEST_F(ApiTest, TellsHowMuchAlikeTheAnswersOfAShadowAre) {
+  serve();
+  ASSERT_TRUE(apply(manifest_text("story:v2", {}, "strategy: shadow, initialWeight: 50")));
+  world_.run(seconds(4), {});
+  world_.run(seconds(10), {.requests = 20, .stable_errors = 0.1, .candidate_errors = 0.1});
+  const auto rollout = client_->rollout("story");
+  ASSERT_TRUE(rollout.has_value()) << rollout.error().message;
+  const json::value& agreement = rollout->at("agreement");
+  EXPECT_GT(agreement.at("compared").to_number<int>(), 100);
+  EXPECT_EQ(agreement.at("identical").to_number<int>(), 0);
+  EXPECT_EQ(agreement.at("mean").to_number<double>(), 0.5);
+  EXPECT_GT(agreement.at("notCompared").at("failed").to_number<int>(), 0);
+  // Users are the stable version's, whatever the weight of the copies is.
+  EXPECT_EQ(rollout->at("weight").to_number<int>(), 50);
+  const auto service = client_->service("story");
+  EXPECT_EQ(service->at("versions").at(0).at("weight").to_number<int>(), 100);
+  EXPECT_EQ(service->at("versions").at(1).at("weight").to_number<int>(), 0);
+  EXPECT_FALSE(rollout->at("nextStepAt").is_null());
+}
+
 // The same over the network, with a key for reading and one for all.
 class NetworkApiTest : public ApiTest {
  protected:

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/log.h"
+#include "rollout/agreements.h"
 
 namespace serin::control::api {
 namespace {
@@ -86,11 +87,30 @@ json::object metric_json(const rollout::MetricReport& metric, double requests_pe
   return object;
 }
 
+json::value agreements_json(const std::string& saved) {
+  const auto agreements = rollout::Agreements::load(saved);
+  if (!agreements) return nullptr;
+  json::object not_compared;
+  for (std::size_t i = 0; i < rollout::kNotComparedKinds; ++i) {
+    const auto why = static_cast<rollout::NotCompared>(i);
+    if (agreements->not_compared(why) > 0)
+      not_compared[rollout::name_of(why)] = agreements->not_compared(why);
+  }
+  const rollout::Interval interval = agreements->interval();
+  return json::object{{"compared", agreements->compared()},
+                      {"identical", agreements->identical()},
+                      {"mean", agreements->mean()},
+                      {"interval", json::array{interval.low, interval.high}},
+                      {"sizeRatio", agreements->size_ratio()},
+                      {"notCompared", std::move(not_compared)}};
+}
+
 }  // namespace
 
 int weight_of(const ServiceRecord& record, const std::string& label) {
   if (!record.routed) return 0;
-  const int candidate = record.rolling() ? record.rollout->weight : 0;
+  const bool answers = record.rolling() && record.rollout->strategy != Strategy::kShadow;
+  const int candidate = answers ? record.rollout->weight : 0;
   if (label == record.stable) return 100 - candidate;
   return record.rolling() && label == record.rollout->candidate ? candidate : 0;
 }
@@ -98,7 +118,7 @@ int weight_of(const ServiceRecord& record, const std::string& label) {
 std::optional<Moment> next_step_at(const ServiceView& view) {
   if (!view.record.rolling()) return std::nullopt;
   const RolloutRecord& rollout = *view.record.rollout;
-  if (rollout.strategy != Strategy::kCanary || rollout.weight == 0) return std::nullopt;
+  if (!goes_by_evidence(rollout.strategy) || rollout.weight == 0) return std::nullopt;
   return rollout.weight_since + std::chrono::duration_cast<std::chrono::milliseconds>(
                                     view.manifest.rollout.canary.interval);
 }
@@ -152,7 +172,8 @@ json::object to_json(const RolloutRecord& rollout) {
           {"ending", name_of(rollout.ending)},
           {"ended", time_json(rollout.ended)},
           {"reason", rollout.reason},
-          {"message", rollout.message}};
+          {"message", rollout.message},
+          {"agreement", agreements_json(rollout.agreements)}};
 }
 
 json::value rollout_json(const ServiceView& view) {

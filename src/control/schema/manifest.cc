@@ -201,6 +201,18 @@ void check_scorers(const YamlNode& scorers, const YamlNode* metrics,
   }
 }
 
+// Of the metrics of a shadow rollout: what comes later is said of what users got.
+void check_late(const YamlNode& metrics, std::vector<Finding>& findings) {
+  for (std::size_t i = 0; i < metrics.items.size(); ++i) {
+    const YamlNode* scorer = metrics.items[i].find("scorer");
+    if (scorer == nullptr || scorer->scalar == "wellFormed") continue;
+    findings.push_back(
+        {scorer->mark, "spec.rollout.analysis.metrics[" + std::to_string(i) + "].scorer",
+         "cannot be decided with strategy shadow: users and scorers judge what users "
+         "got, and nobody gets the candidate's answers"});
+  }
+}
+
 // What of a service's access the schema cannot say.
 void check_access(const YamlNode& rules, std::vector<Finding>& findings) {
   for (std::size_t i = 0; i < rules.items.size(); ++i) {
@@ -291,6 +303,9 @@ std::vector<Finding> contradictions(const YamlNode& document) {
   if (metrics != nullptr) check_metrics(*metrics, findings);
   if (const YamlNode* scorers = at(document, {"spec", "rollout", "analysis", "scorers"}))
     check_scorers(*scorers, metrics, findings);
+  const YamlNode* strategy = at(document, {"spec", "rollout", "strategy"});
+  if (metrics != nullptr && strategy != nullptr && strategy->scalar == "shadow")
+    check_late(*metrics, findings);
   return findings;
 }
 
@@ -308,6 +323,10 @@ Result<Strategy> strategy_of(std::string_view name) {
   if (found == std::end(kStrategies))
     return invalid("there is no strategy \"" + std::string(name) + "\"");
   return found->second;
+}
+
+bool goes_by_evidence(Strategy strategy) {
+  return strategy == Strategy::kCanary || strategy == Strategy::kShadow;
 }
 
 Result<double> parse_cpus(std::string_view text) {

@@ -21,6 +21,8 @@ enum class Strategy : std::uint8_t { kCanary, kBlueGreen, kShadow, kRecreate };
 // "canary" and so on; kInvalidArgument for what is none.
 std::string_view name_of(Strategy strategy);
 Result<Strategy> strategy_of(std::string_view name);
+// The weight grows step by step, as far as the evidence allows.
+bool goes_by_evidence(Strategy strategy);
 
 enum class StickyBy : std::uint8_t { kUser, kRequest };
 

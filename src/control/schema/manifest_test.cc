@@ -139,6 +139,10 @@ TEST(Manifest, SaysWhereAndWhatIsWrong) {
        "m.yaml:6:25: spec.rollout.userHeader: means something only with stickyBy: user"},
       {"  rollout: {analysis: {falseRollback: 0}}\n",
        "m.yaml:6:39: spec.rollout.analysis.falseRollback: must be more than 0, not 0"},
+      {"  rollout: {strategy: shadow, analysis: {metrics: [{name: quality, scorer: feedback, "
+       "margin: 1%}]}}\n",
+       "m.yaml:6:76: spec.rollout.analysis.metrics[0].scorer: cannot be decided with strategy "
+       "shadow"},
       {"  rollout: {analysis: {metrics: []}}\n",
        "m.yaml:6:33: spec.rollout.analysis.metrics: must have at least 1 items"},
       {"  rollout: {analysis: {metrics: [{margin: 1%}]}}\n",

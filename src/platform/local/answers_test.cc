@@ -85,6 +85,31 @@ TEST(Samples, AreLinesAndSoAreScores) {
             "{\"number\":4,\"score\":5E-1}\n{\"number\":5,\"score\":null}\n");
 }
 
+TEST(Evidence, SaysWhatComparingAnswersGave) {
+  const std::string begin = R"({"version":"v1","assigned":1,"weight":0,"outcome":"answered",)";
+  const auto read =
+      read_evidence(begin +
+                    R"("compared":{"agreement":0.75,"identical":false,"stableBytes":8,)"
+                    R"("candidateBytes":9}})"
+                    "\n" +
+                    begin +
+                    R"("notCompared":"too_long"})"
+                    "\n" +
+                    begin +
+                    R"("notCompared":"of later"})"
+                    "\n" +
+                    begin +
+                    R"("compared":{"agreement":2}})"
+                    "\n");
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  const rollout::Comparison both{
+      .agreement = 0.75, .identical = false, .stable_bytes = 8, .candidate_bytes = 9};
+  EXPECT_EQ(std::get<rollout::Comparison>(*read->at(0).compared), both);
+  EXPECT_EQ(std::get<rollout::NotCompared>(*read->at(1).compared), rollout::NotCompared::kTooLong);
+  EXPECT_FALSE(read->at(2).compared);
+  EXPECT_FALSE(read->at(3).compared);
+}
+
 TEST(Evidence, NamesALineThatIsNone) {
   for (const char* lines : {"nonsense", "[]", "{}", R"({"version":"v1","assigned":1,"weight":0})",
                             R"({"version":"v1","assigned":1,"weight":0,"outcome":"lost"})"}) {

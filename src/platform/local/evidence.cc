@@ -10,7 +10,7 @@ namespace serin::platform::local {
 namespace {
 
 // What is missing or no number is nothing; null is what never came.
-std::optional<double> time_at(const json::object& line, std::string_view name) {
+std::optional<double> number_at(const json::object& line, std::string_view name) {
   const json::value* value = line.if_contains(name);
   if (value == nullptr) return std::nullopt;
   if (value->is_null()) return std::numeric_limits<double>::infinity();
@@ -36,6 +36,22 @@ std::optional<rollout::Outcome> outcome_of(std::string_view name) {
   return std::nullopt;
 }
 
+std::optional<rollout::Compared> compared_at(const json::object& line) {
+  if (const std::string_view why = text_at(line, "notCompared"); !why.empty()) {
+    const auto known = rollout::not_compared_of(why);
+    return known ? std::optional<rollout::Compared>(*known) : std::nullopt;
+  }
+  const json::value* value = line.if_contains("compared");
+  const json::object* both = value == nullptr ? nullptr : value->if_object();
+  const auto agreement = both == nullptr ? std::nullopt : number_at(*both, "agreement");
+  if (!agreement || !(*agreement >= 0 && *agreement <= 1)) return std::nullopt;
+  const json::value* identical = both->if_contains("identical");
+  return rollout::Comparison{.agreement = *agreement,
+                             .identical = identical != nullptr && *identical == true,
+                             .stable_bytes = count_at(*both, "stableBytes"),
+                             .candidate_bytes = count_at(*both, "candidateBytes")};
+}
+
 std::optional<Evidence> read_line(std::string_view text) {
   const auto value = parse_json(text);
   const json::object* line = value ? value->if_object() : nullptr;
@@ -46,8 +62,8 @@ std::optional<Evidence> read_line(std::string_view text) {
   evidence.late = late != nullptr && *late == true;
   const auto outcome =
       evidence.late ? rollout::Outcome::kAnswered : outcome_of(text_at(*line, "outcome"));
-  const auto assigned = time_at(*line, "assigned");
-  const auto weight = time_at(*line, "weight");
+  const auto assigned = number_at(*line, "assigned");
+  const auto weight = number_at(*line, "weight");
   if (evidence.version.empty() || !outcome || !assigned || !weight) return std::nullopt;
   rollout::Request& request = evidence.request;
   request.assigned = *assigned;
@@ -57,9 +73,9 @@ std::optional<Evidence> read_line(std::string_view text) {
       text_at(*line, "arm") == "candidate" ? rollout::Arm::kCandidate : rollout::Arm::kStable;
   request.key = count_at(*line, "key");
   request.worker = static_cast<std::uint32_t>(count_at(*line, "worker"));
-  request.latency = time_at(*line, "latency");
-  request.time_to_first_token = time_at(*line, "timeToFirstToken");
-  request.time_per_output_token = time_at(*line, "timePerOutputToken");
+  request.latency = number_at(*line, "latency");
+  request.time_to_first_token = number_at(*line, "timeToFirstToken");
+  request.time_per_output_token = number_at(*line, "timePerOutputToken");
   if (const json::value* scores = line->if_contains("scores");
       scores != nullptr && scores->is_object()) {
     for (const auto& score : scores->get_object()) {
@@ -67,6 +83,7 @@ std::optional<Evidence> read_line(std::string_view text) {
         evidence.scores.emplace_back(score.key(), score.value().to_number<double>());
     }
   }
+  evidence.compared = compared_at(*line);
   return evidence;
 }
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "rollout/score/ramp.h"
 #include "rollout/score/score.h"
+#include "rollout/score/utf8.h"
 
 namespace serin::rollout {
 namespace {
@@ -59,29 +60,10 @@ struct Characters {
   std::array<std::size_t, static_cast<std::size_t>(Script::kCount)> by_script{};
 };
 
-// The character at the front, taken off `text`; U+FFFD for a byte that begins none.
-char32_t take(std::string_view& text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  const std::size_t size = first < 0x80             ? 1
-                           : (first & 0xE0) == 0xC0 ? 2
-                           : (first & 0xF0) == 0xE0 ? 3
-                           : (first & 0xF8) == 0xF0 ? 4
-                                                    : 0;
-  char32_t value = size == 1 ? first : first & (0x7F >> size);
-  bool good = size > 0 && size <= text.size();
-  for (std::size_t i = 1; good && i < size; ++i) {
-    good = (byte(i) & 0xC0) == 0x80;
-    value = (value << 6) | (byte(i) & 0x3F);
-  }
-  text.remove_prefix(good ? size : 1);
-  return good ? value : 0xFFFD;
-}
-
 Characters characters_of(std::string_view text) {
   Characters seen;
   while (!text.empty()) {
-    const char32_t character = take(text);
+    const char32_t character = take_character(text);
     ++seen.all;
     if (character == 0xFFFD) ++seen.broken;
     const Script script = script_of(character);

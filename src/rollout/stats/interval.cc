@@ -8,6 +8,8 @@
 namespace serin::rollout {
 namespace {
 
+constexpr Interval kEverything{-std::numeric_limits<double>::infinity(),
+                               std::numeric_limits<double>::infinity()};
 constexpr double kTunedCount = 1000;  // observations at which intervals are tightest
 
 // The ratio of the mixture's variance to the estimate's at which the width is least, about.
@@ -23,11 +25,15 @@ double half_width(double now, double tuned, double alpha) {
   return std::sqrt(now * (1 + ratio) * (std::log1p(1 / ratio) + 2 * std::log(1 / alpha)));
 }
 
+Interval around(const Estimate& estimate, double alpha) {
+  if (estimate.count == 0) return kEverything;
+  const double half =
+      half_width(estimate.variance / estimate.count, estimate.variance / kTunedCount, alpha);
+  return {estimate.mean - half, estimate.mean + half};
+}
+
 Interval difference(const Estimate& first, const Estimate& second, double alpha) {
-  if (first.count == 0 || second.count == 0) {
-    const double all = std::numeric_limits<double>::infinity();
-    return {-all, all};
-  }
+  if (first.count == 0 || second.count == 0) return kEverything;
   const double now = first.variance / first.count + second.variance / second.count;
   const double middle = second.mean - first.mean;
   if (now <= 0) return {middle, middle};

@@ -25,6 +25,9 @@ struct Estimate {
 // Of the difference of the second and the first. Everything when one has no observation.
 Interval difference(const Estimate& first, const Estimate& second, double alpha);
 
+// Of the mean itself. Everything when there is no observation.
+Interval around(const Estimate& estimate, double alpha);
+
 // Of a rate of which `events` of `count` independent trials were seen, once: Wilson's interval
 // (JASA 22, 1927) of 95 %.
 Interval wilson(double events, double count);
