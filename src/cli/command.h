@@ -12,7 +12,8 @@
 
 namespace CLI {
 class App;
-}
+class ParseError;
+}  // namespace CLI
 
 namespace serin::cli {
 
@@ -54,6 +55,9 @@ int exit_code(const Error& error);
 // What was probably meant where `words`, which the parser refused, name a command or an option that
 // does not exist; empty where they do not.
 std::string mistake_in(const CLI::App& app, const std::vector<std::string>& words);
+// The same, else what `error`, the parser's, says: the command, its option and what would be right.
+std::string mistake(const CLI::App& app, const CLI::ParseError& error,
+                    const std::vector<std::string>& words);
 std::string no_such_topic(const CLI::App& app, const std::string& word);  // of `serin help`
 
 // Texts of `serin help TOPIC`; empty for an unknown topic.

@@ -66,11 +66,9 @@ int main(int count, char** words) {
   try {
     app.parse(count, words);
   } catch (const CLI::ParseError& error) {
-    const bool wrong = error.get_exit_code() != 0;
-    const std::string mistake =
-        wrong ? mistake_in(app, std::vector<std::string>(words + 1, words + count)) : "";
-    if (mistake.empty()) return app.exit(error) == 0 ? 0 : 2;
-    std::cerr << "serin: " << mistake << "\n";
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
+    std::cerr << "serin: "
+              << mistake(app, error, std::vector<std::string>(words + 1, words + count)) << "\n";
     return 2;
   }
   if (!chosen) {

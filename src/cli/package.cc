@@ -153,11 +153,14 @@ Status make(const PackageLine& line) {
   return {};
 }
 
+// The value that a word names.
 template <class T>
-CLI::Option* takes_named(CLI::Option* option, const std::map<std::string, T>& choices) {
+CLI::Option* add_named(CLI::App& made, const std::string& option, T& value,
+                       const std::string& about, const std::map<std::string, T>& choices) {
   std::vector<std::string> names;
-  for (const auto& [name, value] : choices) names.push_back(name);
-  return takes_words(option->transform(CLI::CheckedTransformer(choices).description("")), names);
+  for (const auto& [name, choice] : choices) names.push_back(name);
+  const auto take = [&value, choices](const std::string& word) { value = choices.at(word); };
+  return takes_one_of(made.add_option_function<std::string>(option, take, about), names);
 }
 
 void add_new(CLI::App& made, PackageLine& line) {
@@ -173,9 +176,8 @@ void add_new(CLI::App& made, PackageLine& line) {
   takes_folder(
       made.add_option("folder", line.folder, "The package's folder; its name names the package"))
       ->required();
-  takes_named(made.add_option("--task", line.task, "What the model makes"), tasks)->required();
-  takes_named(made.add_option("--engine", line.engine, "What the model was saved by"), engines)
-      ->required();
+  add_named(made, "--task", line.task, "What the model makes", tasks)->required();
+  add_named(made, "--engine", line.engine, "What the model was saved by", engines)->required();
 }
 
 void add_import(CLI::App& made, PackageLine& line) {
@@ -208,8 +210,7 @@ void add_package(CLI::App& app, Action& chosen) {
   auto runs_model = [&](CLI::App* made) {
     takes_words(made->add_option("--device", line->device, "Where the model runs"), kDevices)
         ->capture_default_str();
-    made->add_option("--threads", line->threads, "Threads of one operation")
-        ->check(CLI::Range(1, 256))
+    takes_between(made->add_option("--threads", line->threads, "Threads of one operation"), 1, 256)
         ->capture_default_str();
     made->add_flag("--allow-command", line->upstream.allow_command,
                    "Let a remote package start its command");

@@ -111,15 +111,12 @@ Status serve(const ServeLine& line) {
 
 template <class T>
 void add_limit(CLI::App& command, const std::string& name, T& value, const std::string& help) {
-  command.add_option(name, value, help)
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str()
-      ->group("Limits");
+  takes_positive(command.add_option(name, value, help))->capture_default_str()->group("Limits");
 }
 
 template <class T>
 void add_bytes(CLI::App& command, const std::string& name, T& value, const std::string& help) {
-  command.add_option(name, value, help)->transform(CLI::AsSizeValue(false))->group("Limits");
+  takes_bytes(command.add_option(name, value, help))->group("Limits");
 }
 
 // Limits on what one client may send, take and cost, that are seldom changed.
@@ -137,8 +134,9 @@ void add_client_limits(CLI::App& command, ServeLine& line) {
             "Requests at once on one HTTP/2 connection");
   add_bytes(command, "--bodies-bytes", limits.bodies_bytes,
             "Bodies of all requests together, at least --max-body-mb; further ones get 429");
-  command.add_option("--max-json-depth", line.options.json.depth, "Levels of a body of JSON")
-      ->check(CLI::Range(1, kDeepestJson))
+  takes_between(
+      command.add_option("--max-json-depth", line.options.json.depth, "Levels of a body of JSON"),
+      1, kDeepestJson)
       ->capture_default_str()
       ->group("Limits");
   add_bytes(command, "--max-string-bytes", line.options.requests.string_bytes, "Longest text");
@@ -161,7 +159,7 @@ void add_serve(CLI::App& app, Action& chosen) {
   takes_package(command->add_option("package", line->package, kSourceHelp))->required();
   add_source_options(*command, line->source);
 
-  command->add_option("--port", line->port, "TCP port; 0: any free one")
+  takes_between(command->add_option("--port", line->port, "TCP port; 0: any free one"), 0, 65535)
       ->capture_default_str()
       ->group("Listening");
   command->add_flag("--no-port", line->no_port, "Listen on --socket alone")->group("Listening");
@@ -179,22 +177,21 @@ void add_serve(CLI::App& app, Action& chosen) {
   takes_file(command->add_option("--key-file", line->key_file,
                                  "SHA-256 of each accepted bearer key, one a line"))
       ->group("Listening");
-  command->add_option("--io-threads", options.server.threads, "Threads that speak to clients")
-      ->check(CLI::Range(1, 64))
+  takes_between(
+      command->add_option("--io-threads", options.server.threads, "Threads that speak to clients"),
+      1, 64)
       ->capture_default_str()
       ->group("Listening");
 
   takes_words(command->add_option("--device", line->device, "Where the model runs"), kDevices)
       ->capture_default_str()
       ->group("Model");
-  command->add_option("--threads", options.engine.threads, "Threads of one operation")
-      ->check(CLI::Range(1, 256))
+  takes_between(
+      command->add_option("--threads", options.engine.threads, "Threads of one operation"), 1, 256)
       ->capture_default_str()
       ->group("Model");
-  command
-      ->add_option("--memory-limit", options.engine.memory_limit_bytes,
-                   "Bytes of device memory; 0: no cap")
-      ->transform(CLI::AsSizeValue(false))
+  takes_bytes(command->add_option("--memory-limit", options.engine.memory_limit_bytes,
+                                  "Bytes of device memory; 0: no cap"))
       ->group("Model");
   takes_file(command->add_option("--trust", options.trust,
                                  "Public key or authority that must have signed the package"))
@@ -221,59 +218,61 @@ void add_serve(CLI::App& app, Action& chosen) {
   takes_folder(command->add_option("--state", options.state, "Folder for durable jobs"))
       ->group("Names");
 
-  command
-      ->add_option("--queue", options.engine.queue_requests,
-                   "Requests that may wait; further ones get 429")
+  takes_from(command->add_option("--queue", options.engine.queue_requests,
+                                 "Requests that may wait; further ones get 429"),
+             0)
       ->capture_default_str()
       ->group("Limits");
-  command->add_option("--max-body-mb", line->body_megabytes, "Largest body")
-      ->check(CLI::Range(1, 4096))
+  takes_between(command->add_option("--max-body-mb", line->body_megabytes, "Largest body"), 1, 4096)
       ->capture_default_str()
       ->group("Limits");
-  command->add_option("--connections", options.server.limits.connections, "Open connections")
+  takes_positive(
+      command->add_option("--connections", options.server.limits.connections, "Open connections"))
       ->capture_default_str()
       ->group("Limits");
-  command->add_option("--max-tokens", options.requests.max_tokens, "Tokens of one answer")
+  takes_positive(
+      command->add_option("--max-tokens", options.requests.max_tokens, "Tokens of one answer"))
       ->capture_default_str()
       ->group("Limits");
-  command->add_option("--max-choices", options.choices, "Answers of one request")
+  takes_positive(command->add_option("--max-choices", options.choices, "Answers of one request"))
       ->capture_default_str()
       ->group("Limits");
-  command
-      ->add_option("--timeout", line->timeout,
-                   "Seconds for a request that brings no deadline; 0: none")
+  takes_from(command->add_option("--timeout", line->timeout,
+                                 "Seconds for a request that brings no deadline; 0: none"),
+             0)
       ->capture_default_str()
       ->group("Limits");
-  command->add_option("--videos", options.videos.jobs, "Video jobs kept; a further one gets 429")
-      ->check(CLI::PositiveNumber)
+  takes_positive(command->add_option("--videos", options.videos.jobs,
+                                     "Video jobs kept; a further one gets 429"))
       ->capture_default_str()
       ->group("Limits");
-  command->add_option("--video-bytes", options.videos.bytes, "Bytes of the videos that are kept")
-      ->transform(CLI::AsSizeValue(false))
+  takes_bytes(command->add_option("--video-bytes", options.videos.bytes,
+                                  "Bytes of the videos that are kept"))
       ->group("Limits");
-  command
-      ->add_option("--keep-videos", line->keep_videos,
-                   "Seconds until a video that is over is forgotten")
-      ->check(CLI::PositiveNumber)
+  takes_positive(command->add_option("--keep-videos", line->keep_videos,
+                                     "Seconds until a video that is over is forgotten"))
       ->capture_default_str()
       ->group("Limits");
-  command->add_option("--idle-timeout", line->idle_timeout, "Seconds an idle connection is kept")
+  takes_from(command->add_option("--idle-timeout", line->idle_timeout,
+                                 "Seconds an idle connection is kept"),
+             0)
       ->capture_default_str()
       ->group("Limits");
   add_client_limits(*command, *line);
 
-  command
-      ->add_option("--ready-within", line->ready_within, "Seconds without progress until not ready")
+  takes_from(command->add_option("--ready-within", line->ready_within,
+                                 "Seconds without progress until not ready"),
+             0)
       ->capture_default_str()
       ->group("Lifecycle");
-  command
-      ->add_option("--idle-probe", line->idle_probe,
-                   "Seconds between golden requests of an idle engine")
+  takes_from(command->add_option("--idle-probe", line->idle_probe,
+                                 "Seconds between golden requests of an idle engine"),
+             0)
       ->capture_default_str()
       ->group("Lifecycle");
-  command
-      ->add_option("--drain-within", line->drain_within,
-                   "Seconds that running requests have after SIGTERM")
+  takes_from(command->add_option("--drain-within", line->drain_within,
+                                 "Seconds that running requests have after SIGTERM"),
+             0)
       ->capture_default_str()
       ->group("Lifecycle");
   command->callback([line, &chosen] { chosen = [line] { return serve(*line); }; });

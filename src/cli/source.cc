@@ -33,10 +33,9 @@ void add_source_options(CLI::App& command, SourceLine& line) {
           },
           ""))
       ->group("Source");
-  command
-      .add_option("--cache-bytes", line.cache_bytes,
-                  "Bytes of fetched packages that are kept; the longest unused go first")
-      ->transform(CLI::AsSizeValue(false))
+  takes_bytes(
+      command.add_option("--cache-bytes", line.cache_bytes,
+                         "Bytes of fetched packages that are kept; the longest unused go first"))
       ->group("Source");
 }
 

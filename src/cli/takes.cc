@@ -2,6 +2,11 @@
 #include "cli/takes.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <iomanip>
+#include <limits>
+#include <sstream>
 
 namespace serin::cli {
 namespace {
@@ -12,18 +17,103 @@ std::string joined(const std::vector<std::string>& words) {
   return CLI::detail::join(words, std::string(1, kBetweenWords));
 }
 
+std::string in_quotes(const std::string& text) { return "\"" + text + "\""; }
+
+// A check that says what would be right.
+CLI::Option* must(CLI::Option* option, std::string right,
+                  std::function<bool(const std::string&)> is_right, const std::string& shown_as) {
+  return option->check(CLI::Validator(
+      [right = std::move(right), is_right = std::move(is_right)](const std::string& text) {
+        return is_right(text) ? std::string() : "must be " + right + ", not " + in_quotes(text);
+      },
+      shown_as));
+}
+
+bool is_number(const std::string& text, double low, double high) {
+  double number = 0;
+  return CLI::detail::lexical_cast(text, number) && number >= low && number <= high;
+}
+
+// As a person writes it: 10000 and 0.01.
+std::string written(double number) {
+  std::ostringstream out;
+  out << std::setprecision(12) << number;
+  return out.str();
+}
+
+// "red, green or blue".
+std::string alternatives(const std::vector<std::string>& words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) text += i + 1 == words.size() ? " or " : ", ";
+    text += words[i];
+  }
+  return text;
+}
+
 }  // namespace
 
 CLI::Option* takes_one_of(CLI::Option* option, const std::vector<std::string>& words) {
-  return takes_words(option->check(CLI::IsMember(words).description("")), words);
+  const auto check = [words](const std::string& text) {
+    return std::ranges::find(words, text) != words.end()
+               ? std::string()
+               : "must be " + alternatives(words) + ", not " + in_quotes(text);
+  };
+  return takes_words(option->check(CLI::Validator(check, "")), words);
 }
 
 CLI::Option* takes_words(CLI::Option* option, const std::vector<std::string>& words) {
   return option->type_name(joined(words));
 }
 
+CLI::Option* takes_between(CLI::Option* option, double low, double high) {
+  return must(
+      option, "from " + written(low) + " to " + written(high),
+      [low, high](const std::string& text) { return is_number(text, low, high); },
+      written(low) + ".." + written(high));
+}
+
+CLI::Option* takes_from(CLI::Option* option, double low) {
+  return must(
+      option, written(low) + " or more",
+      [low](const std::string& text) {
+        return is_number(text, low, std::numeric_limits<double>::max());
+      },
+      "");
+}
+
+CLI::Option* takes_positive(CLI::Option* option) {
+  return must(
+      option, "more than 0",
+      [](const std::string& text) {
+        return is_number(text, std::numeric_limits<double>::min(),
+                         std::numeric_limits<double>::max());
+      },
+      "");
+}
+
+CLI::Option* takes_bytes(CLI::Option* option) {
+  const auto read = [](std::string& text) -> std::string {
+    const std::string wrong =
+        "must be a number of bytes, such as 65536, 64KiB or 2GiB, not " + in_quotes(text);
+    if (text.starts_with('-')) return wrong;
+    try {
+      return CLI::AsSizeValue(false)(text).empty() ? "" : wrong;
+    } catch (const CLI::ValidationError&) {
+      return wrong;
+    }
+  };
+  return option->transform(CLI::Validator(read, ""))->type_name("BYTES");
+}
+
 CLI::Option* takes_file(CLI::Option* option) {
-  return option->check(CLI::ExistingFile.description(""))->type_name("FILE");
+  const auto check = [](const std::string& text) -> std::string {
+    std::error_code unreadable;
+    const auto status = std::filesystem::status(text, unreadable);
+    if (!std::filesystem::exists(status)) return "there is no file " + text;
+    return std::filesystem::is_directory(status) ? text + " is a folder, not a file" : "";
+  };
+  return option->check(CLI::Validator(check, ""))->type_name("FILE");
 }
 
 CLI::Option* takes_path(CLI::Option* option) { return option->type_name("PATH"); }

@@ -23,6 +23,12 @@ CLI::Option* takes_package(CLI::Option* option);  // a package's folder, archive
 CLI::Option* takes_service(CLI::Option* option);  // the name of one that runs
 CLI::Option* takes_topic(CLI::Option* option);    // commands, and what `serin help` explains
 
+// Numbers, both bounds among them.
+CLI::Option* takes_between(CLI::Option* option, double low, double high);
+CLI::Option* takes_from(CLI::Option* option, double low);
+CLI::Option* takes_positive(CLI::Option* option);  // more than 0
+CLI::Option* takes_bytes(CLI::Option* option);     // 65536, 64KiB, 2GiB
+
 // Of --device.
 inline const std::vector<std::string> kDevices{"auto", "cpu", "cuda:N"};
 

@@ -69,6 +69,36 @@ def test_a_typo_is_answered_with_what_was_meant(words, meant):
     assert answer.returncode == 2 and meant in answer.stderr and answer.stderr.startswith("serin: "), answer.stderr
 
 
+@pytest.mark.parametrize("words,said", [
+    (["package", "new", "x"], "serin package new needs --task audio-generation|image-generation|inference|text-generation|video-generation: "),
+    (["package", "new", "x", "--task", "image-gen", "--engine", "torch"],
+     'serin package new --task: must be audio-generation, image-generation, inference, text-generation or video-generation, not "image-gen"'),
+    (["package", "new", "x", "--task", "1", "--engine", "torch"], 'or video-generation, not "1"'),
+    (["serve", "x", "--log-level", "warn"], 'serin serve --log-level: must be debug, info, warning or error, not "warn"'),
+    (["serve", "x", "--port", "99999"], 'serin serve --port: must be from 0 to 65535, not "99999"'),
+    (["serve", "x", "--port", "1.5"], 'serin serve --port: must be a whole number, not "1.5"'),
+    (["serve", "x", "--port", "1", "--port", "2"], "serin serve takes --port once"),
+    (["serve", "x", "--queue", "-1"], 'serin serve --queue: must be 0 or more, not "-1"'),
+    (["serve", "x", "--queue-cost", "0"], 'serin serve --queue-cost: must be more than 0, not "0"'),
+    (["serve", "x", "--unsent-bytes", "5q"], 'serin serve --unsent-bytes: must be a number of bytes, such as 65536, 64KiB or 2GiB, not "5q"'),
+    (["serve", "x", "--unsent-bytes", "-1"], "serin serve --unsent-bytes: must be a number of bytes, "),
+    (["serve", "x", "--no-port=x"], "serin serve --no-port takes no value"),
+    (["serve", "x", "--device"], "serin serve --device needs auto|cpu|cuda:N"),
+    (["serve", "x", "--tls-key", "/nowhere/key.pem"], "serin serve --tls-key: there is no file /nowhere/key.pem"),
+    (["serve", "x", "--tls-key", "/"], "serin serve --tls-key: / is a folder, not a file"),
+    (["serve", "x", "-z"], "serin serve has no option -z"),
+    (["serve"], "serin serve needs package: NAME:VERSION, "),
+    (["gateway", "--listen-fd", "3", "--port", "4"], "serin gateway takes --port or --listen-fd, not both"),
+    (["package"], "serin package needs a command: new, import, "),
+    (["package", "sign", "x"], "serin package sign needs --key FILE: "),
+    (["package", "verify", "a", "b"], 'serin package verify takes no further "b"'),
+])
+def test_a_wrong_line_is_answered_with_what_would_be_right(words, said):
+    answer = run(*words)
+    assert (answer.returncode, answer.stdout) == (2, "") and answer.stderr.startswith("serin: serin "), answer.stderr
+    assert said in answer.stderr and answer.stderr.count("\n") == 1
+
+
 # What each shell answers for a line whose last word is not complete yet.
 
 def bash_offers(folder, *words):
