@@ -90,6 +90,11 @@ void Forward::understand_body() {
       const std::uint64_t seed = resumed_ ? resumed_->seed : lane_.random() >> kDropped;
       body_ = std::make_shared<const std::string>(with_seed(*body_, *fields, seed));
     }
+  } else if (!body_->empty() && !route_.name && table_->services.size() > 1) {
+    return refuse(Error{Code::kInvalidArgument,
+                        "the body is not a JSON object, and only that could say which service the "
+                        "request is for: name it as \"model\", or in the path /services/NAME/…",
+                        "invalid_json"});
   }
   if (find_service(name)) set_off();
 }

@@ -46,6 +46,30 @@ TEST(Gateway, SaysWhichServicesThereAreWhenNoneIsMeant) {
   EXPECT_THAT(gateway.get("/v1/models").body, HasSubstr(R"("id":"b")"));
 }
 
+TEST(Gateway, SaysThatABodyIsNoJsonWhereItWouldHaveToNameTheService) {
+  FakeWorker worker(says("x"));
+  const TestGateway several({service_of("a", {worker.url()}), service_of("b", {worker.url()})});
+  for (const char* body : {"\x89PNG", "{\"model\": \"a\"", "[]"}) {
+    const net::Response response = several.post("/v1/completions", body);
+    EXPECT_EQ(response.status, 400) << body;
+    EXPECT_THAT(response.body, HasSubstr("the body is not a JSON object")) << body;
+  }
+  EXPECT_EQ(several.post("/services/a/generate", "\x89PNG").body, "x");  // for the worker to judge
+  const TestGateway one({service_of("a", {worker.url()})});
+  EXPECT_EQ(one.post("/generate", "\x89PNG").body, "x");
+}
+
+TEST(Gateway, SaysWhereServicesDescribeThemselves) {
+  FakeWorker worker(says("x"));
+  const TestGateway several({service_of("a", {worker.url()}), service_of("b", {worker.url()})});
+  const net::Response response = several.get("/openapi.json");
+  EXPECT_EQ(response.status, 404);
+  EXPECT_THAT(response.body, HasSubstr("/services/NAME/openapi.json, of a and b"));
+  EXPECT_EQ(several.get("/services/b/openapi.json").body, "x");
+  const TestGateway one({service_of("a", {worker.url()})});
+  EXPECT_EQ(one.get("/openapi.json").body, "x");
+}
+
 TEST(Gateway, TakesTheOnlyServiceWhenNobodyNamesOne) {
   FakeWorker worker(says("x"));
   const TestGateway gateway({service_of("a", {worker.url()})});

@@ -68,6 +68,11 @@ bool answer_get(const Core& core, const Table& table, net::Exchange& exchange) {
     answer_json(exchange, list_of(table));
   } else if (path == "/v2") {
     answer_json(exchange, {{"name", "serin"}, {"extensions", json::array{}}});
+  } else if (path == "/openapi.json" && table.services.size() > 1) {
+    exchange.respond(net::error_response(
+        Error{Code::kNotFound,
+              "each service describes itself: /services/NAME/openapi.json, of " + table.names(),
+              "unknown_url"}));
   } else {
     return false;
   }
