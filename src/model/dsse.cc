@@ -216,6 +216,11 @@ Result<SigningKey> SigningKey::load(const std::filesystem::path& path, std::stri
       ERR_clear_error();
       return invalid(file.string() + ": is not the certificate of the key " + path.string());
     }
+    if (key->certificates_.empty() && !may_sign(read[0].get())) {
+      return invalid(file.string() +
+                     ": is not for signing, so nobody would believe it: have it made with "
+                     "keyUsage=digitalSignature, or extendedKeyUsage=codeSigning");
+    }
     for (const auto& certificate : read) key->certificates_.push_back(der_of(certificate.get()));
   }
   return key;

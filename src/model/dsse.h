@@ -34,7 +34,8 @@ Result<Envelope> parse_envelope(const json::value& value);
 class SigningKey {
  public:
   static Result<SigningKey> parse(std::string_view pem, std::string_view password = {});
-  // PEM. `certificates` begins with the key's own, then those up to (not with) the trusted one.
+  // PEM. `certificates` begins with the key's own, which must be for signing, then those up to (not
+  // with) the trusted one.
   static Result<SigningKey> load(const std::filesystem::path& key, std::string_view password = {},
                                  const std::vector<std::filesystem::path>& certificates = {});
   std::string sign(std::string_view message) const;

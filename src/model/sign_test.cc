@@ -152,9 +152,31 @@ TEST_F(SignTest, FollowsCertificatesToATrustedAuthority) {
   EXPECT_NE(verified("key.pub").find("the trusted key is a bare public key"), std::string::npos);
 }
 
-TEST_F(SignTest, RefusesACertificateThatIsNotForSigning) {
+TEST_F(SignTest, SignsWithACertificateForSigningAlone) {
   make_chain("keyUsage=keyEncipherment\nextendedKeyUsage=serverAuth\n");
+  const auto key = SigningKey::load(path("leaf.pem"), {}, {path("leaf.crt"), path("middle.crt")});
+  ASSERT_FALSE(key.has_value());
+  EXPECT_EQ(key.error().message,
+            path("leaf.crt").string() +
+                ": is not for signing, so nobody would believe it: have it made with "
+                "keyUsage=digitalSignature, or extendedKeyUsage=codeSigning");
+  make_chain("extendedKeyUsage=codeSigning\n");
   sign("leaf", {path("leaf.crt"), path("middle.crt")});
+  EXPECT_EQ(verified("ca.crt"), "CN=Signer");
+}
+
+TEST_F(SignTest, RefusesACertificateThatIsNotForSigning) {
+  make_chain("keyUsage=digitalSignature\n");
+  sign("leaf", {path("leaf.crt"), path("middle.crt")});
+  // Another certificate of the same key, in the place of the one that signed.
+  ASSERT_TRUE(write_file(path("other.ext"), "extendedKeyUsage=serverAuth\n"));
+  openssl({"x509", "-req", "-in", "leaf.csr", "-CA", "middle.crt", "-CAkey", "middle.pem",
+           "-CAcreateserial", "-extfile", "other.ext", "-outform", "DER", "-out", "other.der"});
+  auto bundle = json::parse(read_file(package_.root / "model.sig").value()).as_object();
+  auto& material = bundle["verificationMaterial"].as_object()["x509CertificateChain"].as_object();
+  material["certificates"].as_array()[0].as_object()["rawBytes"] =
+      to_base64(read_file(path("other.der")).value());
+  ASSERT_TRUE(write_file(package_.root / "model.sig", json::serialize(bundle)));
   EXPECT_NE(verified("ca.crt").find("its certificate is not for signing"), std::string::npos)
       << verified("ca.crt");
 }

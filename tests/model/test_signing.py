@@ -114,12 +114,21 @@ CHAINS = {
     "a middle that may not sign certificates": ({"middle": {"may": ("digital_signature",)}}, False),
 }
 
+NOT_FOR_SIGNING = ("a leaf for servers", "a leaf for nothing")
+
 
 @pytest.mark.parametrize("case", CHAINS)
 def test_both_judge_a_chain_alike(driver, package, tmp_path, case):
     arguments, good = CHAINS[case]
     chain = Chain(tmp_path, **arguments)
-    driver("sign", package, chain.leaf.pem, chain.leaf.crt, chain.middle.crt)
+    if case in NOT_FOR_SIGNING:  # the tool signs with them all the same
+        assert "is not for signing" in driver("sign", package, chain.leaf.pem, chain.leaf.crt, chain.middle.crt, fails=True)
+        tool(
+            "sign", "certificate", package, "--signature", package / "model.sig", "--private_key", chain.leaf.pem,
+            "--signing_certificate", chain.leaf.crt, "--certificate_chain", chain.middle.crt,
+        )
+    else:
+        driver("sign", package, chain.leaf.pem, chain.leaf.crt, chain.middle.crt)
     tool("verify", "certificate", package, "--signature", package / "model.sig", "--certificate_chain", chain.root.crt, fails=not good)
     said = driver("verify", package, chain.root.crt, fails=not good)
     assert said.strip() == "CN=leaf" if good else "its certificate is not" in said
