@@ -46,9 +46,19 @@ def placeholders(program):
     return [node for node in program.graph.nodes if node.op == "placeholder" and node.name in users]
 
 
+def keeps_nothing(program):
+    """The signature that says what the program writes; refused where that is state of its own."""
+    signature = program.run_decompositions({}).graph_signature
+    if signature.buffers_to_mutate:
+        names = ", ".join(signature.buffers_to_mutate.values())
+        raise Refused(f"changes its own {names} from call to call: give such a state as an argument and a result")
+    return signature
+
+
 def describe(job, source, output):
     """Kept as it is. Its own signature says everything; a batch that it fixes stays fixed."""
     name, program = load(source)
+    keeps_nothing(program)
     arguments, fixed, low, high = [], None, 1, None
     for node in placeholders(program):
         value = node.meta["val"]
@@ -88,10 +98,7 @@ def compile(job, source, output):
     torch.set_num_threads(job["threads"])
     _, program = load(source, job["program"])
     inputs = placeholders(program)
-    signature = program.run_decompositions({}).graph_signature
-    if signature.buffers_to_mutate:
-        names = ", ".join(signature.buffers_to_mutate.values())
-        raise Refused(f"changes its own {names} from call to call: give such a state as an argument and a result")
+    signature = keeps_nothing(program)
     written = set(signature.user_inputs_to_mutate.values())
     examples = [torch.zeros([hint(size) for size in node.meta["val"].shape], dtype=node.meta["val"].dtype) for node in inputs]
     arguments, keywords = _pytree.tree_unflatten(examples, program.call_spec.in_spec)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """SavedModels, and Keras models (.h5, .keras), which become one."""
 
-import importlib.util
 import pathlib
 import re
 import shutil
 
 import tensorflow as tf
 
+from serin_export import class_file
 from serin_export.probe import Refused, check_dtype, check_given, describe, example, given_inputs, largest_difference
 
 BATCHES = (2, 3)
@@ -45,16 +45,31 @@ def load_keras(job):
 
     custom = {}
     if job.get("class_file"):
-        file = pathlib.Path(job["class_file"])
-        spec = importlib.util.spec_from_file_location(file.stem, file)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = class_file.load(job)
         custom = {name: value for name, value in vars(module).items() if isinstance(value, type)}
         if job["class_name"] not in custom:
-            raise Refused(f"{file.name} has no class {job['class_name']}; it has {', '.join(sorted(custom)) or 'none'}")
+            raise Refused(f"{pathlib.Path(job['class_file']).name} has no class {job['class_name']}; it has {', '.join(sorted(custom)) or 'none'}")
     # Lambda layers hold code: it runs here, in the sandbox, once, and becomes graph operations.
-    model = keras.models.load_model(job["source"], compile=False, custom_objects=custom, safe_mode=False)
+    try:
+        model = keras.models.load_model(job["source"], compile=False, custom_objects=custom, safe_mode=False)
+    except Exception as error:  # Keras raises many kinds
+        raise Refused(unreadable(error, job.get("class_file"))) from error
     return getattr(model, "_functional", None) or model  # of a Sequential, which does not name its outputs itself
+
+
+def unreadable(error, given):
+    """Why Keras does not load a file. It puts every configuration around what failed before its reason."""
+    reason = str(error).rsplit("Exception encountered: ", 1)[-1].strip()
+    if "No model config found" in reason:
+        return "holds weights and no model: save the model itself, with model.save()"
+    if isinstance(error, OSError):
+        return f"is damaged or cut short: {reason}"
+    unknown = re.match(r"(?:Could not locate class|Unknown layer:) '(?:[^']*>)?([^']+)'", reason)
+    if unknown and given:
+        return f"has the layer {unknown[1]}, a class that is not in {pathlib.Path(given).name}"
+    if unknown:
+        return f"has the layer {unknown[1]}, whose class Keras does not know: name the file that has it with --class FILE:{unknown[1]}"
+    return f"Keras cannot load it: {reason if len(reason) <= 500 else reason[:500] + ' …'}"
 
 
 def identifier(name, place, word):

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """TorchScript, pickled modules and state_dicts."""
 
-import importlib.util
 import pathlib
+import re
 import shutil
 import sys
 
 import torch
 
+from serin_export import class_file
 from serin_export.probe import Refused, check_dtype, describe, example, given_inputs, largest_difference
 
 BATCHES = (2, 3)
@@ -33,7 +34,7 @@ def convert(job):
         model = unpickled(job, source)
         names = parameter_names(model)
         arguments = declared(job, names)
-        run(model, arguments, BATCHES[0])
+        named(run(model, arguments, BATCHES[0]))
         converted = scripted(model, arguments, warnings)
         converted.save(str(output / "model.pt"))
         converted = torch.jit.load(str(output / "model.pt"), map_location="cpu").eval()
@@ -49,17 +50,13 @@ def convert(job):
 
 def load_class(job):
     """The class that --class names, where a pickle may look for it too."""
-    file = pathlib.Path(job["class_file"])
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module
-    spec.loader.exec_module(module)
+    module = class_file.load(job)
     for name, value in vars(module).items():
         if isinstance(value, type) and not hasattr(sys.modules["__main__"], name):
             setattr(sys.modules["__main__"], name, value)
     found = getattr(module, job["class_name"], None)
     if not isinstance(found, type) or not issubclass(found, torch.nn.Module):
-        raise Refused(f"{file.name} has no class {job['class_name']} that is a torch.nn.Module")
+        raise Refused(f"{pathlib.Path(job['class_file']).name} has no class {job['class_name']} that is a torch.nn.Module")
     return found
 
 
@@ -112,12 +109,27 @@ def scripted(model, arguments, warnings):
     try:
         return torch.jit.script(model)
     except Exception as error:  # TorchScript raises many kinds for what it cannot compile
-        reason = str(error).strip().splitlines()[0][:200]
-        warnings.append(
-            f"the module could not be scripted ({reason}), so it was traced with a batch of 2: "
-            "branches and loops are fixed as that batch took them"
-        )
-        return torch.jit.trace(model, tuple(examples(arguments, 2)), check_trace=False)
+        unscripted = compile_error(error)
+    try:
+        traced = torch.jit.trace(model, tuple(examples(arguments, 2)), check_trace=False, strict=False)
+    except Exception as error:
+        raise Refused(f"the module can be neither scripted ({unscripted}) nor traced ({first_line(error)})") from error
+    warnings.append(
+        f"the module could not be scripted ({unscripted}), so it was traced with a batch of 2: "
+        "branches and loops are fixed as that batch took them"
+    )
+    return traced
+
+
+def first_line(error):
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(":")[:200]
+
+
+def compile_error(error):
+    """What TorchScript does not take, and the line of the model's code that has it."""
+    place = re.search(r'File "([^"]+)", line (\d+)', str(error))
+    return first_line(error) + (f", {pathlib.Path(place[1]).name} line {place[2]}" if place else "")
 
 
 def named(result):

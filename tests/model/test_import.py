@@ -2,6 +2,10 @@
 """Models as PyTorch, TensorFlow and Keras save them become packages."""
 
 import pathlib
+import pickle
+import zipfile
+
+import pytest
 
 from conftest import ROOT
 
@@ -28,6 +32,14 @@ torch.export.save(torch.export.export(model, (torch.zeros(2, 8),), dynamic_shape
 torch.export.save(torch.export.export(model, (torch.zeros(4, 8),)), 'fixed.pt2')
 auto = torch.export.export(model, (torch.zeros(2, 8),), dynamic_shapes=[{0: torch.export.Dim.AUTO}])
 torch.export.save(auto, 'auto.pt2')
+class Counts(Decoder):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer('calls', torch.zeros(()))
+    def forward(self, z):
+        self.calls.add_(1)
+        return super().forward(z) + self.calls
+torch.export.save(torch.export.export(Counts().eval(), (torch.zeros(4, 8),)), 'counts.pt2')
 """
 
 KERAS = """
@@ -77,7 +89,26 @@ def test_a_module_that_cannot_be_scripted_is_traced(driver, torch, tmp_path):
     (tmp_path / "nets.py").write_text(BRANCHES)
     torch("from nets import *\ntorch.save(Decoder().state_dict(), 'state.pt')", tmp_path)
     said = driver("import", tmp_path / "state.pt", tmp_path / "out", EXPORTER, f"{tmp_path}/nets.py:Decoder", "z=float32[N,8]")
-    assert "it was traced" in said
+    assert "the module could not be scripted (" in said and ", nets.py line 8), so it was traced" in said
+    # Its results may have names.
+    (tmp_path / "named.py").write_text(BRANCHES.replace("return ", "return {'low': z, 'image': ").replace("16, 16)", "16, 16)}"))
+    driver("import", tmp_path / "state.pt", tmp_path / "named", EXPORTER, f"{tmp_path}/named.py:Decoder", "z=float32[N,8]")
+    assert "name: image, dtype: float32, shape: [N, 3, 16, 16]" in yaml(tmp_path / "named")
+
+
+@pytest.mark.parametrize("file,said", [
+    ("import torch\nnet = torch.nn.Linear(2, 2)\nnet(torch.zeros(1, 2)).sum().backward()\n",
+     "--class: nets.py, line 3: RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn. The whole file is run: "
+     'put what trains, reads or writes under `if __name__ == "__main__":`'),
+    ("import torch\nimport neighbour\n", "--class: nets.py, line 2: ModuleNotFoundError: No module named 'neighbour'. Only this file is there"),
+    ("import sys\nsys.exit()\n", "--class: nets.py, line 2: SystemExit: no words. The whole file is run"),
+    ("class Decoder(:\n", "--class: nets.py, line 1: invalid syntax")])
+def test_a_class_file_that_fails_says_where_and_what_helps(driver, tmp_path, file, said):
+    with zipfile.ZipFile(tmp_path / "state.pt", "w") as archive:
+        archive.writestr("state/data.pkl", pickle.dumps({}))
+    (tmp_path / "nets.py").write_text(file)
+    answer = driver("import", tmp_path / "state.pt", tmp_path / "x", EXPORTER, f"{tmp_path}/nets.py:Decoder", "z=float32[N,8]", fails=True)
+    assert f"state.pt: {said}" in answer and answer.strip().count("\n") == 0, answer
 
 
 def test_exported_programs_say_everything(driver, torch, tmp_path):
@@ -90,6 +121,8 @@ def test_exported_programs_say_everything(driver, torch, tmp_path):
     assert "sizes: [4]" in yaml(tmp_path / "fixed")
     driver("import", tmp_path / "auto.pt2", tmp_path / "auto", EXPORTER, "-")
     assert "sizes: [2]" in yaml(tmp_path / "auto")  # Dim.AUTO says nothing of 1
+    said = driver("import", tmp_path / "counts.pt2", tmp_path / "counts", EXPORTER, "-", fails=True)
+    assert "changes its own calls from call to call: give such a state as an argument and a result" in said
 
 
 def test_keras_and_saved_models(driver, tensorflow, tmp_path):
@@ -165,8 +198,6 @@ def test_sizes_that_a_file_leaves_open_are_given(driver, tensorflow, tmp_path):
 
 def test_exported_programs_come_without_what_could_harm(driver, torch, tmp_path):
     torch(SAVE, tmp_path)
-    import zipfile
-
     with zipfile.ZipFile(tmp_path / "free.pt2") as old, zipfile.ZipFile(tmp_path / "evil.pt2", "w") as new:
         for entry in old.infolist():
             samples = b"cos\nsystem\n(S'touch hit'\ntR."
@@ -191,8 +222,6 @@ for what in (lambda: socket.socket(), lambda: open({str(secret)!r}), lambda: ope
 raise RuntimeError(" ".join(found))
 """
     )
-    import zipfile
-
     with zipfile.ZipFile(tmp_path / "evil.pt", "w") as archive:
         archive.writestr("evil/data.pkl", b"cos\nsystem\n(S'echo'\ntR.")
     said = driver("import", tmp_path / "evil.pt", tmp_path / "out", EXPORTER, f"{tmp_path}/nets.py:Evil", "z=float32[N,8]", fails=True)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -43,6 +44,15 @@ for make in (nested, decoder, sequence):
     inputs = [given[one.name] for one in model.inputs]
     predicted = model.predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
     expected[make.__name__] = np.concatenate([one.flatten() for one in (predicted if isinstance(predicted, list) else [predicted])]).tolist()
+
+class Scale(layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+own = keras.Sequential([keras.Input((4,), name="z"), Scale()])
+own.save("own.keras")
+own.save("own.h5")
+own.save_weights("own.weights.h5")
 
 # Keras's variables wrap TensorFlow's: tracked by both, what the function reads is restored by Python's loader only.
 import tensorflow as tf
@@ -100,6 +110,22 @@ def test_the_result_of_a_model_in_the_model_has_a_name_that_somebody_gave(models
     assert code == 0, said
     results = re.search(r"^  results:\n((?:  - .*\n)+)", (package / "model.yaml").read_text(), re.M)[1]
     assert re.findall(r"name: (\w+)", results) == ["judge", "score"]
+
+
+@pytest.mark.parametrize("source,said", [
+    ("own.keras", "own.keras: has the layer Scale, whose class Keras does not know: name the file that has it with --class FILE:Scale\n"),
+    ("own.h5", "own.h5: has the layer Scale, whose class Keras does not know: name the file that has it with --class FILE:Scale\n"),
+    ("own.weights.h5", "own.weights.h5: holds weights and no model: save the model itself, with model.save()\n")])
+def test_what_keras_cannot_load_is_said_with_what_helps(models, source, said):
+    code, answer = serin("package", "import", models / source, "-o", models / "refused")
+    assert code == 2 and answer.endswith(said) and answer.count("\n") == 1, answer
+
+
+def test_a_python_without_the_framework_is_named(models):
+    done = subprocess.run([SERIN, "package", "import", models / "own.h5", "-o", models / "refused"], capture_output=True, text=True, timeout=110,
+                          env={**os.environ, "SERIN_PYTHON_TENSORFLOW": sys.executable})
+    assert done.returncode == 2 and f"own.h5: {sys.executable} has no tensorflow" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.endswith(": SERIN_PYTHON_TENSORFLOW must name a Python that has it\n")
 
 
 def test_what_runs_in_python_alone_is_not_imported(models):
