@@ -103,7 +103,8 @@ TEST(Manifest, SaysWhereAndWhatIsWrong) {
     const char* error;
   } kRows[] = {
       {"  rolout: {}\n", "m.yaml:6:3: spec.rolout: is not a field; did you mean rollout?"},
-      {"  replicas: 3\n", "m.yaml:6:13: spec.replicas: must be a mapping, not 3"},
+      {"  replicas: 3\n",
+       "m.yaml:6:13: spec.replicas: must be a mapping, such as {\"min\":2}, not 3"},
       {"  replicas: {min: one}\n",
        "m.yaml:6:19: spec.replicas.min: must be a whole number, not \"one\""},
       {"  replicas: {min: -1}\n", "m.yaml:6:19: spec.replicas.min: must be at least 0, not -1"},
@@ -111,10 +112,11 @@ TEST(Manifest, SaysWhereAndWhatIsWrong) {
        "m.yaml:6:27: spec.replicas.max: must be at least spec.replicas.min, 3"},
       {"  replicas: {min: 1.5}\n",
        "m.yaml:6:19: spec.replicas.min: must be a whole number, not 1.5"},
-      {"  resources: {cpu: 2}\n", "m.yaml:6:20: spec.resources.cpu: must be a string, not 2"},
+      {"  resources: {cpu: 2}\n",
+       "m.yaml:6:20: spec.resources.cpu: must be a string, such as \"2\", not 2"},
       {"  resources: {memory: 4GB}\n",
        "m.yaml:6:23: spec.resources.memory: \"4GB\" does not have the form "
-       "^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$"},
+       "^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$, such as \"4Gi\""},
       {"  rollout: {strategy: cannary}\n",
        "m.yaml:6:23: spec.rollout.strategy: \"cannary\" is not known; did you mean canary? It must "
        "be canary, blueGreen, shadow or recreate"},
@@ -127,7 +129,7 @@ TEST(Manifest, SaysWhereAndWhatIsWrong) {
        "feedback, margin: 1%}]}}\n",
        "m.yaml:6:34: spec.rollout.analysis.scorers[0]: needs command or url: what scores"},
       {"  rollout: {interval: 10}\n",
-       "m.yaml:6:23: spec.rollout.interval: must be a string, not 10"},
+       "m.yaml:6:23: spec.rollout.interval: must be a string, such as \"60s\", not 10"},
       {"  rollout: {interval: 10 min}\n",
        "m.yaml:6:23: spec.rollout.interval: \"10 min\" is not a duration; write 250ms, 60s, 10m, "
        "1h or 7d"},

@@ -11,7 +11,7 @@
 namespace serin::control {
 namespace {
 
-constexpr std::array<std::string_view, 21> kKeywords = {"$schema",
+constexpr std::array<std::string_view, 22> kKeywords = {"$schema",
                                                         "$id",
                                                         "title",
                                                         "description",
@@ -31,7 +31,8 @@ constexpr std::array<std::string_view, 21> kKeywords = {"$schema",
                                                         "maxLength",
                                                         "pattern",
                                                         "format",
-                                                        "default"};
+                                                        "default",
+                                                        "examples"};
 
 template <class Range, class Value>
 bool contains(const Range& range, const Value& value) {
@@ -52,6 +53,9 @@ Status check_schema(const json::value& schema, const std::string& path) {
     if (!contains(kKeywords, std::string_view(member.key())))
       return invalid(path + ": " + std::string(member.key()) + " is not supported");
   }
+  if (const json::value* examples = keyword(schema, "examples");
+      examples != nullptr && (!examples->is_array() || examples->get_array().empty()))
+    return invalid(path + ": examples is a list of one or more");
   if (const json::value* properties = keyword(schema, "properties")) {
     for (const auto& property : properties->as_object())
       SERIN_TRY(check_schema(property.value(), path + "." + std::string(property.key())));
@@ -93,6 +97,13 @@ bool has_type(const json::value& value, std::span<const std::string_view> types)
 
 std::string shown(const json::value& value) { return canonical_json(value); }
 
+// ", such as …" where there is an example.
+std::string such_as(const json::value& schema) {
+  if (text_of(schema, "format") == "duration") return R"(, such as "60s")";
+  const json::value* examples = keyword(schema, "examples");
+  return examples == nullptr ? "" : ", such as " + shown(examples->as_array().at(0));
+}
+
 // "a, b or c"
 std::string either(const std::vector<std::string>& names) {
   std::string text;
@@ -117,7 +128,8 @@ class Validation {
     const auto value = node.to_json();
     if (!value) return add(node.mark, path, value.error().message);
     if (const auto types = types_of(schema); !has_type(*value, types))
-      return add(node.mark, path, "must be " + wanted(types) + ", not " + given(*value));
+      return add(node.mark, path,
+                 "must be " + wanted(types) + such_as(schema) + ", not " + given(*value));
     if (value->is_string()) check_string(*value, node.mark, schema, path);
     if (value->is_number()) check_number(*value, node.mark, schema, path);
     check_enum(*value, node.mark, schema, path);
@@ -209,7 +221,7 @@ class Validation {
       return add(mark, path, "must have at most " + std::to_string(longest) + " characters");
     const std::string pattern = text_of(schema, "pattern");
     if (!pattern.empty() && !std::regex_search(text, std::regex(pattern, std::regex::ECMAScript)))
-      add(mark, path, shown(value) + " does not have the form " + pattern);
+      add(mark, path, shown(value) + " does not have the form " + pattern + such_as(schema));
     if (text_of(schema, "format") == "duration") {
       if (const auto duration = parse_duration(text); !duration)
         add(mark, path, duration.error().message);
