@@ -22,6 +22,9 @@ constexpr std::string_view kKnown =
     "TorchScript (.pt), a pickled module or state_dict (.pt), an exported program (.pt2), a "
     "SavedModel folder and Keras (.keras, .h5) can be imported";
 
+constexpr std::string_view kDtypes =
+    "there are float32, float16, bfloat16, float64, int8, uint8, int16, int32, int64 and bool";
+
 struct CloseArchive {
   void operator()(::archive* archive) const { archive_read_free(archive); }
 };
@@ -285,9 +288,9 @@ Result<SourceKind> recognise(const fs::path& source) {
 }
 
 Result<InputShape> parse_input_shape(std::string_view text) {
-  const auto wrong = [&] {
+  const auto wrong = [&](const std::string& why = "") {
     return invalid("--input must be NAME=DTYPE[N,SIZE,…], such as x=float32[N,3,64,64], not " +
-                   shown(text));
+                   shown(text) + why);
   };
   const std::size_t equals = text.find('='), bracket = text.find('[');
   if (equals == std::string_view::npos || equals == 0 || bracket == std::string_view::npos ||
@@ -295,8 +298,9 @@ Result<InputShape> parse_input_shape(std::string_view text) {
     return wrong();
   InputShape input;
   input.name = text.substr(0, equals);
-  const auto dtype = dtype_named(text.substr(equals + 1, bracket - equals - 1));
-  if (!dtype) return wrong();
+  const std::string_view type = text.substr(equals + 1, bracket - equals - 1);
+  const auto dtype = dtype_named(type);
+  if (!dtype) return wrong(": " + shown(type) + " is no dtype; " + std::string(kDtypes));
   input.dtype = *dtype;
   std::string_view sizes = text.substr(bracket + 1, text.size() - bracket - 2);
   while (true) {
@@ -305,11 +309,11 @@ Result<InputShape> parse_input_shape(std::string_view text) {
     while (size.starts_with(' ')) size.remove_prefix(1);
     std::int64_t number = 0;
     const auto read = std::from_chars(size.data(), size.data() + size.size(), number);
-    const bool batch = size == "N" && input.shape.empty();
-    const bool fixed = read.ec == std::errc() && read.ptr == size.data() + size.size() &&
-                       number > 0 && !input.shape.empty();
-    if (!batch && !fixed) return wrong();
-    input.shape.push_back(batch ? kBatchDimension : number);
+    const bool first = input.shape.empty();
+    if (first && size != "N") return wrong(": the first size must be N, the batch");
+    if (!first && (read.ec != std::errc() || read.ptr != size.data() + size.size() || number <= 0))
+      return wrong(": " + shown(size) + " is no size; it must be a whole number from 1");
+    input.shape.push_back(first ? kBatchDimension : number);
     if (comma == sizes.size()) return input;
     sizes.remove_prefix(comma + 1);
   }

@@ -79,8 +79,10 @@ class Drafter {
     const Shape item(value.shape.begin() + 1, value.shape.end());
     if (is_float(value.dtype) && !item.empty()) {
       input.kind = NoiseInput{NoiseInput::Distribution::kNormal, item};
-      guess(place,
-            "Guessed: noise. If a request gives it, make it an image, audio or tensor input.");
+      const std::string choices =
+          item.size() == 1 ? "a label with encoding: oneHot, or an audio or tensor input."
+                           : "an image, audio or tensor input.";
+      guess(place, "Guessed: noise. If a request gives it, make it " + choices);
     } else if (is_float(value.dtype)) {
       input.kind = NumberInput{};
       guess(place, "Guessed: a number from 0. Set its default, min and max.");

@@ -120,6 +120,17 @@ TEST(InputShape, IsReadFromAnOption) {
   }
 }
 
+TEST(InputShape, SaysWhichPartIsWrong) {
+  for (const auto& [text, why] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"x=float[N,4]", ": \"float\" is no dtype; there are float32, float16, "},
+           {"x=float32[3,4]", ": the first size must be N, the batch"},
+           {"x=float32[N,H]", ": \"H\" is no size; it must be a whole number from 1"}}) {
+    const auto shape = parse_input_shape(text);
+    ASSERT_FALSE(shape.has_value()) << text;
+    EXPECT_NE(shape.error().message.find(why), std::string::npos) << shape.error().message;
+  }
+}
+
 using Value = ModelSignature::Value;
 
 // The draft's text, as the reader of packages accepts it.

@@ -30,13 +30,13 @@ call:
   results:
 )";
 
-constexpr TaskText kImage{kMediaTakes, "image: float32 [N, 3, 32, 32]", kMediaBody,
-                          R"(  - {name: image, dtype: float32, shape: [N, 3, 32, 32]}
+constexpr TaskText kImage{kMediaTakes, "image: float32 [N, @PICTURE@]", kMediaBody,
+                          R"(  - {name: image, dtype: float32, shape: [N, @PICTURE@]}
 loop: {kind: once}  # or diffusion: the model is called in steps
 
 # 4. How the result becomes a picture. range: the values of black and white, often [0, 1] or [-1, 1]; layout: CHW, HWC.
 outputs:
-- {name: image, kind: image, result: image, layout: CHW, range: [0, 1]}
+- {name: image, kind: image, result: image, layout: @LAYOUT@, range: [0, 1]}
 
 )"};
 
@@ -50,13 +50,13 @@ outputs:
 
 )"};
 
-constexpr TaskText kVideo{kMediaTakes, "clip: float32 [N, 16, 3, 32, 32]", kMediaBody,
-                          R"(  - {name: clip, dtype: float32, shape: [N, 16, 3, 32, 32]}
+constexpr TaskText kVideo{kMediaTakes, "clip: float32 [N, 16, @PICTURE@]", kMediaBody,
+                          R"(  - {name: clip, dtype: float32, shape: [N, 16, @PICTURE@]}
 loop: {kind: once}  # or diffusion: the model is called in steps
 
 # 4. How the result becomes a video. range: the values of black and white; layout: TCHW, THWC, THW.
 outputs:
-- {name: clip, kind: video, result: clip, frameRate: 8, layout: TCHW, range: [0, 1]}
+- {name: clip, kind: video, result: clip, frameRate: 8, layout: T@LAYOUT@, range: [0, 1]}
 
 )"};
 
@@ -195,6 +195,9 @@ Result<std::string> skeleton(std::string_view name, Task task, EngineKind engine
   replace(text, "@SAVE@", torch ? kSaveTorch : kSaveTensorflow);
   replace(text, "@TAKES@", about.takes);
   replace(text, "@GIVES@", about.gives);
+  // As each framework's convolutions give pictures.
+  replace(text, "@PICTURE@", torch ? "3, 32, 32" : "32, 32, 3");
+  replace(text, "@LAYOUT@", torch ? "CHW" : "HWC");
   replace(text, "@NAME@", name);
   replace(text, "@TASK@", name_of(task));
   replace(text, "@ENGINE@", name_of(engine));

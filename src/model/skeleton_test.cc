@@ -27,6 +27,16 @@ TEST(Skeleton, OfEveryTaskAndEngineIsAManifest) {
   }
 }
 
+TEST(Skeleton, HasPicturesAsTheFrameworkGivesThem) {
+  using testing::HasSubstr;
+  const std::string torch = skeleton("a", Task::kImageGeneration, EngineKind::kTorch).value();
+  EXPECT_THAT(torch, AllOf(HasSubstr("shape: [N, 3, 32, 32]"), HasSubstr("layout: CHW,")));
+  const std::string other = skeleton("a", Task::kImageGeneration, EngineKind::kTensorflow).value();
+  EXPECT_THAT(other, AllOf(HasSubstr("shape: [N, 32, 32, 3]"), HasSubstr("layout: HWC,")));
+  const std::string video = skeleton("a", Task::kVideoGeneration, EngineKind::kTensorflow).value();
+  EXPECT_THAT(video, AllOf(HasSubstr("[N, 16, 32, 32, 3]"), HasSubstr("layout: THWC,")));
+}
+
 TEST(Skeleton, KeepsItsLinesReadable) {
   for (const Task task : kTasks) {
     const std::string text = skeleton("mine", task, EngineKind::kTensorflow).value();

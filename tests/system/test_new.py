@@ -84,7 +84,7 @@ def plain():
         return {"y": tf.matmul(x, mix)}
     return mix, function
 
-shapes = {"image-generation": ("image", [3, 32, 32]), "audio-generation": ("sound", [8000]), "video-generation": ("clip", [16, 3, 32, 32])}
+shapes = {"image-generation": ("image", [32, 32, 3]), "audio-generation": ("sound", [8000]), "video-generation": ("clip", [16, 32, 32, 3])}
 for task in sys.argv[1:]:
     saved(task, media(*shapes[task]) if task in shapes else text() if task == "text-generation" else plain())
 """
