@@ -62,7 +62,7 @@ def unreadable(error, given):
     reason = str(error).rsplit("Exception encountered: ", 1)[-1].strip()
     if "No model config found" in reason:
         return "holds weights and no model: save the model itself, with model.save()"
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and "open file" in reason:
         return f"is damaged or cut short: {reason}"
     unknown = re.match(r"(?:Could not locate class|Unknown layer:) '(?:[^']*>)?([^']+)'", reason)
     if unknown and given:
