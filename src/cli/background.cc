@@ -18,6 +18,7 @@
 #include "cli/tracing.h"
 #include "cli/up.h"
 #include "platform/local/local_platform.h"
+#include "platform/local/logs.h"
 
 namespace serin::cli {
 namespace {
@@ -27,6 +28,19 @@ using std::chrono::milliseconds;
 
 constexpr std::chrono::seconds kUpWithin{60};
 constexpr milliseconds kBetweenLooks{100};
+
+// A log's last line, without the name that every error begins with.
+std::string last_words(const std::string& file) {
+  std::string line = platform::local::tail(file, 1);
+  if (line.ends_with('\n')) line.pop_back();
+  constexpr std::string_view kName = "serin: ";
+  return line.starts_with(kName) ? line.substr(kName.size()) : line;
+}
+
+// What ends what runs there.
+std::string down_command(const fs::path& state) {
+  return state == state_directory() ? "serin down" : "serin down --state " + state.string();
+}
 
 Status start_in_background(const UpLine& line, const fs::path& state) {
   SERIN_TRY_ASSIGN(const std::string file, log_file(state));
@@ -74,7 +88,7 @@ Status start_in_background(const UpLine& line, const fs::path& state) {
     int status = 0;
     if (::waitpid(child, &status, WNOHANG) == child)
       return fail(Code::kUnavailable,
-                  "the control plane ended at once; its last words are in " + file);
+                  "the control plane ended at once: " + last_words(file) + "; its log is " + file);
     std::this_thread::sleep_for(kBetweenLooks);
   }
   return fail(Code::kDeadlineExceeded, "the control plane does not answer; its log is " + file);
@@ -143,7 +157,7 @@ Status detach(const UpLine& line) {
   if (line.wait) SERIN_TRY(wait_until_served(client));
   SERIN_TRY_ASSIGN(const json::value status, client.status());
   std::cout << "serin is up: " << text_at(status, "gateway") << ", process "
-            << text_at(status, "pid") << "; serin down ends it\n";
+            << text_at(status, "pid") << "; " << down_command(line.control.state) << " ends it\n";
   return {};
 }
 

@@ -2,6 +2,7 @@
 """`serin up`: services on this machine, and versions that take over or go back, as real processes."""
 import json
 import signal
+import socket
 import subprocess
 import threading
 
@@ -224,3 +225,18 @@ def test_down_ends_everything(models):
     assert own.process.returncode == 0
     assert not any(alive(pid) for pid in workers)
     own.close()
+
+
+def test_a_taken_port_is_said_and_what_ends_what_runs(tmp_path):
+    state = tmp_path / "s"
+
+    def detached(port):
+        return subprocess.run([SERIN, "up", "--detach", "--state", state, "--port", str(port)], capture_output=True, text=True, timeout=60)
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = detached(port).stderr
+        assert f"the control plane ended at once: cannot listen on 127.0.0.1:{port}: Address already in use; its log is {state}" in said, said
+    said = detached(0).stdout
+    assert f"; serin down --state {state} ends it\n" in said, said
+    assert subprocess.run([SERIN, "down", "--state", state], capture_output=True, timeout=60).returncode == 0
