@@ -58,9 +58,9 @@ class Witness {
   std::string history_of_;                // label
   std::map<std::string, Recent> recent_;  // by label
   std::optional<rollout::Analysis> analysis_;
+  rollout::Agreements agreements_;       // of a shadow rollout
   std::vector<std::string> scorers_;     // of the analysis's score metrics, in their order
   std::vector<ScorerSpec> own_scorers_;  // of its late scores, the same
-  rollout::Agreements agreements_;       // of a shadow rollout
   std::uint64_t stable_crashes_ = 0;
   std::uint64_t candidate_crashes_ = 0;
   bool changed_ = false;

@@ -189,7 +189,7 @@ void ServiceState::compared(std::string_view version, const rollout::Compared& c
   Labels labels = of_version(service_, version);
   if (both != nullptr)
     registry_
-        .histogram("serin_gateway_shadow_agreement",
+        .histogram("serin_gateway_shadow_agreement_ratio",
                    "How much alike both versions' answers to one request are, 0 to 1",
                    Buckets{.low = 0.01, .high = 1, .growth = 1.25}, labels)
         .observe(both->agreement);

@@ -40,8 +40,8 @@ Status make_container(const std::string& account, const std::string& name) {
   request.url = settings.endpoint + "/" + name + "?restype=container";
   request.headers = {{"x-ms-version", "2021-12-02"},
                      {"x-ms-date", http_date(std::chrono::system_clock::now())}};
-  SERIN_TRY_ASSIGN(std::string authorization, azure_authorization(request, account, settings.key));
-  request.headers.emplace_back("Authorization", std::move(authorization));
+  request.headers.emplace_back("Authorization",
+                               azure_authorization(request, account, settings.key));
   return send(std::move(request));
 }
 

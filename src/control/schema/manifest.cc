@@ -201,15 +201,19 @@ void check_scorers(const YamlNode& scorers, const YamlNode* metrics,
   }
 }
 
-// Of the metrics of a shadow rollout: what comes later is said of what users got.
-void check_late(const YamlNode& metrics, std::vector<Finding>& findings) {
+// Of the metrics of a shadow rollout: users, and scorers of theirs, score what users got.
+void check_ratings(const YamlNode& metrics, const YamlNode* scorers,
+                   std::vector<Finding>& findings) {
+  std::set<std::string> late{std::string(kFeedback)};
+  if (scorers != nullptr)
+    for (const YamlNode& scorer : scorers->items) late.insert(scorer.find("name")->scalar);
   for (std::size_t i = 0; i < metrics.items.size(); ++i) {
     const YamlNode* scorer = metrics.items[i].find("scorer");
-    if (scorer == nullptr || scorer->scalar == "wellFormed") continue;
-    findings.push_back(
-        {scorer->mark, "spec.rollout.analysis.metrics[" + std::to_string(i) + "].scorer",
-         "cannot be decided with strategy shadow: users and scorers judge what users "
-         "got, and nobody gets the candidate's answers"});
+    if (scorer == nullptr || !late.contains(scorer->scalar)) continue;
+    findings.push_back({scorer->mark,
+                        "spec.rollout.analysis.metrics[" + std::to_string(i) + "].scorer",
+                        "cannot be decided with strategy shadow: nobody gets the candidate's "
+                        "answers, so nobody scores them"});
   }
 }
 
@@ -305,7 +309,7 @@ std::vector<Finding> contradictions(const YamlNode& document) {
     check_scorers(*scorers, metrics, findings);
   const YamlNode* strategy = at(document, {"spec", "rollout", "strategy"});
   if (metrics != nullptr && strategy != nullptr && strategy->scalar == "shadow")
-    check_late(*metrics, findings);
+    check_ratings(*metrics, at(document, {"spec", "rollout", "analysis", "scorers"}), findings);
   return findings;
 }
 
