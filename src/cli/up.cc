@@ -112,6 +112,7 @@ Result<std::unique_ptr<control::api::ScrapeServer>> scrape_server(const UpLine& 
 Result<Parts> begin(const UpLine& line, const fs::path& state) {
   if (line.certificate.empty() != line.key.empty())
     return invalid("--tls-certificate and --tls-key go together");
+  SERIN_TRY_ASSIGN(auto network, network_options(line));
   Parts parts;
   SERIN_TRY_ASSIGN(parts.platform, LocalPlatform::open(platform_options(line, state)));
   SERIN_TRY_ASSIGN(parts.store, control::open_store(state / "control.db"));
@@ -120,7 +121,7 @@ Result<Parts> begin(const UpLine& line, const fs::path& state) {
                                                {.build = kVersion}));
   parts.url = gateway_url(line, parts.platform->port());
   control::api::ServerOptions api;
-  SERIN_TRY_ASSIGN(api.network, network_options(line));
+  api.network = std::move(network);
   api.socket = control::api::socket_of(state).string();
   api.status = {{"version", kVersion},
                 {"pid", ::getpid()},

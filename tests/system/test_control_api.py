@@ -128,6 +128,7 @@ def test_it_is_not_there_without_tls_or_keys(tmp_path, localhost):
                     ["--control-address", "127.0.0.1:0", "--control-tls-certificate", localhost.options[1], "--control-tls-key", localhost.options[3]]):
         ran = subprocess.run([SERIN, "up", "--plain", "--state", tmp_path / "state", "--port", "0", *options], capture_output=True, text=True, timeout=100)
         assert ran.returncode == 2 and "with TLS and keys, or not at all" in ran.stderr, ran.stderr
+        assert not (tmp_path / "state").exists()  # nothing was begun
 
 
 # Half of the names that schemathesis makes up are that of a service that is there.
