@@ -54,4 +54,4 @@ def test_what_is_wrong_with_a_world_is_said_with_its_place(tmp_path):
     world.write_text("apiVersion: serin.dev/v1alpha1\nkind: World\ntraffic: {rat: 5}\n")
     error = simulate("-f", WORLDS / "manifest.yaml", "--world", world, code=2).stderr
     assert f"{world}:3:" in error and "rate" in error
-    assert "no such" in simulate("-f", tmp_path / "none.yaml", "--world", world, code=2).stderr.lower()
+    assert "there is no file" in simulate("-f", tmp_path / "none.yaml", "--world", world, code=2).stderr.lower()

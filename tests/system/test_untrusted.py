@@ -271,8 +271,8 @@ ARCHIVES = {
     "entries without end": (lambda: with_package(*[(f"f{i}", REGULAR, b"") for i in range(25_001)]), "more than 25000 entries"),
     "no manifest": (lambda: zstd(tar(("model.pt", REGULAR, b"x"))), "there is no model.yaml"),
     "an end too soon": (lambda: with_package()[:-200], "is cut"),
-    "something else": (lambda: b"PK\3\4" + bytes(1000), "is not a tar archive compressed with zstd"),
-    "nothing": (lambda: b"", "tar archive"),
+    "something else": (lambda: b"PK\3\4" + bytes(1000), "is neither a package's folder nor an archive"),
+    "nothing": (lambda: b"", "nor an archive that"),
 }
 
 
