@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/entries.h"
 #include "base/error.h"
 #include "base/log.h"
 
@@ -61,6 +62,16 @@ TEST(CancelTokens, ShareOneFlag) {
   EXPECT_FALSE(copy.cancelled());
   token.cancel();
   EXPECT_TRUE(copy.cancelled());
+}
+
+TEST(Entries, AreLinesWithoutCommentsAndWhiteSpace) {
+  const auto entries = entries_of("# all\n\n one # the first\r\n \t\ntwo words");
+  ASSERT_EQ(entries.size(), 2U);
+  EXPECT_EQ(entries[0].line, 3U);
+  EXPECT_EQ(entries[0].text, "one");
+  EXPECT_EQ(entries[1].line, 5U);
+  EXPECT_EQ(entries[1].text, "twowords");
+  EXPECT_TRUE(entries_of("").empty());
 }
 
 TEST(Base64, GivesTheVectorsOfRfc4648) {

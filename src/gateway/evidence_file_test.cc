@@ -104,7 +104,6 @@ TEST_F(EvidenceFileTest, HasTheLinesOfTwoWritersWhileOneTakesOver) {
 
 TEST_F(EvidenceFileTest, SaysThatThereIsNoRoomForIt) {
   EXPECT_FALSE(EvidenceFile::open(folder_.path() / "none" / "x"));
-  if (!std::filesystem::exists("/dev/full")) GTEST_SKIP();
   std::filesystem::create_symlink("/dev/full", path_);
   EXPECT_FALSE(open().append(line(1)));
 }

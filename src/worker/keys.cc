@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/keys.h"
 
-#include <algorithm>
-#include <cctype>
+#include <utility>
 
 #include "base/bearer.h"
 #include "base/digest.h"
+#include "base/entries.h"
 #include "base/files.h"
 
 namespace serin::worker {
@@ -17,17 +17,12 @@ constexpr std::uint64_t kFileLimit = 1 << 20;
 
 Result<std::vector<std::string>> parse_key_hashes(std::string_view text, std::string_view where) {
   std::vector<std::string> hashes;
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string line(text.substr(0, std::min(text.find('#'), end)));
-    text.remove_prefix(std::min(end + 1, text.size()));
-    std::erase_if(line, [](unsigned char c) { return std::isspace(c); });
-    if (line.empty()) continue;
-    if (!is_key_hash(line)) {
-      return invalid(std::string(where) + ":" + std::to_string(number) +
+  for (Entry& entry : entries_of(text)) {
+    if (!is_key_hash(entry.text)) {
+      return invalid(std::string(where) + ":" + std::to_string(entry.line) +
                      ": must be a SHA-256 in 64 lower-case hex digits; `serin key hash` makes one");
     }
-    hashes.push_back(std::move(line));
+    hashes.push_back(std::move(entry.text));
   }
   if (hashes.empty())
     return invalid(std::string(where) + " holds no key; without keys leave --key-file out");

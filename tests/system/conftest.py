@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One worker an example, for all tests, and as many more as a test starts for itself."""
+"""One worker an example, for all tests, and as many more as a test starts for itself; one `serin up` a file."""
 import subprocess
 import types
 
 import pytest
 
+from platform_of_this_machine import Models, Up
 from worker import ROOT, SLOW, TYPIST, Worker, served
 
 
@@ -41,6 +42,28 @@ def slow():
 @pytest.fixture(scope="session")
 def typist():
     yield from served(TYPIST)
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Packages that behave as a test says."""
+    made = Models()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def up():
+    """A `serin up` for all tests of a file."""
+    made = Up()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def own_name(request):
+    """A service's, of this test alone."""
+    return request.node.name.replace("_", "-").replace("test-", "")[:40].strip("-")
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import time
 
 import pytest
 
-from platform_of_this_machine import Up
 from worker import ROOT, SERIN, SLOW
 
 # Half of the requests at once, steps of seconds, margins that some hundred requests can prove.
@@ -20,13 +19,6 @@ ROLLOUT = ("{{initialWeight: 50, stepWeight: 50, interval: 3s, progressDeadline:
            "{{falseRollback: 0.05, falsePromotion: 0.3, warmupRequests: 0, metrics: [{metrics}]}}}}")
 ERRORS = ROLLOUT.format(metrics="{name: errorRate, margin: 30%}")
 PATIENT = "  resources: {cpu: '1'}\n  resilience: {timeout: 4s, firstTokenTimeout: 1s}\n"
-
-
-@pytest.fixture(scope="module")
-def up():
-    made = Up()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -14,18 +14,11 @@ import urllib.request
 
 import pytest
 
-from platform_of_this_machine import Models, Up
+from platform_of_this_machine import Up
 from worker import ROOT, SERIN, until
 
 CHECKS = ("not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
           "negative_data_rejection")
-
-
-@pytest.fixture(scope="module")
-def models():
-    made = Models()
-    yield made
-    made.close()
 
 
 class Control:

@@ -8,35 +8,18 @@ import urllib.request
 
 import pytest
 
-from platform_of_this_machine import Models, Up
-
 RATED = ("{stickyBy: user, userHeader: X-User, initialWeight: 40, stepWeight: 60, interval: 2s, analysis: {falsePromotion: 0.3, "
          "metrics: [{name: errorRate, margin: 40%}, {name: quality, scorer: feedback, margin: 40%}]}}")
 
 
-@pytest.fixture(scope="module")
-def models():
-    made = Models()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def up():
-    made = Up()
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def rolling(up, models, request):
+def rolling(up, models, own_name):
     """A service of the test's own whose v2 is a candidate that gets requests."""
-    name = request.node.name.replace("_", "-").replace("test-", "")[:40].strip("-")
-    up.apply(name, models.package(name + "-1"), RATED)
-    assert up.serving(name), up.log()
-    up.apply(name, models.package(name + "-2"), RATED)
-    assert up.until(lambda: up.json("rollout", "status", name)["weight"] == 40), up.log()
-    return name
+    up.apply(own_name, models.package(own_name + "-1"), RATED)
+    assert up.serving(own_name), up.log()
+    up.apply(own_name, models.package(own_name + "-2"), RATED)
+    assert up.until(lambda: up.json("rollout", "status", own_name)["weight"] == 40), up.log()
+    return own_name
 
 
 def post(up, path, body, user):

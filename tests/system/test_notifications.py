@@ -9,7 +9,7 @@ import threading
 import openai
 import pytest
 
-from platform_of_this_machine import Models, Up
+from platform_of_this_machine import Up
 
 QUICK = ("{interval: 1s, stepWeight: 90, analysis: {falsePromotion: 0.3, metrics: [{name: errorRate, margin: 30%}]}}")
 
@@ -55,13 +55,6 @@ class Receiver:
 def once(told):
     """Without what came again right away."""
     return [one for i, one in enumerate(told) if i == 0 or told[i - 1] != one]
-
-
-@pytest.fixture
-def models():
-    made = Models()
-    yield made
-    made.close()
 
 
 def test_everybody_is_told_of_everything_though_the_control_plane_is_killed(models, tmp_path):

@@ -4,26 +4,10 @@ import json
 import signal
 import urllib.request
 
-import pytest
-
-from platform_of_this_machine import Model, Models, Up
+from platform_of_this_machine import Model
 
 QUICK = ("{strategy: shadow, interval: 2s, initialWeight: 50, stepWeight: 50, undoWindow: 5s, progressDeadline: 30s, "
          "analysis: {falsePromotion: 0.3, metrics: [{name: errorRate, margin: 30%}]}}")
-
-
-@pytest.fixture(scope="module")
-def models():
-    made = Models()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def up():
-    made = Up()
-    yield made
-    made.close()
 
 
 def roll(up, models, name, way="good", more=""):

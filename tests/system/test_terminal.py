@@ -3,20 +3,11 @@
 import json
 import subprocess
 
-import pytest
-
-from platform_of_this_machine import Models, Up, alive
+from platform_of_this_machine import Up, alive
 from terminal import ENTER, LEAVE, Terminal
 from worker import SERIN, until
 
 HELD = "{interval: 1h, analysis: {metrics: [{name: errorRate, margin: 30%}]}}"
-
-
-@pytest.fixture(scope="module")
-def models():
-    made = Models()
-    yield made
-    made.close()
 
 
 def manifest(folder, name, model, more=""):

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from platform_of_this_machine import Model, Models, Up, alive
+from platform_of_this_machine import Model, Up, alive
 from worker import SERIN
 
 # Steps of seconds, and margins that some hundred requests can prove.
@@ -17,28 +17,13 @@ QUICK = ("{interval: 2s, stepWeight: 45, undoWindow: 5s, progressDeadline: 30s, 
 HELD = QUICK.replace("interval: 2s", "interval: 1h").replace("undoWindow: 5s, ", "")
 
 
-@pytest.fixture(scope="module")
-def models():
-    made = Models()
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def up():
-    made = Up()
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def served(up, models, request):
+def served(up, models, own_name):
     """A service of the test's own whose v1 serves."""
-    name = request.node.name.replace("_", "-").replace("test-", "")[:40].strip("-")
     Model.spoiled.clear()
-    up.apply(name, models.package(name + "-1"), QUICK)
-    assert up.serving(name), up.log()
-    return name
+    up.apply(own_name, models.package(own_name + "-1"), QUICK)
+    assert up.serving(own_name), up.log()
+    return own_name
 
 
 def ended(up, name):

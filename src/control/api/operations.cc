@@ -8,10 +8,13 @@
 #include "base/check.h"
 #include "control/api/control_schemas_json.h"
 #include "control/schema/generative_service_json.h"
+#include "net/http/openapi.h"
 
 namespace serin::control::api {
 namespace {
 
+using net::openapi::media;
+using net::openapi::reference;
 using Kind = Parameter::Kind;
 
 constexpr std::array kOfApply = {
@@ -106,16 +109,6 @@ constexpr std::array kOperations = {
               "Stopping"},
     Operation{"describeApi", "GET", "/openapi.json", "This description", {}, false, "OpenApi"},
 };
-
-json::object reference(std::string_view name) {
-  return {{"$ref", "#/components/schemas/" + std::string(name)}};
-}
-
-json::object media(std::string_view type, json::object schema) {
-  json::object content;
-  content[type] = json::object{{"schema", std::move(schema)}};
-  return content;
-}
 
 json::object schema_of(const Parameter& parameter) {
   switch (parameter.kind) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/notify/message.h"
 
-#include <algorithm>
-#include <cctype>
+#include <utility>
 
 #include "base/base64.h"
 #include "base/digest.h"
+#include "base/entries.h"
 #include "base/hmac.h"
 #include "base/log.h"
 
@@ -41,16 +41,11 @@ Message message_of(const Event& event) {
 
 Result<std::vector<std::string>> parse_secrets(std::string_view text, std::string_view where) {
   std::vector<std::string> secrets;
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string line(text.substr(0, std::min(text.find('#'), end)));
-    text.remove_prefix(std::min(end + 1, text.size()));
-    std::erase_if(line, [](unsigned char c) { return std::isspace(c); });
-    if (line.empty()) continue;
-    const bool prefixed = line.starts_with(kPrefix);
-    auto secret = prefixed ? from_base64(line.substr(kPrefix.size())) : from_base64("!");
+  for (const auto& [line, entry] : entries_of(text)) {
+    const bool prefixed = entry.starts_with(kPrefix);
+    auto secret = prefixed ? from_base64(entry.substr(kPrefix.size())) : from_base64("!");
     if (!secret || secret->size() < kLeastBytes || secret->size() > kMostBytes)
-      return invalid(std::string(where) + ":" + std::to_string(number) +
+      return invalid(std::string(where) + ":" + std::to_string(line) +
                      ": must be whsec_ and 24 to 64 bytes in base64");
     secrets.push_back(std::move(*secret));
   }

@@ -6,11 +6,15 @@
 #include <cctype>
 #include <set>
 
+#include "net/http/openapi.h"
 #include "worker/api/medium.h"
 #include "worker/api/routes.h"
 
 namespace serin::worker::api {
 namespace {
+
+using net::openapi::media;
+using net::openapi::reference;
 
 enum class Body { kNone, kRequest, kOpenAi, kVideo, kInfer, kPredict };
 
@@ -71,16 +75,6 @@ constexpr std::array kOperations = {
     Operation{"post", "/v1/models/{model}:predict", "predict", "Instances in, predictions out",
               Body::kPredict, kJson},
 };
-
-json::object reference(std::string_view name) {
-  return {{"$ref", "#/components/schemas/" + std::string(name)}};
-}
-
-json::object media(std::string_view type, json::object schema) {
-  json::object content;
-  content[type] = json::object{{"schema", std::move(schema)}};
-  return content;
-}
 
 json::object body_content(Body body) {
   if (body == Body::kRequest) return media(kJson, reference("Request"));
