@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "gateway/try_end.h"
 
 namespace serin::gateway {
 namespace {
@@ -84,7 +85,7 @@ void AnswerContent::begin(const net::Headers& headers) {
   if (headers.find("content-encoding") || headers.find("inference-header-content-length") ||
       type.starts_with("application/grpc")) {
     form_ = Form::kUnknown;
-  } else if (type.starts_with("text/event-stream")) {
+  } else if (is_event_stream(headers)) {
     form_ = Form::kEvents;
     parser_.emplace(kMostJson);
   } else if (type.starts_with("application/json")) {
@@ -153,6 +154,8 @@ void AnswerContent::take_json() {
 
 void AnswerContent::end() {
   if (!too_long_ && !is_text_ && !json_.empty()) take_json();
+  // Events of which nothing was understood.
+  if (form_ == Form::kEvents && !too_long_ && !is_text_ && json_.empty()) form_ = Form::kUnknown;
   if (sha_) digest_ = sha_->hex();
   sha_.reset();
   parser_.reset();

@@ -3,14 +3,12 @@
 // request can be compared (rollout/score/agreement.h): without the names, times and versions that
 // are others in every answer.
 //
-// | the answer's form                             | what is kept of it | | JSON, or events of JSON,
-// with a text in one   | the text                                       | | of the forms that are
-// known: OpenAI's,        |                                                | | Anthropic's, POST
-// /generate                   |                                                | | other JSON | all
-// but the names of answer, model and version | | text/…                                        |
-// all of it                                      | | gRPC, tensors in v2's binary form | nothing:
-// they are of no known form             | | anything else: pictures, sound, video         | its
-// digest and its size, however large         |
+// - JSON and events with a text in one of the forms that are known (OpenAI's, Anthropic's, those of
+//   POST /generate): the text.
+// - Other JSON: all of it but the names of the answer, the model and the version.
+// - text/…: all of it.
+// - Other events, gRPC, tensors in v2's binary form: nothing, they are of no known form.
+// - Anything else, such as pictures, sound and video: its digest and its size, however large.
 //
 // One request, one thread.
 #pragma once

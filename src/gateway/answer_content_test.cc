@@ -136,6 +136,9 @@ TEST(AnswerContent, IsNotComparedWhereItIsTooLongOrUnknown) {
   EXPECT_EQ(why_not(long_stream, text), NotCompared::kTooLong);
   const Answer grpc{"application/grpc+proto", "x"};
   EXPECT_EQ(why_not(grpc, grpc), NotCompared::kUnknownForm);
+  const Answer calls{kEvents,
+                     "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{}]}}]}\n\ndata: [DONE]\n\n"};
+  EXPECT_EQ(why_not(calls, calls), NotCompared::kUnknownForm);
   AnswerContent binary;
   binary.begin(
       {{"content-type", "application/octet-stream"}, {"inference-header-content-length", "3"}});

@@ -13,13 +13,6 @@ std::future<net::Response> posted(const TestGateway& gateway) {
   return std::async(std::launch::async, [&gateway] { return gateway.post("/generate"); });
 }
 
-void wait_until(const std::function<bool()>& holds) {
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (!holds() && std::chrono::steady_clock::now() < deadline)
-    std::this_thread::sleep_for(milliseconds(2));
-  ASSERT_TRUE(holds());
-}
-
 double in_flight(const TestGateway& gateway) {
   const std::string text = gateway.get("/metrics").body;
   const std::string name = "serin_gateway_in_flight{service=\"a\"} ";
@@ -35,7 +28,7 @@ TEST(Await, ARequestIsAnsweredWhenItsVersionHasAWorker) {
   FakeWorker worker(says("here"));
   TestGateway gateway({service_of("a", {})});
   auto answer = posted(gateway);
-  wait_until([&] { return in_flight(gateway) == 1; });
+  ASSERT_TRUE(eventually([&] { return in_flight(gateway) == 1; }));
   gateway.config().services.front() = service_of("a", {worker.url()});
   gateway.apply();
   EXPECT_EQ(answer.get().body, "here");
@@ -48,7 +41,7 @@ TEST(Await, ARequestGoesToTheVersionThatReplacedItsOwn) {
   FakeWorker worker(says("new"));
   TestGateway gateway({service_of("a", {})});
   auto answer = posted(gateway);
-  wait_until([&] { return in_flight(gateway) == 1; });
+  ASSERT_TRUE(eventually([&] { return in_flight(gateway) == 1; }));
   Service replaced = service_of("a", {worker.url()});
   replaced.versions.front().label = replaced.split.stable = "v2";
   gateway.config().services.front() = replaced;
@@ -57,7 +50,7 @@ TEST(Await, ARequestGoesToTheVersionThatReplacedItsOwn) {
   EXPECT_EQ(response.body, "new");
   EXPECT_EQ(response.headers.get("serin-version"), "v2");
   EXPECT_EQ(gateway.evidence("a").at(0).at("version"), "v2");
-  wait_until([&] { return in_flight(gateway) == 0; });
+  ASSERT_TRUE(eventually([&] { return in_flight(gateway) == 0; }));
 }
 
 TEST(Await, ARetryWaitsForTheWorkersSuccessor) {
@@ -71,7 +64,7 @@ TEST(Await, ARetryWaitsForTheWorkersSuccessor) {
   gateway.config().services.front() = service_of("a", {dying.url()});
   gateway.apply();
   auto answer = posted(gateway);
-  wait_until([&] { return gateway.gateway().config().revision == 3; });
+  ASSERT_TRUE(eventually([&] { return gateway.gateway().config().revision == 3; }));
   gateway.config().services.front() = service_of("a", {successor.url()});
   gateway.apply();
   EXPECT_EQ(answer.get().body, "successor");
@@ -96,10 +89,14 @@ TEST(Await, EndsAfterTheTimeForAFirstToken) {
 TEST(Await, IsForSoManyAndForNobodyWhoOnlyReads) {
   Service service = service_of("a", {});
   service.resilience.max_pending_requests = 1;
+  service.resilience.guard.shed_deadlines = false;
   TestGateway gateway({service});
-  EXPECT_EQ(gateway.get("/services/a/health/ready").status, 503);
+  const auto read = gateway.client().fetch(
+      gateway.request("/services/a/health/ready", "", {{"serin-timeout", "500ms"}}, "GET"));
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(read->status, 503) << "who waits gets 504";
   auto first = posted(gateway);
-  wait_until([&] { return in_flight(gateway) == 1; });
+  ASSERT_TRUE(eventually([&] { return in_flight(gateway) == 1; }));
   EXPECT_EQ(code_of(gateway.post("/generate")), "no_worker");
   FakeWorker worker(says("here"));
   gateway.config().services.front() = service_of("a", {worker.url()});

@@ -62,12 +62,11 @@ void Copy::send(const ReplicaEntry& replica) {
 // Workers that have come since. The version stays the same package.
 void Copy::use_present_table() {
   const auto& present = lane_.table();
-  const auto service = present->services.find(order_.service->name);
-  if (present == order_.table || service == present->services.end()) return;
-  const VersionEntry* version = service->second.find(order_.version->label);
-  if (version == nullptr || version->package != order_.version->package) return;
-  order_.service = &service->second;
-  order_.version = version;
+  if (present == order_.table) return;
+  const auto place = present->find_same(order_.service->name, *order_.version);
+  if (!place) return;
+  order_.service = place->service;
+  order_.version = place->version;
   order_.table = present;
 }
 

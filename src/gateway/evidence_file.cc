@@ -106,9 +106,13 @@ Status EvidenceFile::make_room() {
 }
 
 Status EvidenceFile::append(const EvidenceLine& line) {
+  if (!file_.open()) SERIN_TRY(reopen());
   if (bytes_ >= most_bytes_) SERIN_TRY(make_room());
   const std::string bytes = framed(line);
-  const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
+  ssize_t written = 0;
+  do {
+    written = ::write(file_.get(), bytes.data(), bytes.size());
+  } while (written < 0 && errno == EINTR);
   if (written > 0) bytes_ += static_cast<std::uint64_t>(written);
   if (written == static_cast<ssize_t>(bytes.size())) return {};
   const int problem = written < 0 ? errno : ENOSPC;
@@ -118,8 +122,9 @@ Status EvidenceFile::append(const EvidenceLine& line) {
 
 Result<EvidenceFile::Kept> EvidenceFile::read(std::size_t most) const {
   Kept kept;
-  // Beyond the limit by what other writers added.
-  for (const fs::path& path : {before(path_), path_}) {
+  // The newer first: one that is renamed meanwhile is read twice, and not never. Beyond the limit
+  // by what other writers added.
+  for (const fs::path& path : {path_, before(path_)}) {
     auto bytes = read_file(path, 4 * most_bytes_ + kTail);
     if (bytes) take_lines(*bytes, kept);
     if (!bytes && bytes.error().code != Code::kNotFound) return fail(std::move(bytes).error());

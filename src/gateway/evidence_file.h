@@ -7,8 +7,8 @@
 //
 // The form's version, a hash of the rest, the line as who asks gets it. A torn line, or one of
 // another version, is passed over and counted; so gateways of two releases may write one file, as
-// they do while the one takes over from the other. A file that has grown to its limit becomes
-// PATH.1, in place of an older one.
+// they do while the one takes over from the other; what the other one writes after it was read is
+// not read again. A file that has grown to its limit becomes PATH.1, in place of an older one.
 #pragma once
 
 #include <cstdint>

@@ -183,8 +183,9 @@ TEST(TokenMeter, CountsEventsHoweverTheirBytesAreCut) {
 }
 
 TEST(TokenMeter, SeesAnErrorHoweverItsBytesAreCut) {
-  const std::string good = "data: event: error\n\nevent: err\n\n event: error\n\n";
-  const std::string bad = good + "event: error\ndata: {}\n\n";
+  const std::string good =
+      "data: event: error\n\nevent: err\n\n event: error\n\nevent: errors\r\n\n";
+  const std::string bad = good + "event: error\r\ndata: {}\r\n\r\n";
   for (std::size_t cut = 1; cut <= bad.size(); ++cut) {
     for (const std::string& stream : {good, bad}) {
       TokenMeter meter;

@@ -90,6 +90,7 @@ class Forward {
   void note_try(const TryEnd& tried);
   void drop_try();
   bool other_replica() const;
+  bool is_assigned_version() const;
 
   // Until there is a worker (forward_await.cc)
   bool await_worker();

@@ -112,7 +112,7 @@ std::optional<rollout::Compared> Forward::comparison(const TryEnd& tried) {
   if (not_copied_) return *not_copied_;
   if (answers_ == nullptr) return std::nullopt;
   auto why_not = why_not_compared(tried);
-  if (service_->name != home_->name) why_not = NotCompared::kFailed;
+  if (!is_assigned_version()) why_not = NotCompared::kFailed;
   return answers_->ended(AnswerPair::Side::kStable, why_not);
 }
 

@@ -61,7 +61,7 @@ void Forward::remember() {
   made.user = named_user_;
   if (pinned_) {
     made.not_counted = "the request named its version";
-  } else if (version_->served != assigned_version_->served) {
+  } else if (!is_assigned_version()) {
     made.not_counted = "another version answered than the one that was drawn";
   } else if (!evidence_) {
     made.not_counted = "the gateway was told to disturb the request";
@@ -97,7 +97,7 @@ void Forward::write_line(const TryEnd& tried, Instant now) {
   if (service_ != nullptr) line.service = service_->name;
   if (version_ != nullptr) line.version = version_->label;
   if (!tried_.empty()) line.replica = tried_.back()->id;
-  line.client = pass_.identity.key.empty() ? pass_.identity.subject : pass_.identity.key;
+  line.client = pass_.identity.name();
   line.end = name_of(tried.end);
   line.status = status_;
   line.retries = retries_;

@@ -9,7 +9,7 @@ namespace serin::gateway {
 // compared.
 void Forward::begin_sample() {
   const double part = home_->sample;
-  const bool dealt = !pinned_ && evidence_ && weight_ > 0 && version_ == assigned_version_;
+  const bool dealt = !pinned_ && evidence_ && weight_ > 0 && is_assigned_version();
   if (part <= 0 || !dealt || grpc_ || answer_.status != 200) return;
   if (exchange_->head().method == "POST" && sample_draw(request_id_) < part) sample_.emplace();
 }

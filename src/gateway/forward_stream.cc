@@ -155,17 +155,16 @@ bool Forward::go_on() {
 // Workers that have come since the request began. The version stays the same package.
 void Forward::use_present_table() {
   const auto& present = lane_.table();
-  const auto service = present->services.find(service_->name);
-  if (present == table_ || service == present->services.end()) return;
-  const VersionEntry* version = service->second.find(version_->label);
-  if (version == nullptr || version->package != version_->package) return;
+  if (present == table_) return;
+  const auto place = present->find_same(service_->name, *version_);
+  if (!place) return;
   std::vector<const ReplicaEntry*> tried;
-  for (const ReplicaEntry& replica : version->replicas) {
+  for (const ReplicaEntry& replica : place->version->replicas) {
     const auto is_it = [&](const ReplicaEntry* one) { return one->id == replica.id; };
     if (std::ranges::any_of(tried_, is_it)) tried.push_back(&replica);
   }
-  service_ = &service->second;
-  version_ = version;
+  service_ = place->service;
+  version_ = place->version;
   table_ = present;
   tried_ = std::move(tried);
 }

@@ -9,8 +9,8 @@
 namespace serin::gateway {
 
 void Forward::begin_span() {
-  span_ =
-      telemetry::start_server_span(core_.tracer, exchange_->head(), route_template(route_.target));
+  const auto route = core_.tracer.recording() ? route_template(route_.target) : std::string_view();
+  span_ = telemetry::start_server_span(core_.tracer, exchange_->head(), route);
 }
 
 void Forward::end_span(const TryEnd& tried) {
@@ -32,14 +32,15 @@ void Forward::end_span(const TryEnd& tried) {
 // Why the next try is made.
 std::string_view Forward::kind_of_try() const {
   if (started_) return "continuation";
-  if (version_ != assigned_version_) return "fallback";
+  if (!is_assigned_version()) return "fallback";
   return retries_ > 0 ? "retry" : "first";
 }
 
 telemetry::Span Forward::span_of_try(const ReplicaEntry& replica, std::string_view kind) const {
-  telemetry::Span span =
-      telemetry::start_client_span(core_.tracer, span_.context(), exchange_->head(),
-                                   route_template(route_.target), *replica.endpoint);
+  const auto route = span_.recording() ? route_template(route_.target) : std::string_view();
+  telemetry::Span span = telemetry::start_client_span(core_.tracer, span_.context(),
+                                                      exchange_->head(), route, *replica.endpoint);
+  if (!span.recording()) return span;
   span.set("serin.try", std::string(kind));
   span.set("serin.version", version_->label);
   span.set("serin.replica", replica.id);

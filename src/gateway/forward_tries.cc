@@ -37,6 +37,11 @@ const ReplicaEntry* Forward::pick_replica() {
   return version_->pick(service_->resilience.balancer, tried_, draw, core_.clock.now());
 }
 
+// Tables change between tries, and with them the entries: not the same one, but the same version.
+bool Forward::is_assigned_version() const {
+  return service_->name == home_->name && version_->label == assigned_version_->label;
+}
+
 bool Forward::other_replica() const { return tried_.size() < version_->replicas.size(); }
 
 // Without its body and where it goes. `left`: of its time; zero: any.

@@ -384,5 +384,19 @@ TEST(AccessLog, HasALineOfJsonForEachRequest) {
   EXPECT_EQ(line.at("bytes_out"), 1);
 }
 
+TEST(Gateway, ForgetsTheMetricsOfAServiceThatIsGone) {
+  FakeWorker worker(says("here"));
+  TestGateway gateway({service_of("a", {worker.url()}), service_of("b", {worker.url()})});
+  EXPECT_EQ(gateway.post("/services/a/generate").status, 200);
+  EXPECT_THAT(gateway.get("/metrics").body, HasSubstr("service=\"a\""));
+  gateway.config().services.erase(gateway.config().services.begin());
+  gateway.apply();
+  EXPECT_TRUE(eventually([&] {
+    gateway.apply();  // what a request held goes with the next change
+    return gateway.get("/metrics").body.find("service=\"a\"") == std::string::npos;
+  }));
+  EXPECT_THAT(gateway.get("/metrics").body, HasSubstr("service=\"b\""));
+}
+
 }  // namespace
 }  // namespace serin::gateway

@@ -136,6 +136,8 @@ ServiceState::ServiceState(telemetry::Registry& registry, std::string_view servi
       opened_(registry.counter("serin_gateway_breaker_opened_total", "How often the circuit opened",
                                of_service(service))) {}
 
+ServiceState::~ServiceState() { registry_.drop(of_service(service_)); }
+
 void ServiceState::refused(std::string_view code) {
   registry_
       .counter("serin_gateway_refused_total", "Requests that did not begin, by the error's code",

@@ -80,6 +80,9 @@ class VersionState {
 struct ServiceState {
   ServiceState(telemetry::Registry& registry, std::string_view service, std::uint64_t first_record,
                std::optional<EvidenceFile> file, std::size_t remembered);
+  ~ServiceState();
+  ServiceState(const ServiceState&) = delete;
+  ServiceState& operator=(const ServiceState&) = delete;
 
   // A request that was not let in or could not begin, by the error's code.
   void refused(std::string_view code);

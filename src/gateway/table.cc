@@ -87,6 +87,15 @@ Result<const ServiceEntry*> Table::find(std::string_view name) const {
                     "model_not_found", "model"});
 }
 
+std::optional<Table::Place> Table::find_same(std::string_view service,
+                                             const VersionEntry& version) const {
+  const auto found = services.find(service);
+  if (found == services.end()) return std::nullopt;
+  const VersionEntry* same = found->second.find(version.label);
+  if (same == nullptr || same->package != version.package) return std::nullopt;
+  return Place{&found->second, same};
+}
+
 std::shared_ptr<const Table> make_table(Config config, States& states) {
   auto table = std::make_shared<Table>();
   for (const Service& service : config.services) {

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,6 +58,13 @@ struct ServiceEntry {
 struct Table {
   Config config;
   std::map<std::string, ServiceEntry, std::less<>> services;
+
+  // The same version of the same package as in another table; nothing where it is there no more.
+  struct Place {
+    const ServiceEntry* service;
+    const VersionEntry* version;
+  };
+  std::optional<Place> find_same(std::string_view service, const VersionEntry& version) const;
 
   // The service that was named, or the only one; kNotFound names what there is.
   Result<const ServiceEntry*> find(std::string_view name) const;

@@ -25,6 +25,7 @@ class TokenMeter {
       if (!line.empty() && line != "\r") line_empty_ = false;
       look_for_error(line);
       if (end == std::string_view::npos) break;
+      if (line_size_ == kError.size()) failed_ = true;
       line_size_ = 0;
       if (line_empty_ && line_before_) ++ended;
       line_before_ = !line_empty_;
@@ -48,11 +49,12 @@ class TokenMeter {
  private:
   // `piece` goes on with the present line, of which line_size_ bytes have come, all as in kError.
   void look_for_error(std::string_view piece) {
-    const std::string_view wanted = kError.substr(std::min(line_size_, kError.size()));
-    if (line_size_ == kNotAnError || wanted.empty()) return;
+    if (line_size_ == kNotAnError) return;
+    const std::string_view wanted = kError.substr(line_size_);
     const std::string_view seen = piece.substr(0, wanted.size());
-    line_size_ = wanted.starts_with(seen) ? line_size_ + seen.size() : kNotAnError;
-    if (line_size_ == kError.size()) failed_ = true;
+    const std::string_view rest = piece.substr(seen.size());
+    const bool like = wanted.starts_with(seen) && (rest.empty() || rest == "\r");
+    line_size_ = like ? line_size_ + seen.size() : kNotAnError;
   }
 
   static constexpr std::string_view kError = "event: error";

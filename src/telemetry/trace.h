@@ -100,6 +100,8 @@ class Tracer {
   // here are sampled; those that came with a decision keep it.
   Tracer(SpanSink* sink, const Clock& clock, double share = 1.0);
 
+  bool recording() const { return sink_ != nullptr; }
+
   Span start(std::string_view name, SpanKind kind,
              const std::optional<SpanContext>& parent = {}) const;
 

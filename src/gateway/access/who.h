@@ -22,6 +22,7 @@ struct Identity {
   // One word for whose it is, for limits, fairness and logs: "key:team-a", "jwt:ISSUER#SUBJECT".
   // Empty: nobody.
   std::string client() const;
+  const std::string& name() const { return key.empty() ? subject : key; }  // for people
 };
 
 enum class NamedBy : std::uint8_t { kNothing, kHeader, kToken, kKey, kBody };

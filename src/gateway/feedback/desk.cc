@@ -174,12 +174,11 @@ Status Visit::keep(const Found& found, const Feedback& feedback) const {
   }
   const Served& served = *found.request.served;
   const Identity& who = pass_.identity;
-  const Status written =
-      log.write(feedback_line(feedback, {.time = core_.clock.wall(),
-                                         .service = served.service,
-                                         .version = served.version,
-                                         .package = served.package,
-                                         .client = who.key.empty() ? who.subject : who.key}));
+  const Status written = log.write(feedback_line(feedback, {.time = core_.clock.wall(),
+                                                            .service = served.service,
+                                                            .version = served.version,
+                                                            .package = served.package,
+                                                            .client = who.name()}));
   if (written) return {};
   log::error("feedback is lost", {{"why", written.error().message}});
   return fail(
@@ -213,7 +212,7 @@ void Visit::answer(net::Response response, std::string_view result) {
     line.time = core_.clock.wall();
     line.id = id_;
     line.peer = head().peer;
-    line.client = pass_.identity.key.empty() ? pass_.identity.subject : pass_.identity.key;
+    line.client = pass_.identity.name();
     line.method = head().method;
     line.path = head().path;
     line.service = service;
