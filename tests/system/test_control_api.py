@@ -88,6 +88,8 @@ def test_the_commands_do_over_the_network_what_they_do_here(control, models):
     assert "far" in control.serin("get", environment={"XDG_CONFIG_HOME": config}).stdout
     named = {"SERIN_SERVER": control.url, "SERIN_KEY_FILE": str(control.folder / "ci.key"), "SSL_CERT_FILE": str(control.authority)}
     assert "far" in control.serin("get", environment=named).stdout
+    other = subprocess.run([SERIN, "get", "--server", "https://localhost:1"], env={**os.environ, **named}, capture_output=True, text=True)
+    assert other.returncode == 2 and "https://localhost:1 wants a key" in other.stderr  # that one's key is not sent there
     wrong = control.serin("get", environment={"SERIN_SERVER": "http://localhost:1", "SERIN_KEY_FILE": str(control.folder / "ci.key")})
     assert wrong.returncode == 2 and "https://HOST:PORT" in wrong.stderr
     assert control.serin("delete", "far").stdout == "far deleted\n"
@@ -104,7 +106,7 @@ def test_changes_and_refusals_are_in_the_log_and_keys_change_without_a_restart(c
     assert control.ask("/v1/services", "eyes")[0] == 200
     assert control.ask("/v1/services") == (401, "invalid_api_key")
     assert control.ask("/v1/services/none", "eyes", "DELETE") == (403, "scope_missing")
-    assert control.ask("/v1/services/none", "ci", "DELETE")[0] == 404
+    assert control.ask("/v1/services/none?dryRun=true", "ci", "DELETE")[0] == 404  # a word that deletes nothing less
     asked = [entry for entry in control.audit() if entry["message"] == "audit: asked"][-1]
     assert (asked["who"], asked["method"], asked["path"], asked["status"]) == ("key ci", "DELETE", "/v1/services/none", 404)
     refused = [entry for entry in control.audit() if entry["message"] == "audit: refused"]

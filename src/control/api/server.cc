@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -86,8 +87,9 @@ net::Response answer_json(const json::value& value) {
   return response;
 }
 
-bool reads(const net::RequestHead& head) {
-  return head.method == "GET" || head.query_parameter("dryRun") == "true";
+bool reads(const Asked& asked) {
+  return asked.head.method == "GET" ||
+         (asked.operation->takes_manifest && asked.query("dryRun") == "true");
 }
 
 // Refusals are logged, but not without bound.
@@ -154,13 +156,21 @@ class ApiServer final : public Server {
     }
   }
 
-  // Each has bounds of its own, so that strangers cannot keep out who is here.
+  // Each has bounds of its own, so that strangers cannot keep out who is here. The socket last: who
+  // finds it finds all of it.
   Status open() {
+    if (options_.network) SERIN_TRY(open_network());
     net::ServerOptions socket;
     socket.unix_socket = options_.socket;
     socket.own_user_only = true;
     SERIN_TRY_ASSIGN(socket_, listen(std::move(socket)));
-    if (!options_.network) return {};
+    return {};
+  }
+
+  std::uint16_t port() const override { return network_ ? network_->port() : 0; }
+
+ private:
+  Status open_network() {
     SERIN_TRY_ASSIGN(keys_, KeyFile::open(options_.network->keys, Clock::real()));
     net::ServerOptions network;
     network.address = options_.network->address;
@@ -169,14 +179,17 @@ class ApiServer final : public Server {
     SERIN_TRY_ASSIGN(network_, listen(std::move(network)));
     const std::string& address = options_.network->address;
     const bool v6 = address.find(':') != std::string::npos;
+    // Who comes over the network may have come already.
+    const std::lock_guard lock(status_mutex_);
     options_.status["control"] =
         "https://" + (v6 ? "[" + address + "]" : address) + ":" + std::to_string(port());
     return {};
   }
+  json::object status() const {
+    const std::lock_guard lock(status_mutex_);
+    return options_.status;
+  }
 
-  std::uint16_t port() const override { return network_ ? network_->port() : 0; }
-
- private:
   void add(std::string_view id, Call call);
   void add_services();
   void add_rollouts();
@@ -188,6 +201,7 @@ class ApiServer final : public Server {
 
   Controller& controller_;
   ServerOptions options_;
+  mutable std::mutex status_mutex_;  // guards options_.status
   net::Router router_;
   Tasks tasks_;
   std::optional<KeyFile> keys_;  // for the network's thread
@@ -243,7 +257,7 @@ void ApiServer::serve(const std::shared_ptr<net::Exchange>& exchange, Asked aske
         attempt("a request to the control plane", [&] { return call(*shared); });
     auto response = std::make_shared<net::Response>(answer ? std::move(*answer)
                                                            : net::error_response(answer.error()));
-    if (!reads(shared->head)) Audit::changed(*shared, *response);
+    if (!reads(*shared)) Audit::changed(*shared, *response);
     exchange->post([exchange, response] {
       if (!exchange->gone()) exchange->respond(std::move(*response));
     });
@@ -343,10 +357,9 @@ void ApiServer::add_rest() {
   add("getMetrics", [this](const Asked& asked) -> Result<net::Response> {
     return scraped(controller_, asked.head);
   });
-  add("getStatus",
-      [this](const Asked&) -> Result<net::Response> { return answer_json(options_.status); });
+  add("getStatus", [this](const Asked&) -> Result<net::Response> { return answer_json(status()); });
   add("describeApi", [this](const Asked&) -> Result<net::Response> {
-    return answer_json(openapi(options_.status.at("version").as_string()));
+    return answer_json(openapi(status().at("version").as_string()));
   });
   add("stop", [this](const Asked&) -> Result<net::Response> {
     if (options_.stop) options_.stop();
