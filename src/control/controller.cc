@@ -224,10 +224,16 @@ Status Controller::observe(Service& service) {
   return look_after_scorers(service);
 }
 
-Status Controller::look_after_scorers(Service& service) {
+// Those that the running rollout began with, whatever the manifest says by now.
+std::vector<ScorerSpec> Controller::scorers_of(const Service& service) {
   const ServiceRecord& record = service.record;
   const bool wanted = record.rolling() && service.witness.analysing() && !record.deleting;
-  scorers_.want(record.name, wanted ? service.witness.own_scorers() : std::vector<ScorerSpec>());
+  return wanted ? service.witness.own_scorers() : std::vector<ScorerSpec>();
+}
+
+Status Controller::look_after_scorers(Service& service) {
+  const ServiceRecord& record = service.record;
+  scorers_.want(record.name, scorers_of(service));
   for (const Scorers::Trouble& trouble : scorers_.take(record.name)) {
     const Event event = event_of(record, moment_of(clock_), {}, "ScorerFailed",
                                  trouble.scorer + ": " + trouble.message, true);
@@ -279,7 +285,10 @@ Status Controller::commit(Service& service, Step step) {
 }
 
 Status Controller::act(Service& service) {
-  const Wish wish = wish_of(service.record, service.manifest);
+  Wish wish = wish_of(service.record, service.manifest);
+  for (const ScorerSpec& scorer : scorers_of(service)) {
+    if (wish.traffic) wish.traffic->sample = std::max(wish.traffic->sample, scorer.sample);
+  }
   SERIN_TRY(tell(service, wish));
   return clear(service, wish);
 }

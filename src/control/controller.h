@@ -108,6 +108,7 @@ class Controller {
   void run(const std::stop_token& stop);
   Status pass_over(Service& service);
   Status observe(Service& service);
+  static std::vector<ScorerSpec> scorers_of(const Service& service);
   Status look_after_scorers(Service& service);
   Status advance(Service& service);
   Status commit(Service& service, Step step);
@@ -126,7 +127,8 @@ class Controller {
   ControllerOptions options_;
   Metrics metrics_;
 
-  std::mutex mutex_;  // of the services, the store and the platform but resolve()
+  std::mutex
+      mutex_;  // of the services, the store and the platform but resolve(), samples() and score()
   std::map<std::string, std::unique_ptr<Service>, std::less<>> services_;
   Scorers scorers_;
 

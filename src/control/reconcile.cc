@@ -431,8 +431,6 @@ Wish wish_of(const ServiceRecord& record, const Manifest& manifest) {
     traffic.weight = record.rollout->weight;
     traffic.salt = record.rollout->salt;
     traffic.shadow = record.rollout->strategy == Strategy::kShadow;
-    for (const ScorerSpec& scorer : manifest.rollout.own_scorers)
-      traffic.sample = std::max(traffic.sample, scorer.sample);
   }
   traffic.by_user = manifest.rollout.sticky_by == StickyBy::kUser;
   traffic.user_header = manifest.rollout.user_header;

@@ -88,7 +88,7 @@ def test_a_correction_is_kept(up, rolling):
     assert line["package"].startswith("sha256:") and "client" not in line
 
 
-# A scorer that likes v1 better, and counts how often it is started.
+# A scorer that likes v1 better.
 JUDGE = """import json, sys
 for line in sys.stdin:
     sample = json.loads(line)

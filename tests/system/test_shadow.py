@@ -31,7 +31,8 @@ def roll(up, models, name, way="good", more=""):
     assert up.until(over), up.log()
     load.send_signal(signal.SIGINT)
     summary = load.communicate(timeout=60)[0]
-    assert all(row.split()[3:5] == ["0.0", "%"] for row in summary.splitlines() if row.startswith("v")), summary
+    rows = [row.split() for row in summary.splitlines() if row.startswith("v")]
+    assert rows and all(row[3:5] == ["0.0", "%"] for row in rows), summary
     return answers, up.json("rollout", "status", name)
 
 

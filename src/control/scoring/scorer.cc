@@ -43,6 +43,11 @@ Result<std::string> output_of(const ScorerSpec& spec, const std::vector<platform
   if (!ended.ok())
     return fail(Code::kUnknown, "it ended with " + std::to_string(ended.code) + ": " +
                                     std::string(shown(last_line(ended.errors))));
+  const auto lines = static_cast<std::size_t>(std::ranges::count(ended.output, '\n')) +
+                     (ended.output.empty() || ended.output.ends_with('\n') ? 0 : 1);
+  if (lines != samples.size())
+    return invalid("it wrote " + std::to_string(lines) + " lines for " +
+                   std::to_string(samples.size()) + " answers: which is whose is not known");
   return std::move(ended.output);
 }
 
@@ -95,14 +100,11 @@ Scored run_scorer(const ScorerSpec& spec, const std::vector<platform::Sample>& s
     const auto line = [&]() -> Result<std::string> {
       if (spec.command.empty()) return answer_of(spec, sample, client, cancel);
       if (!output) return fail(output.error());
-      if (lines.empty()) return invalid("it wrote fewer lines than it was given");
       return std::string(take_line(lines));
     }();
     add(scored, sample.number, line ? read_score(*line) : fail(line.error()));
   }
   if (cancel.cancelled()) return {};
-  if (!lines.empty() && scored.trouble.empty())
-    scored.trouble = "it wrote more lines than it was given: which is whose is not known";
   return scored;
 }
 

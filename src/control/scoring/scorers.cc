@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/last_resort.h"
+#include "base/restarts.h"
 #include "control/scoring/scorer.h"
 
 namespace serin::control {
@@ -18,8 +19,7 @@ using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
 constexpr milliseconds kBetweenLooks{500};
-constexpr milliseconds kFirstWait{1'000};  // after a failure; doubled by each that follows
-constexpr milliseconds kLongestWait{60'000};
+constexpr RestartPolicy kTries{.first = milliseconds(1'000), .longest = milliseconds(60'000)};
 constexpr std::chrono::minutes kBetweenTroubles{1};
 constexpr std::chrono::hours kBetweenTheSame{1};
 
@@ -52,13 +52,14 @@ class Scorers::Run {
 
  private:
   void run(const std::stop_token& stop) {
-    milliseconds wait = kFirstWait;
+    Restarts tries(kTries);
     while (!stop.stop_requested()) {
       bool fine = false;
       survives("a scorer", [&] { fine = look(); });
-      wait = fine ? kFirstWait : std::min(2 * wait, kLongestWait);
+      if (fine) tries = Restarts(kTries);
+      const milliseconds wait = fine ? kBetweenLooks : tries.ended_after(Duration::zero());
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, stop, fine ? kBetweenLooks : wait, [] { return false; });
+      wake_.wait_for(lock, stop, wait, [] { return false; });
     }
   }
 

@@ -5,8 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <thread>
 
+#include "base/files.h"
 #include "control/scoring/scorer.h"
 #include "net/http/server.h"
 #include "platform/fake_for_test.h"
@@ -80,8 +82,9 @@ TEST_F(ScorersTest, ACommandThatFailsSaysWhy) {
   EXPECT_THAT(run(command("echo no such model >&2; exit 3"), 2).trouble,
               HasSubstr("ended with 3: no such model"));
   EXPECT_THAT(run(command("sleep 100", 0.1), 2).trouble, HasSubstr("did not end within 100 ms"));
-  EXPECT_THAT(run(command("echo good"), 1).trouble, HasSubstr("it said \"good\""));
-  EXPECT_THAT(run(command(R"(echo '{"score": 1}')"), 1).trouble, HasSubstr("fewer lines"));
+  EXPECT_THAT(run(command("while read line; do echo good; done"), 1).trouble,
+              HasSubstr("it said \"good\""));
+  EXPECT_THAT(run(command(R"(echo '{"score": 1}')"), 1).trouble, HasSubstr("it wrote 1 lines for"));
   const Scored missing = run({.name = "judge",
                               .command = {"/no/such/judge"},
                               .url = {},
@@ -93,13 +96,25 @@ TEST_F(ScorersTest, ACommandThatFailsSaysWhy) {
   for (const platform::SampleScore& score : missing.scores) EXPECT_FALSE(score.score);
 }
 
+TEST_F(ScorersTest, ALineTooManyLeavesAllWithoutAScore) {
+  const Scored scored =
+      run(command(R"(echo loading; while read line; do echo '{"score": 1}'; done)"), 2);
+  EXPECT_THAT(scored.trouble, HasSubstr("3 lines for 2 answers"));
+  ASSERT_EQ(scored.scores.size(), 2u);
+  for (const platform::SampleScore& score : scored.scores) EXPECT_FALSE(score.score);
+}
+
 TEST_F(ScorersTest, OneThatIsEndedLeavesItsSamples) {
+  const TemporaryDirectory folder = *TemporaryDirectory::create();
+  const std::string runs = (folder.path() / "runs").string();
   const CancelToken cancel;
   std::thread ends([&] {
-    std::this_thread::sleep_for(milliseconds(50));
+    until([&] { return std::filesystem::exists(runs); });
     cancel.cancel();
   });
-  EXPECT_TRUE(run(command("sleep 100"), 2, cancel).scores.empty());
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_TRUE(run(command("echo > " + runs + "; sleep 100", 90), 2, cancel).scores.empty());
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(60));
   ends.join();
 }
 
@@ -135,8 +150,11 @@ TEST_F(ScorersTest, ScoreWhatComesWhileTheyAreWanted) {
   offer(2);
   EXPECT_TRUE(until([&] { return platform_.scores("judge").size() == 5; }));
   EXPECT_TRUE(scorers.take("story").empty());
-  scorers.want("story", {});
+  ScorerSpec another = command(R"(while read line; do echo '{"score": 0.5}'; done)");
+  another.name = "another";
+  scorers.want("story", {another});
   offer(1);
+  EXPECT_TRUE(until([&] { return platform_.scores("another").size() == 6; }));
   EXPECT_EQ(platform_.scores("judge").size(), 5u);
 }
 
