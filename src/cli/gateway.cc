@@ -113,8 +113,8 @@ void add_listening(CLI::App& command, GatewayLine& line) {
   takes_file(command.add_option("--tls-key", line.key, "PEM key of the certificate"))
       ->group("Listening");
   data.threads = std::clamp(std::thread::hardware_concurrency(), 1U, kUsefulThreads);
-  command.add_option("--io-threads", data.threads, "Threads that carry requests")
-      ->check(CLI::Range(1, 64))
+  takes_between(command.add_option("--io-threads", data.threads, "Threads that carry requests"), 1,
+                64)
       ->capture_default_str()
       ->group("Listening");
 }
@@ -143,38 +143,35 @@ void add_gateway(CLI::App& app, Action& chosen) {
       ->group("Listening");
   add_tracing_options(*command, line->options.tracing);
   net::ServerLimits& limits = line->options.data.limits;
-  command->add_option("--max-body-mb", line->body_megabytes, "Largest body")
-      ->check(CLI::Range(1, 4096))
+  takes_between(command->add_option("--max-body-mb", line->body_megabytes, "Largest body"), 1, 4096)
       ->capture_default_str()
       ->group("Limits");
-  command
-      ->add_option("--bodies-bytes", limits.bodies_bytes,
-                   "Bodies of all requests together, at least --max-body-mb; further ones get 429")
-      ->transform(CLI::AsSizeValue(false))
+  takes_bytes(command->add_option(
+                  "--bodies-bytes", limits.bodies_bytes,
+                  "Bodies of all requests together, at least --max-body-mb; further ones get 429"))
       ->group("Limits");
-  command
-      ->add_option("--feedback-log-mb", line->feedback_log_megabytes,
-                   "Largest file of --feedback-log; then it is rotated")
-      ->check(CLI::Range(1, 1 << 20))
+  takes_between(command->add_option("--feedback-log-mb", line->feedback_log_megabytes,
+                                    "Largest file of --feedback-log; then it is rotated"),
+                1, 1 << 20)
       ->capture_default_str()
       ->group("Limits");
-  command
-      ->add_option("--remembered-requests", line->options.remembered_requests,
-                   "Of each service, for feedback on them; 0: none")
-      ->check(CLI::Range(0, 10'000'000))
+  takes_between(command->add_option("--remembered-requests", line->options.remembered_requests,
+                                    "Of each service, for feedback on them; 0: none"),
+                0, 10'000'000)
       ->capture_default_str()
       ->group("Limits");
   command->add_option("--connections", limits.connections, "Open connections of clients")
       ->capture_default_str()
       ->group("Limits");
   gateway::CopyLimits& copies = line->options.copies;
-  command
-      ->add_option("--copies", copies.of_service,
-                   "Copies of one service's requests under way; further ones are not sent")
+  takes_from(
+      command->add_option("--copies", copies.of_service,
+                          "Copies of one service's requests under way; further ones are not sent"),
+      0)
       ->capture_default_str()
       ->group("Limits");
-  command->add_option("--copies-bytes", copies.bytes, "Bytes that all copies hold; the same")
-      ->transform(CLI::AsSizeValue(false))
+  takes_bytes(
+      command->add_option("--copies-bytes", copies.bytes, "Bytes that all copies hold; the same"))
       ->group("Limits");
   command
       ->add_option("--drain-within", line->drain_within,

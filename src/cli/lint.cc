@@ -47,10 +47,9 @@ void add_lint(CLI::App& app, Action& chosen) {
       ->add_option("--rate", line->facts.requests_per_second,
                    "The service's requests a second, for rules that need it")
       ->check(CLI::PositiveNumber);
-  command
-      ->add_option("--error-rate", line->facts.error_rate,
-                   "The part of them that fails now, for the same rules")
-      ->check(CLI::Range(0.0, 0.5))
+  takes_between(command->add_option("--error-rate", line->facts.error_rate,
+                                    "The part of them that fails now, for the same rules"),
+                0.0, 0.5)
       ->capture_default_str();
   command->callback([line, &chosen] { chosen = [line] { return run(*line); }; });
 }

@@ -15,6 +15,7 @@
 #include "base/quantity.h"
 #include "cli/command.h"
 #include "cli/service_request.h"
+#include "cli/takes.h"
 
 namespace serin::cli {
 namespace {
@@ -206,8 +207,7 @@ void add_load(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand(
       "load", "Send a service requests at a steady rate, and sum up the answers");
   add_request_options(*command, line->request);
-  command->add_option("--rate", line->rate, "Requests in a second")
-      ->check(CLI::Range(0.01, 10'000.0))
+  takes_between(command->add_option("--rate", line->rate, "Requests in a second"), 0.01, 10'000.0)
       ->capture_default_str();
   command->add_option("--duration", line->duration, "For so long, such as 90s or 10m")
       ->capture_default_str();

@@ -123,8 +123,8 @@ void add_logs(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand("logs", "Show what the workers of a service wrote");
   takes_service(command->add_option("service", line->service, "The service"))->required();
   command->add_option("--replica", line->replica, "One of them; none: all");
-  command->add_option("-n,--lines", line->lines, "So many of the last lines")
-      ->check(CLI::Range(1, 10'000))
+  takes_between(command->add_option("-n,--lines", line->lines, "So many of the last lines"), 1,
+                10'000)
       ->capture_default_str();
   command->add_flag("-f,--follow", line->follow, "Go on as lines come");
   add_control_options(*command, line->control);
@@ -135,8 +135,7 @@ void add_events(CLI::App& app, Action& chosen) {
   auto line = std::make_shared<EventsLine>();
   CLI::App* command = app.add_subcommand("events", "Show what happened, and why");
   takes_service(command->add_option("service", line->service, "Of one service; none: of all"));
-  command->add_option("-n,--most", line->most, "So many of the last ones")
-      ->check(CLI::Range(1, 1000))
+  takes_between(command->add_option("-n,--most", line->most, "So many of the last ones"), 1, 1000)
       ->capture_default_str();
   command->add_flag("-f,--follow", line->follow, "Go on as events come");
   add_output_option(*command, line->control);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <ctime>
 #include <iostream>
 #include <memory>
@@ -59,7 +60,12 @@ Status watch(const RolloutLine& line) {
     const std::string ending = text_at(*rollout, "ending");
     if (!screen && ending == "none" && ::isatty(STDOUT_FILENO) == 1) screen.emplace();
     if (screen) {
-      screen->draw(lines + "\n" + rollout_text(line.service, *rollout));
+      // What every metric says has its room first.
+      std::string page = rollout_text(line.service, *rollout) + "\n";
+      const auto used = static_cast<std::size_t>(std::ranges::count(page, '\n'));
+      const std::size_t rows = screen->size().rows;
+      page += last_lines(lines, rows > used ? rows - used : 0);
+      screen->draw(page);
     } else if (now != before) {
       std::cout << now << std::flush;
     }
@@ -125,8 +131,7 @@ void add_rollout(CLI::App& app, Action& chosen) {
       .callback([line, &chosen] { chosen = [line] { return watch(*line); }; });
   add_rollout_simulate(*rollout, chosen);
   CLI::App& before = add(*rollout, "history", "The service's rollouts, the newest first", line);
-  before.add_option("-n,--most", line->most, "So many")
-      ->check(CLI::Range(1, 100))
+  takes_between(before.add_option("-n,--most", line->most, "So many"), 1, 100)
       ->capture_default_str();
   add_output_option(before, line->control);
   before.callback([line, &chosen] { chosen = [line] { return history(*line); }; });

@@ -221,8 +221,7 @@ void add_rollout_simulate(CLI::App& rollout, Action& chosen) {
   takes_file(
       command->add_option("--world", line->world, "Traffic and versions (docs/schema/world.json)"))
       ->required();
-  command->add_option("--runs", line->runs, "So many rollouts")
-      ->check(CLI::Range(1, kMostRuns))
+  takes_between(command->add_option("--runs", line->runs, "So many rollouts"), 1, kMostRuns)
       ->capture_default_str();
   command->add_option("--seed", line->seed, "Of the random numbers")->capture_default_str();
   command->add_flag("--json", line->json, "Print JSON");

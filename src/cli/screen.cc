@@ -57,4 +57,13 @@ std::string frame(std::string_view page, const ScreenSize& size) {
   return out;
 }
 
+std::string_view last_lines(std::string_view text, std::size_t most) {
+  std::size_t begin = text.size();
+  for (; most > 0 && begin > 0; --most) {
+    const std::size_t end = text.substr(0, begin - 1).rfind('\n');
+    begin = end == std::string_view::npos ? 0 : end + 1;
+  }
+  return text.substr(begin);
+}
+
 }  // namespace serin::cli

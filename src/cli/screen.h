@@ -28,4 +28,7 @@ class Screen {
 // lines, and the last lines. Nothing of the page's own can steer the terminal.
 std::string frame(std::string_view page, const ScreenSize& size);
 
+// The last lines of a text whose lines all end, at most so many.
+std::string_view last_lines(std::string_view text, std::size_t most);
+
 }  // namespace serin::cli

@@ -41,5 +41,13 @@ TEST(LiveView, GivesTheLastEventsTheRoomThatIsLeft) {
   EXPECT_EQ(page.find("Event2"), std::string::npos) << page;
 }
 
+TEST(LastLines, AreTheNewest) {
+  EXPECT_EQ(last_lines("a\nb\nc\n", 2), "b\nc\n");
+  EXPECT_EQ(last_lines("a\nb\nc\n", 3), "a\nb\nc\n");
+  EXPECT_EQ(last_lines("a\n", 9), "a\n");
+  EXPECT_EQ(last_lines("a\nb\n", 0), "");
+  EXPECT_EQ(last_lines("", 3), "");
+}
+
 }  // namespace
 }  // namespace serin::cli

@@ -2,7 +2,9 @@
 #include "cli/tracing.h"
 
 #include <CLI/CLI.hpp>
+
 #include <sstream>
+#include "cli/takes.h"
 
 namespace serin::cli {
 
@@ -12,12 +14,11 @@ void add_tracing_options(CLI::App& command, telemetry::TracingOptions& options) 
                   "OpenTelemetry collector that gets a span for each request, http://host:4318")
       ->envname("OTEL_EXPORTER_OTLP_ENDPOINT")
       ->group("Traces");
-  command
-      .add_option("--trace-share", options.share,
-                  "Part of the traces that begin here and are sent; those that a client began keep "
-                  "its choice")
+  takes_between(command.add_option("--trace-share", options.share,
+                                   "Part of the traces that begin here and are sent; those that a "
+                                   "client began keep its choice"),
+                0, 1)
       ->envname("OTEL_TRACES_SAMPLER_ARG")
-      ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str()
       ->group("Traces");
 }

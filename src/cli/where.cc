@@ -11,7 +11,6 @@
 #include <cstdlib>
 
 #include "base/files.h"
-#include "base/nearest.h"
 #include "base/yaml.h"
 #include "cli/control.h"
 #include "cli/takes.h"
@@ -67,8 +66,9 @@ void trust(const fs::path& authorities) { ::setenv("SSL_CERT_FILE", authorities.
 // No server: that of this machine.
 Result<Where> where_of(const ControlLine& line) {
   if (!line.server.empty()) {
-    const fs::path key =
-        line.key_file.empty() ? fs::path(variable("SERIN_KEY_FILE")) : line.key_file;
+    const std::string named = variable("SERIN_SERVER");
+    fs::path key = line.key_file;
+    if (key.empty() && (named.empty() || named == line.server)) key = variable("SERIN_KEY_FILE");
     return Where{line.server, key, {}};
   }
   if (line.state_given) return Where{};
