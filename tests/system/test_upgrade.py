@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Another `serin` takes over what runs, and the one before takes it back: nobody who is served notices."""
+"""Another program takes over what runs, and the one before takes it back: nobody who is served notices. Both are of one
+build: what a newer release stores is base/sqlite's tests' matter."""
 import pathlib
 import shutil
 import signal

@@ -26,7 +26,7 @@ std::string_view unit_of(rollout::MetricKind kind);
 double share_of(double evidence, double threshold);
 // The part of the keys that a version gets, in percent.
 int weight_of(const ServiceRecord& record, const std::string& label);
-// When the next step of the running canary may come, if the evidence allows it.
+// When the next step of the running canary or shadow may come, if the evidence allows it.
 std::optional<Moment> next_step_at(const ServiceView& view);
 
 }  // namespace serin::control::api

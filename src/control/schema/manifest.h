@@ -32,7 +32,7 @@ struct ScorerSpec {
   std::vector<std::string> command;
   std::string url;
   double sample = 0.1;           // the part of the requests that it gets
-  rollout::Seconds timeout{10};  // for all that it is given at once
+  rollout::Seconds timeout{10};  // of a command for all that it is given at once, of a URL for each
   bool operator==(const ScorerSpec&) const = default;
 };
 

@@ -113,6 +113,8 @@ Result<std::vector<engine::Request>> Call::parse_choices(json::object fields, st
     SERIN_TRY_ASSIGN(auto request, parse(fields));
     made.push_back(std::move(request));
   }
+  // That of the request, by which all of them can be had again.
+  parsed_seed_.store(static_cast<std::int64_t>(made.front().seed), std::memory_order_relaxed);
   return made;
 }
 
