@@ -11,11 +11,15 @@ TSAN_TESTS := base_test telemetry_test net_test engine_test gateway_test
 
 .PHONY: help
 help: ## What there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 .PHONY: setup
 setup: ## Install what is missing (Debian 12)
 	@tools/setup
+
+.PHONY: setup-cluster
+setup-cluster: ## Install a real Kubernetes for tests (the first time ten minutes)
+	@tools/setup --cluster
 
 .PHONY: build
 build: setup ## Build build/release/serin and its engines

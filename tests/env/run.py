@@ -3,7 +3,7 @@
 """Runs a command beside real servers (object stores, registries, Prometheus): each on loopback and a free port, with data in a folder that goes away,
 stopped by its process id.
 
-Usage: run.py [versitygw] [azurite] [registry] [private-registry] [prometheus] -- COMMAND…
+Usage: run.py [kubernetes | kubernetes-control-plane] [versitygw] [azurite] [registry] [private-registry] [prometheus] -- COMMAND…
 
 The command finds them in its environment:
   versitygw   AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION
@@ -12,6 +12,8 @@ The command finds them in its environment:
   private-registry  SERIN_TEST_PRIVATE_REGISTRY, the same with the user "user" and the password "secret"
   prometheus  SERIN_TEST_PROMETHEUS (its URL), SERIN_TEST_PROMETHEUS_CONFIG (its file, empty at first: write it and
               POST /-/reload)
+  kubernetes, kubernetes-control-plane  KUBECONFIG, kubectl and helm in PATH, SERIN_TEST_CLUSTER (see kubernetes/cluster.py);
+              the command and the other servers run in the cluster's network
 Exits with what the command exits with; 3 when a server does not come up within START_WITHIN seconds.
 """
 import os
@@ -24,6 +26,8 @@ import tempfile
 import time
 
 START_WITHIN = 60
+CLUSTER = pathlib.Path(__file__).parent / "kubernetes/cluster.py"
+CLUSTERS = {"kubernetes": [], "kubernetes-control-plane": ["--control-plane-only"]}
 VERSITYGW = "1.8.0"  # as in tools/setup
 AZURITE = "3.35.0"
 CACHE = pathlib.Path(os.environ.get("SERIN_CACHE")
@@ -128,9 +132,18 @@ def stop(server):
         server.wait()
 
 
+def run_in_cluster(name, others, command):
+    """Becomes the cluster's starter, which runs this program inside for the other servers."""
+    rest = [sys.executable, __file__, *others, "--", *command]
+    os.execv(sys.executable, [sys.executable, str(CLUSTER), "run", *CLUSTERS[name], "--", *rest])
+
+
 def main():
     split = sys.argv.index("--")
     names, command = sys.argv[1:split], sys.argv[split + 1:]
+    for name in CLUSTERS:
+        if name in names:
+            run_in_cluster(name, [other for other in names if other != name], command)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
     running = []
