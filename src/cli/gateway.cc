@@ -93,9 +93,10 @@ Status run(const GatewayLine& line) {
 
 void add_listening(CLI::App& command, GatewayLine& line) {
   net::ServerOptions& data = line.options.data;
-  CLI::Option* port = command.add_option("--port", line.port, "TCP port; 0: any free one")
-                          ->capture_default_str()
-                          ->group("Listening");
+  CLI::Option* port =
+      takes_port(command.add_option("--port", line.port, "TCP port; 0: any free one"))
+          ->capture_default_str()
+          ->group("Listening");
   command
       .add_option("--listen-fd", line.listen_fd,
                   "A listening TCP socket that was inherited, in place of --port")

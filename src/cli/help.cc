@@ -24,7 +24,9 @@ const CLI::App* find_command(const CLI::App& app, const std::vector<std::string>
 
 Status help(const CLI::App& app, const std::vector<std::string>& words) {
   if (words.empty()) {
-    std::cout << app.help() << "\nTopics: " << topic_list() << "\n";
+    // App::help() would give that of the command that was chosen, which is this one.
+    std::cout << app.get_formatter()->make_help(&app, app.get_name(), CLI::AppFormatMode::Normal)
+              << "\nTopics: " << topic_list() << "\n";
     return {};
   }
   if (const CLI::App* command = find_command(app, words)) {

@@ -209,9 +209,11 @@ void add_load(CLI::App& app, Action& chosen) {
   add_request_options(*command, line->request);
   takes_between(command->add_option("--rate", line->rate, "Requests in a second"), 0.01, 10'000.0)
       ->capture_default_str();
-  command->add_option("--duration", line->duration, "For so long, such as 90s or 10m")
+  takes_duration(
+      command->add_option("--duration", line->duration, "For so long, such as 90s or 10m"))
       ->capture_default_str();
-  command->add_option("--timeout", line->timeout, "An answer that takes longer has failed")
+  takes_duration(
+      command->add_option("--timeout", line->timeout, "An answer that takes longer has failed"))
       ->capture_default_str();
   command->callback([line, &chosen] { chosen = [line] { return load(*line); }; });
 }

@@ -11,6 +11,7 @@
 #include "base/quantity.h"
 #include "cli/command.h"
 #include "cli/source.h"
+#include "cli/takes.h"
 
 namespace serin::cli {
 namespace {
@@ -112,7 +113,8 @@ void add_registry(CLI::App& package, Action& chosen) {
   take->add_option("name", line->name, "NAME:VERSION")->required();
   CLI::App* clean =
       command("prune", "Remove packages that have no name and that nobody uses", prune);
-  clean->add_option("--older-than", line->older_than, "Keep what was used since, such as 12h or 7d")
+  takes_duration(clean->add_option("--older-than", line->older_than,
+                                   "Keep what was used since, such as 12h or 7d"))
       ->capture_default_str();
 }
 

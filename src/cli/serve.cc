@@ -159,7 +159,7 @@ void add_serve(CLI::App& app, Action& chosen) {
   takes_package(command->add_option("package", line->package, kSourceHelp))->required();
   add_source_options(*command, line->source);
 
-  takes_between(command->add_option("--port", line->port, "TCP port; 0: any free one"), 0, 65535)
+  takes_port(command->add_option("--port", line->port, "TCP port; 0: any free one"))
       ->capture_default_str()
       ->group("Listening");
   command->add_flag("--no-port", line->no_port, "Listen on --socket alone")->group("Listening");

@@ -8,6 +8,8 @@
 #include <limits>
 #include <sstream>
 
+#include "base/quantity.h"
+
 namespace serin::cli {
 namespace {
 
@@ -92,6 +94,8 @@ CLI::Option* takes_positive(CLI::Option* option) {
       "");
 }
 
+CLI::Option* takes_port(CLI::Option* option) { return takes_between(option, 0, 65535); }
+
 CLI::Option* takes_bytes(CLI::Option* option) {
   const auto read = [](std::string& text) -> std::string {
     const std::string wrong =
@@ -104,6 +108,13 @@ CLI::Option* takes_bytes(CLI::Option* option) {
     }
   };
   return option->transform(CLI::Validator(read, ""))->type_name("BYTES");
+}
+
+CLI::Option* takes_duration(CLI::Option* option) {
+  return must(
+             option, "a duration, such as 250ms, 90s, 10m or 7d",
+             [](const std::string& text) { return parse_duration(text).has_value(); }, "")
+      ->type_name("DURATION");
 }
 
 CLI::Option* takes_file(CLI::Option* option) {

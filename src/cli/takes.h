@@ -27,7 +27,9 @@ CLI::Option* takes_topic(CLI::Option* option);    // commands, and what `serin h
 CLI::Option* takes_between(CLI::Option* option, double low, double high);
 CLI::Option* takes_from(CLI::Option* option, double low);
 CLI::Option* takes_positive(CLI::Option* option);  // more than 0
+CLI::Option* takes_port(CLI::Option* option);      // of TCP; 0 stands for any free one
 CLI::Option* takes_bytes(CLI::Option* option);     // 65536, 64KiB, 2GiB
+CLI::Option* takes_duration(CLI::Option* option);  // 250ms, 90s, 7d
 
 // Of --device.
 inline const std::vector<std::string> kDevices{"auto", "cpu", "cuda:N"};

@@ -286,7 +286,7 @@ void add_up(CLI::App& app, Action& chosen) {
   takes_path(command->add_option("-f,--file", line->files, "Manifests to apply: files or folders"));
   add_state_option(*command, line->control);
   command->add_option("--address", line->address, "Address of the gateway")->capture_default_str();
-  command->add_option("--port", line->port, "Port of the gateway; 0: any free one")
+  takes_port(command->add_option("--port", line->port, "Port of the gateway; 0: any free one"))
       ->capture_default_str();
   takes_file(command->add_option("--tls-certificate", line->certificate,
                                  "PEM chain of the gateway; TLS 1.2 and up on its port"));
@@ -295,9 +295,10 @@ void add_up(CLI::App& app, Action& chosen) {
                       "Passed on to every serin serve, such as --worker-argument=--threads=2");
   command->add_option("--gateway-argument", line->gateway_arguments,
                       "Passed on to serin gateway, such as --gateway-argument=--access-log=-");
-  command->add_option("--metrics-port", line->metrics_port,
-                      "Port for Prometheus: metrics of the control plane, the gateway and the "
-                      "workers, and /discovery; 0: any free one");
+  takes_port(command->add_option(
+      "--metrics-port", line->metrics_port,
+      "Port for Prometheus: metrics of the control plane, the gateway and the workers, and "
+      "/discovery; 0: any free one"));
   command->add_option("--metrics-address", line->metrics_address, "Address of that port")
       ->capture_default_str();
   add_tracing_options(*command, line->tracing);

@@ -32,6 +32,7 @@ def test_the_program_links_no_framework():
 
 def test_every_command_explains_itself():
     top = run("--help").stdout
+    assert run("help").stdout.startswith(top.rstrip()) and "Topics: " in run("help").stdout
     for command in ("serve", "gateway", "package", "key", "help", "completion", "man"):
         assert command in top
         assert run("help", command).stdout == run(command, "--help").stdout != ""
@@ -76,6 +77,10 @@ def test_a_typo_is_answered_with_what_was_meant(words, meant):
     (["package", "new", "x", "--task", "1", "--engine", "torch"], 'or video-generation, not "1"'),
     (["serve", "x", "--log-level", "warn"], 'serin serve --log-level: must be debug, info, warning or error, not "warn"'),
     (["serve", "x", "--port", "99999"], 'serin serve --port: must be from 0 to 65535, not "99999"'),
+    (["up", "--port", "99999"], 'serin up --port: must be from 0 to 65535, not "99999"'),
+    (["up", "--metrics-port", "-1"], 'serin up --metrics-port: must be from 0 to 65535, not "-1"'),
+    (["gateway", "--port", "99999"], 'serin gateway --port: must be from 0 to 65535, not "99999"'),
+    (["load", "x", "--duration", "5"], 'serin load --duration: must be a duration, such as 250ms, 90s, 10m or 7d, not "5"'),
     (["serve", "x", "--port", "1.5"], 'serin serve --port: must be a whole number, not "1.5"'),
     (["serve", "x", "--port", "1", "--port", "2"], "serin serve takes --port once"),
     (["serve", "x", "--queue", "-1"], 'serin serve --queue: must be 0 or more, not "-1"'),
