@@ -42,8 +42,8 @@ std::string down_command(const fs::path& state) {
   return state == state_directory() ? "serin down" : "serin down --state " + state.string();
 }
 
-Status start_in_background(const UpLine& line, const fs::path& state) {
-  SERIN_TRY_ASSIGN(const std::string file, log_file(state));
+// The line of the control plane that goes on in the background.
+std::vector<std::string> words_of(const UpLine& line, const fs::path& state) {
   std::vector<std::string> words{"serin",        "up",     "--plain",
                                  "--state",      state,    "--address",
                                  line.address,   "--port", std::to_string(line.port),
@@ -57,13 +57,22 @@ Status start_in_background(const UpLine& line, const fs::path& state) {
     words.push_back("--metrics-port=" + std::to_string(*line.metrics_port));
     words.push_back("--metrics-address=" + line.metrics_address);
   }
-  if (!line.certificate.empty())
-    words.insert(words.end(), {"--tls-certificate", line.certificate, "--tls-key", line.key});
-  if (!line.control_address.empty())
-    words.insert(words.end(),
-                 {"--control-address", line.control_address, "--control-tls-certificate",
-                  line.control_certificate, "--control-tls-key", line.control_key, "--control-keys",
-                  line.control_keys});
+  const std::pair<const char*, const std::string&> if_given[] = {
+      {"--tls-certificate", line.certificate},
+      {"--tls-key", line.key},
+      {"--control-address", line.control_address},
+      {"--control-tls-certificate", line.control_certificate},
+      {"--control-tls-key", line.control_key},
+      {"--control-keys", line.control_keys}};
+  for (const auto& [option, value] : if_given) {
+    if (!value.empty()) words.insert(words.end(), {option, value});
+  }
+  return words;
+}
+
+Status start_in_background(const UpLine& line, const fs::path& state) {
+  SERIN_TRY_ASSIGN(const std::string file, log_file(state));
+  std::vector<std::string> words = words_of(line, state);
   const std::vector<char*> arguments = pointers_to(words);
 
   posix_spawn_file_actions_t files;
@@ -147,17 +156,19 @@ platform::local::LocalOptions platform_options(const UpLine& line, const fs::pat
 Status detach(const UpLine& line) {
   const fs::path state = fs::absolute(line.control.state);
   SERIN_TRY_ASSIGN(const auto client, local_client(line.control));
-  // Where one runs already, the manifests go to it.
-  if (!client.status()) SERIN_TRY(start_in_background(line, state));
   SERIN_TRY_ASSIGN(const auto manifests, read_manifests(line.files));
+  // Where one runs already, the manifests go to it.
+  const bool ran = client.status().has_value();
+  if (!ran) SERIN_TRY(start_in_background(line, state));
   for (const auto& manifest : manifests) {
     SERIN_TRY_ASSIGN(const json::value answer, client.apply(manifest));
     std::cout << text_at(answer, "name") << " " << text_at(answer, "result") << "\n";
   }
   if (line.wait) SERIN_TRY(wait_until_served(client));
   SERIN_TRY_ASSIGN(const json::value status, client.status());
-  std::cout << "serin is up: " << text_at(status, "gateway") << ", process "
-            << text_at(status, "pid") << "; " << down_command(line.control.state) << " ends it\n";
+  std::cout << (ran ? "serin is up already, with the options it began with: " : "serin is up: ")
+            << text_at(status, "gateway") << ", process " << text_at(status, "pid") << "; "
+            << down_command(line.control.state) << " ends it\n";
   return {};
 }
 

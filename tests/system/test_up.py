@@ -214,16 +214,23 @@ def test_down_ends_everything(models):
     own.close()
 
 
-def test_a_taken_port_is_said_and_what_ends_what_runs(tmp_path):
+def test_what_keeps_it_from_the_background_is_said_and_what_ends_what_runs(tmp_path):
     state = tmp_path / "s"
 
-    def detached(port):
-        return subprocess.run([SERIN, "up", "--detach", "--state", state, "--port", str(port)], capture_output=True, text=True, timeout=60)
+    def detached(port, *more):
+        return subprocess.run([SERIN, "up", "--detach", "--state", state, "--port", str(port), *more], capture_output=True, text=True, timeout=60)
 
+    assert "cannot read /nowhere.yaml" in detached(0, "-f", "/nowhere.yaml").stderr
+    assert not state.exists(), "it was started for a file that is not there"
+
+    for half, said in ((["--tls-key", __file__], "--tls-certificate and --tls-key go together"),
+                       (["--control-address", "127.0.0.1:0"], "with TLS and keys, or not at all")):
+        assert said in detached(0, *half).stderr
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = detached(port).stderr
         assert f"the control plane ended at once: cannot listen on 127.0.0.1:{port}: Address already in use; its log is {state}" in said, said
     said = detached(0).stdout
-    assert f"; serin down --state {state} ends it\n" in said, said
+    assert said.startswith("serin is up: ") and f"; serin down --state {state} ends it\n" in said, said
+    assert detached(1).stdout == said.replace("is up", "is up already, with the options it began with"), "the line's own --port does nothing"
     assert subprocess.run([SERIN, "down", "--state", state], capture_output=True, timeout=60).returncode == 0
