@@ -64,7 +64,12 @@ Status generate(const GenerateLine& line) {
   request.timeout = std::chrono::hours(1);
   SERIN_TRY_ASSIGN(const auto client, net::Client::create());
   SERIN_TRY_ASSIGN(const net::Response response, client->fetch(std::move(request)));
-  if (response.status >= 300) return fail(error_of(response));
+  if (response.status >= 300) {
+    Error error = error_of(response);
+    if (response.status == 406 && line.output.empty())
+      error.message += "; name a file with -o, whose ending says which";
+    return fail(std::move(error));
+  }
   const std::string made = media_type(response);
   if (line.output.empty()) {
     const bool text = made.starts_with("text/") || made == "application/json";

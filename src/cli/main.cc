@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/prctl.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
@@ -26,6 +28,7 @@ void configure_log(const std::string& level, const std::string& form) {
 
 int main(int count, char** words) {
   using namespace serin::cli;
+  ::prctl(PR_SET_NAME, "serin");  // started as /proc/self/exe, ps and top would call it "exe"
   CLI::App app("Serin turns a generative model into a microservice.", "serin");
   app.set_version_flag("--version", std::string("serin ") + serin::cli::kVersion,
                        "Print the version");

@@ -132,6 +132,19 @@ def test_a_killed_worker_is_replaced_and_its_answers_are_the_same(up):
     assert until(lambda: len(one.workers()) == 2 and victim not in one.workers())
 
 
+def test_ps_and_top_call_its_processes_serin(up):
+    one = up()
+    assert until(one.serves)
+    assert {pathlib.Path(f"/proc/{pid}/comm").read_text() for pid in (*one.workers(), one.gateway())} == {"serin\n"}
+
+
+def test_who_wants_a_picture_on_the_terminal_is_told_of_files(up):
+    one = up()
+    assert until(one.serves)
+    refused = subprocess.run([SERIN, "generate", "glyphs", "--state", one.state], capture_output=True, text=True, timeout=60)
+    assert refused.returncode != 0 and "image/png, " in refused.stderr and "; name a file with -o" in refused.stderr, refused.stderr
+
+
 def test_everything_serves_on_while_the_supervisor_is_gone_and_is_adopted_when_it_is_back(up):
     one = up()
     expected = until(one.serves)
