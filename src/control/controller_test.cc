@@ -12,6 +12,7 @@ using std::chrono::seconds;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
 
 constexpr const char* kQuick =
@@ -176,6 +177,16 @@ TEST_F(ControllerTest, ShowsHowVersionsDidLately) {
   EXPECT_NEAR(lately.at("v1").errors, 0.25, 0.1);
   ASSERT_TRUE(lately.at("v1").p95);
   EXPECT_NEAR(*lately.at("v1").p95, 0.195, 0.01);
+}
+
+TEST_F(ControllerTest, WhatEndedBeforeItBeganIsNotShownAsOfNow) {
+  serve();
+  world_.run(seconds(60), {});
+  world_.begin(*world_.store, *world_.platform);
+  world_.controller->pass();
+  EXPECT_THAT(world_.view().lately, IsEmpty());
+  world_.run(seconds(10), {});
+  EXPECT_NEAR(world_.view().lately.at("v1").rate, 80, 8);
 }
 
 TEST_F(ControllerTest, SaysThatRequestsWereLost) {

@@ -75,6 +75,7 @@ Status Witness::restore(const ServiceRecord& record) {
 
 Result<std::uint64_t> Witness::read(platform::Platform& platform, const ServiceRecord& record,
                                     const Seen& seen, Moment now) {
+  if (!watches_since_) watches_since_ = now;
   std::uint64_t lost = 0;
   for (int page = 0; page < kPagesInAPass; ++page) {
     SERIN_TRY_ASSIGN(const auto found, platform.evidence(record.name, next_, kPage));
@@ -93,7 +94,9 @@ Result<std::uint64_t> Witness::read(platform::Platform& platform, const ServiceR
 
 void Witness::take(const platform::Evidence& evidence, const ServiceRecord& record, Moment now) {
   if (evidence.late) return take_late(evidence, record);
-  recent_[evidence.version].add(now, evidence.request);
+  // What ended while nobody watched is evidence, and not of now.
+  if (evidence.request.assigned >= seconds(*watches_since_))
+    recent_[evidence.version].add(now, evidence.request);
   const bool stable = evidence.version == record.stable;
   const bool of_rollout =
       analysis_ && record.rolling() && evidence.request.assigned >= seconds(record.rollout->began);

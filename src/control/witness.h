@@ -55,7 +55,8 @@ class Witness {
 
   std::uint64_t next_ = 0;
   std::deque<rollout::Request> history_;
-  std::string history_of_;                // label
+  std::string history_of_;  // label
+  std::optional<Moment> watches_since_;
   std::map<std::string, Recent> recent_;  // by label
   std::optional<rollout::Analysis> analysis_;
   rollout::Agreements agreements_;       // of a shadow rollout
