@@ -102,8 +102,10 @@ void Analysis::describe(const Metric& metric, MetricReport& report) const {
   const Estimate after = estimate(candidate);
   report.stable = before.mean;
   report.candidate = after.mean;
-  if (before.count > 0 && after.count > 0)
-    report.difference = rollout::difference(before, after, kShownAlpha);
+  if (before.count == 0 || after.count == 0) return;
+  // Rates and scores are parts of one, which differ by one at most.
+  const Interval shown = rollout::difference(before, after, kShownAlpha);
+  report.difference = {std::max(shown.low, -1.0), std::min(shown.high, 1.0)};
 }
 
 void Analysis::expect(const Metric& metric, MetricReport& report) const {

@@ -135,6 +135,19 @@ TEST(Interval, HoldsTheDifferenceAtEveryLookTogether) {
   EXPECT_LE(missed(worse, 2, -0.05), 12);
 }
 
+TEST(Interval, OfPartsOfOneNeverSaysMoreThanOne) {
+  Traffic traffic(world(0.005), 1);
+  Analysis analysis(spec(), {});
+  for (const Request& request : traffic.next(0.3)) analysis.add(request);
+  analysis.close_block(traffic.now());
+  for (const std::size_t metric : {0, 2}) {
+    const auto shown = analysis.report().metrics[metric].difference;
+    ASSERT_TRUE(shown);
+    EXPECT_EQ(shown->low, -1);
+    EXPECT_EQ(shown->high, 1);
+  }
+}
+
 TEST(Interval, NarrowsAsRequestsComeAndIsNoPointBeforeAnyEvent) {
   const Interval few = difference({0, 0.001, 100}, {0, 0.001, 10}, 0.05);
   const Interval many = difference({0, 0.001, 10'000}, {0, 0.001, 1000}, 0.05);
