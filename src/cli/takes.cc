@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "base/quantity.h"
+#include "base/words.h"
 
 namespace serin::cli {
 namespace {
@@ -43,23 +44,13 @@ std::string written(double number) {
   return out.str();
 }
 
-// "red, green or blue".
-std::string alternatives(const std::vector<std::string>& words) {
-  std::string text;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if (i > 0) text += i + 1 == words.size() ? " or " : ", ";
-    text += words[i];
-  }
-  return text;
-}
-
 }  // namespace
 
 CLI::Option* takes_one_of(CLI::Option* option, const std::vector<std::string>& words) {
   const auto check = [words](const std::string& text) {
     return std::ranges::find(words, text) != words.end()
                ? std::string()
-               : "must be " + alternatives(words) + ", not " + in_quotes(text);
+               : "must be " + either(words) + ", not " + in_quotes(text);
   };
   return takes_words(option->check(CLI::Validator(check, "")), words);
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/files.h"
+#include "base/words.h"
 #include "engine/random.h"
 #include "engine/request_errors.h"
 #include "engine/request_inputs.h"
@@ -166,7 +167,7 @@ Status RequestParser::refuse_unknown(const json::object& fields) const {
     const std::string_view meant = nearest(key, known);
     return refuse("unknown_parameter", std::string_view(key).substr(0, 64),
                   meant.empty()
-                      ? "is not a field of this model; there is " + model::either(known)
+                      ? "is not a field of this model; " + there_are(known)
                       : "is not a field of this model; did you mean " + shown(meant) + "?");
   }
   return {};

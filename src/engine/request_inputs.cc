@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/base64.h"
+#include "base/words.h"
 #include "engine/dtypes.h"
 #include "engine/random.h"
 #include "engine/request_errors.h"
@@ -158,7 +159,7 @@ Result<Tensor> label_from(const model::LabelInput& label, std::string_view name,
   if (const auto meant = nearest(given, known); !meant.empty()) {
     message += "; did you mean " + shown(meant) + "?";
   } else if (known.size() <= 40) {
-    message += "; must be " + model::either(known);
+    message += "; must be " + either(known);
   }
   return wrong_value(name, std::move(message));
 }

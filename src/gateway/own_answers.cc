@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/words.h"
 #include "net/grpc/frame.h"
 #include "net/http/error_body.h"
 #include "telemetry/server_metrics.h"
@@ -71,7 +72,8 @@ bool answer_get(const Core& core, const Table& table, net::Exchange& exchange) {
   } else if (path == "/openapi.json" && table.services.size() > 1) {
     exchange.respond(net::error_response(
         Error{Code::kNotFound,
-              "each service describes itself: /services/NAME/openapi.json, of " + table.names(),
+              "each service describes itself: /services/NAME/openapi.json, of " +
+                  listed(table.names(), "and"),
               "unknown_url"}));
   } else {
     return false;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/words.h"
 #include "gateway/hash.h"
 
 namespace serin::gateway {
@@ -60,15 +61,10 @@ const VersionEntry* ServiceEntry::find(std::string_view label) const {
   return found == versions.end() ? nullptr : &*found;
 }
 
-std::string Table::names() const {
-  std::string list;
-  std::size_t left = services.size();
-  for (const auto& [name, service] : services) {
-    if (!list.empty()) list += left == 1 ? " and " : ", ";
-    list += name;
-    --left;
-  }
-  return list;
+std::vector<std::string_view> Table::names() const {
+  std::vector<std::string_view> names;
+  for (const auto& [name, service] : services) names.emplace_back(name);
+  return names;
 }
 
 Result<const ServiceEntry*> Table::find(std::string_view name) const {
@@ -79,11 +75,11 @@ Result<const ServiceEntry*> Table::find(std::string_view name) const {
     return fail(Error{Code::kNotFound, "no service is configured yet", "model_not_found", "model"});
   if (name.empty())
     return fail(Error{Code::kNotFound,
-                      "the request does not say which service it is for; there are " + names() +
+                      "the request does not say which service it is for; " + there_are(names()) +
                           ": name one as \"model\", or in the path /services/NAME/…",
                       "model_not_found", "model"});
   return fail(Error{Code::kNotFound,
-                    "there is no service \"" + std::string(name) + "\"; there is " + names(),
+                    "there is no service \"" + std::string(name) + "\"; " + there_are(names()),
                     "model_not_found", "model"});
 }
 

@@ -68,7 +68,7 @@ struct Table {
 
   // The service that was named, or the only one; kNotFound names what there is.
   Result<const ServiceEntry*> find(std::string_view name) const;
-  std::string names() const;  // "a, b and c"
+  std::vector<std::string_view> names() const;
 };
 
 // The configuration has been checked by read_config().

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "base/words.h"
+
 namespace serin::model {
 namespace {
 
@@ -24,7 +26,7 @@ template <class Items>
 std::string names_in(const Items& items) {
   std::vector<std::string_view> names;
   for (const auto& item : items) names.push_back(item.name);
-  return names.empty() ? "there is none" : "there is " + listed(names, "and");
+  return there_are(names);
 }
 
 const AutoregressiveLoop* autoregressive(const Manifest& m) {

@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/words.h"
+
 namespace serin::model {
 namespace {
 
@@ -109,15 +111,6 @@ Error error_of(const Problem& problem, const YamlNode& root, std::string_view fi
           place + (param.empty() ? "" : param + ": ") + problem.message,
           {},
           param};
-}
-
-std::string listed(std::span<const std::string_view> names, std::string_view last) {
-  std::string text;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (i > 0) text += i + 1 == names.size() ? " " + std::string(last) + " " : ", ";
-    text += names[i];
-  }
-  return text;
 }
 
 void Value::wrong_type(std::string_view wanted) const {
@@ -259,8 +252,7 @@ Fields::Fields(const Value& value, std::initializer_list<std::string_view> known
     if (std::ranges::find(known, key) != known.end()) continue;
     const std::string_view meant = nearest(key, std::span(known.begin(), known.size()));
     problems_->add(path_ / key, meant.empty()
-                                    ? "is not a field here; the fields are " +
-                                          listed(std::span(known.begin(), known.size()), "and")
+                                    ? "is not a field here; the fields are " + listed(known, "and")
                                     : "is not a field; did you mean " + std::string(meant) + "?");
   }
 }

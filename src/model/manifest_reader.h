@@ -44,9 +44,6 @@ Error error_of(const Problem& problem, const YamlNode& root, std::string_view fi
 template <class E>
 using Names = std::initializer_list<std::pair<std::string_view, E>>;
 
-// "a, b or c", for messages.
-std::string listed(std::span<const std::string_view> names, std::string_view last);
-inline std::string either(std::span<const std::string_view> names) { return listed(names, "or"); }
 std::string shown(std::string_view text);  // shortened and escaped, for messages
 
 // A value of the document and where it stands. Null where the field is absent and optional.

@@ -5,6 +5,7 @@
 
 #include "base/last_resort.h"
 #include "base/quantity.h"
+#include "base/words.h"
 
 namespace serin::control::notify {
 namespace {
@@ -41,12 +42,6 @@ Result<Target> target_of(const json::object& object) {
   return target;
 }
 
-bool fits(std::string_view pattern, std::string_view reason) {
-  if (!pattern.ends_with('*')) return pattern == reason;
-  pattern.remove_suffix(1);
-  return reason.starts_with(pattern);
-}
-
 }  // namespace
 
 Result<Target> read_target(std::string_view text) {
@@ -58,8 +53,8 @@ Result<Target> read_target(std::string_view text) {
 
 bool wants(const Target& target, std::string_view reason) {
   if (reason == kWebhookFailed || reason == kCommandFailed) return false;
-  return std::ranges::any_of(target.events,
-                             [&](const std::string& pattern) { return fits(pattern, reason); });
+  return std::ranges::any_of(
+      target.events, [&](const std::string& pattern) { return fits_pattern(pattern, reason); });
 }
 
 std::string_view reason_of_failure(const Target& target) {

@@ -9,6 +9,7 @@
 
 #include "base/files.h"
 #include "base/subprocess.h"
+#include "base/words.h"
 #include "control/notify/message.h"
 
 namespace serin::control::notify {
@@ -55,14 +56,6 @@ std::vector<std::pair<std::string, std::string>> own_environment() {
   return variables;
 }
 
-// The last of what it said that is not empty.
-std::string last_line(std::string_view text) {
-  while (text.ends_with('\n')) text.remove_suffix(1);
-  const std::size_t begin = text.rfind('\n');
-  if (begin != std::string_view::npos) text.remove_prefix(begin + 1);
-  return std::string(text.substr(0, kLongestWords));
-}
-
 Status run(const Target& target, const Event& event, const CancelToken& cancel) {
   const Message message = message_of(event);
   Command command{.arguments = target.command, .input = message.body};
@@ -74,7 +67,7 @@ Status run(const Target& target, const Event& event, const CancelToken& cancel) 
   if (exit.ok()) return {};
   if (exit.cancelled) return fail(Code::kCancelled, "it was cut short");
   if (exit.timed_out) return fail(Code::kDeadlineExceeded, "it did not end in time");
-  const std::string words = last_line(exit.errors);
+  const std::string words(last_line(exit.errors).substr(0, kLongestWords));
   return fail(Code::kUnavailable,
               "it ended with " + std::to_string(exit.code) + (words.empty() ? "" : ": " + words));
 }

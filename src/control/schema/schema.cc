@@ -7,6 +7,7 @@
 
 #include "base/nearest.h"
 #include "base/quantity.h"
+#include "base/words.h"
 
 namespace serin::control {
 namespace {
@@ -102,16 +103,6 @@ std::string such_as(const json::value& schema) {
   if (text_of(schema, "format") == "duration") return R"(, such as "60s")";
   const json::value* examples = keyword(schema, "examples");
   return examples == nullptr ? "" : ", such as " + shown(examples->as_array().at(0));
-}
-
-// "a, b or c"
-std::string either(const std::vector<std::string>& names) {
-  std::string text;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (i > 0) text += i + 1 == names.size() ? " or " : ", ";
-    text += names[i];
-  }
-  return text;
 }
 
 // Walks a document and its schema side by side.

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/subprocess.h"
+#include "base/words.h"
 
 namespace serin::control {
 namespace {
@@ -23,11 +24,6 @@ std::string_view take_line(std::string_view& text) {
   const std::string_view line = text.substr(0, text.find('\n'));
   text.remove_prefix(std::min(text.size(), line.size() + 1));
   return line;
-}
-
-std::string_view last_line(std::string_view text) {
-  while (text.ends_with('\n')) text.remove_suffix(1);
-  return text.substr(text.rfind('\n') + 1);
 }
 
 // What the command wrote, a line a sample.

@@ -8,6 +8,7 @@
 #include "base/day.h"
 #include "base/digest.h"
 #include "base/files.h"
+#include "base/words.h"
 #include "base/yaml.h"
 #include "model/manifest_reader.h"
 
@@ -80,18 +81,12 @@ ApiKey read_key(const Value& value) {
   return key;
 }
 
-bool fits(std::string_view pattern, std::string_view text) {
-  if (!pattern.ends_with('*')) return pattern == text;
-  pattern.remove_suffix(1);
-  return text.starts_with(pattern);
-}
-
 bool method_fits(std::string_view pattern, std::string_view method, std::string_view path) {
   const std::size_t slash = std::min(pattern.find('/'), pattern.size());
   std::string_view word = pattern.substr(0, slash);
   while (word.ends_with(' ')) word.remove_suffix(1);
   const std::string_view rest = pattern.substr(slash);
-  return (word.empty() || fits(word, method)) && (rest.empty() || fits(rest, path));
+  return (word.empty() || fits_pattern(word, method)) && (rest.empty() || fits_pattern(rest, path));
 }
 
 }  // namespace
@@ -137,7 +132,7 @@ Status may_call(const ApiKey& key, std::string_view service, std::string_view me
   const auto any = [](const std::vector<std::string>& patterns, auto fits_one) {
     return patterns.empty() || std::ranges::any_of(patterns, fits_one);
   };
-  if (!any(key.services, [&](const std::string& one) { return fits(one, service); }))
+  if (!any(key.services, [&](const std::string& one) { return fits_pattern(one, service); }))
     return fail({Code::kPermissionDenied,
                  "the key " + key.name + " may not call the service " + std::string(service),
                  "service_not_allowed"});
