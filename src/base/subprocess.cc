@@ -55,13 +55,6 @@ class Pipe {
   std::array<int, 2> ends_{-1, -1};
 };
 
-std::vector<std::string> joined(const std::vector<std::pair<std::string, std::string>>& variables) {
-  std::vector<std::string> words;
-  words.reserve(variables.size());
-  for (const auto& [name, value] : variables) words.emplace_back(name).append("=").append(value);
-  return words;
-}
-
 struct Streams {
   Pipe input, output, errors;
 };
@@ -140,6 +133,27 @@ class Kept {
 };
 
 }  // namespace
+
+Variables environment_with(const Variables& added) {
+  Variables variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = text.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string_view name = text.substr(0, equals);
+    if (std::ranges::find(added, name, &Variables::value_type::first) == added.end())
+      variables.emplace_back(name, text.substr(equals + 1));
+  }
+  variables.insert(variables.end(), added.begin(), added.end());
+  return variables;
+}
+
+std::vector<std::string> joined(const Variables& variables) {
+  std::vector<std::string> words;
+  words.reserve(variables.size());
+  for (const auto& [name, value] : variables) words.emplace_back(name).append("=").append(value);
+  return words;
+}
 
 std::vector<char*> pointers_to(std::vector<std::string>& words) {
   std::vector<char*> pointers;

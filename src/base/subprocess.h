@@ -21,12 +21,17 @@ namespace serin {
 // changed.
 std::vector<char*> pointers_to(std::vector<std::string>& words);
 
+using Variables = std::vector<std::pair<std::string, std::string>>;
+// Our own environment and these; one that is in both has the value that it has here.
+Variables environment_with(const Variables& added);
+// "NAME=VALUE", as exec() and posix_spawn() want them.
+std::vector<std::string> joined(const Variables& variables);
+
 struct Command {
-  std::vector<std::string> arguments;  // the program first: a path, or a name found on PATH
-  // The whole environment of the command; unset: ours.
-  std::optional<std::vector<std::pair<std::string, std::string>>> environment = {};
-  std::filesystem::path directory = {};             // empty: ours
-  std::string input = {};                           // its standard input, then the end of the file
+  std::vector<std::string> arguments;         // the program first: a path, or a name found on PATH
+  std::optional<Variables> environment = {};  // all that it has; unset: ours
+  std::filesystem::path directory = {};       // empty: ours
+  std::string input = {};                     // its standard input, then the end of the file
   std::size_t output_limit = std::size_t{1} << 20;  // bytes kept of each stream
   bool capture = true;                              // false: its output goes where ours goes
 };

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
+#include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include "base/files.h"
@@ -47,6 +49,17 @@ TEST(RunCommand, PassesArgumentsEnvironmentDirectoryAndInputAsTheyAre) {
   ASSERT_TRUE(done.has_value());
   EXPECT_EQ(done->output,
             folder->path().string() + "\n" + std::string(300'000, 'x') + "a b;*|this|\n");
+}
+
+TEST(EnvironmentWith, HasOurVariablesAndThoseThatTakeTheirPlace) {
+  ::setenv("SERIN_TEST_KEPT", "ours", 1);
+  ::setenv("SERIN_TEST_REPLACED", "ours", 1);
+  const Variables variables =
+      environment_with({{"SERIN_TEST_REPLACED", "theirs"}, {"SERIN_TEST_KEP", "a=b"}});
+  EXPECT_EQ(std::ranges::count(joined(variables), "SERIN_TEST_KEPT=ours"), 1);
+  EXPECT_EQ(std::ranges::count(joined(variables), "SERIN_TEST_REPLACED=theirs"), 1);
+  EXPECT_EQ(std::ranges::count(joined(variables), "SERIN_TEST_REPLACED=ours"), 0);
+  EXPECT_EQ(std::ranges::count(joined(variables), "SERIN_TEST_KEP=a=b"), 1);
 }
 
 TEST(RunCommand, FindsAProgramOnPathAndSaysWhenThereIsNone) {

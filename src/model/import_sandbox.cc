@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/import_sandbox.h"
-#include "base/subprocess.h"
 
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -251,9 +250,10 @@ Result<ConfinedExit> run_confined(const Confined& command) {
       ::open(log_path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
   if (!log.open()) return fail(Code::kUnknown, log_path.string() + ": " + std::strerror(errno));
   std::vector<std::string> arguments = command.arguments;
-  std::vector<std::string> environment{"PATH=/usr/bin:/bin", "HOME=" + folder, "TMPDIR=" + folder,
-                                       "LANG=C.UTF-8"};
-  for (const auto& [name, value] : command.environment) environment.push_back(name + "=" + value);
+  Variables variables{
+      {"PATH", "/usr/bin:/bin"}, {"HOME", folder}, {"TMPDIR", folder}, {"LANG", "C.UTF-8"}};
+  variables.insert(variables.end(), command.environment.begin(), command.environment.end());
+  std::vector<std::string> environment = joined(variables);
   Prepared prepared;
   prepared.arguments = pointers_to(arguments);
   prepared.environment = pointers_to(environment);

@@ -8,10 +8,10 @@
 #include <chrono>
 #include <filesystem>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "base/subprocess.h"
 
 namespace serin::model {
 
@@ -19,8 +19,7 @@ struct Confined {
   std::vector<std::string> arguments;                // the program first, an absolute path
   std::vector<std::filesystem::path> readable = {};  // besides the system's programs and libraries
   std::filesystem::path folder;  // the one it may write; its working directory, TMPDIR and HOME too
-  std::vector<std::pair<std::string, std::string>> environment =
-      {};  // besides PATH, HOME, TMPDIR and LANG
+  Variables environment = {};    // besides PATH, HOME, TMPDIR and LANG
   std::chrono::milliseconds deadline = std::chrono::minutes(10);
 };
 

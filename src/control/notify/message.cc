@@ -66,8 +66,7 @@ std::string signature_of(const Message& message, std::int64_t seconds,
   return signatures;
 }
 
-std::vector<std::pair<std::string, std::string>> environment_of(const Event& event,
-                                                                const Message& message) {
+Variables environment_of(const Event& event, const Message& message) {
   return {{"SERIN_EVENT_ID", message.id},
           {"SERIN_EVENT_TIME", log::timestamp(event.time)},
           {"SERIN_EVENT_TYPE", event.warning ? "Warning" : "Normal"},

@@ -5,9 +5,9 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "base/subprocess.h"
 #include "control/record.h"
 
 namespace serin::control::notify {
@@ -28,7 +28,6 @@ std::string signature_of(const Message& message, std::int64_t seconds,
                          const std::vector<std::string>& secrets);
 
 // SERIN_EVENT_ID, SERIN_EVENT_REASON …
-std::vector<std::pair<std::string, std::string>> environment_of(const Event& event,
-                                                                const Message& message);
+Variables environment_of(const Event& event, const Message& message);
 
 }  // namespace serin::control::notify

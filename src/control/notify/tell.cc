@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/notify/tell.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -45,24 +43,11 @@ Status outcome_of(const net::Response& answer) {
   return fail(std::move(error));
 }
 
-std::vector<std::pair<std::string, std::string>> own_environment() {
-  std::vector<std::pair<std::string, std::string>> variables;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text = *entry;
-    const std::size_t equals = text.find('=');
-    if (equals != std::string_view::npos)
-      variables.emplace_back(text.substr(0, equals), text.substr(equals + 1));
-  }
-  return variables;
-}
-
 Status run(const Target& target, const Event& event, const CancelToken& cancel) {
   const Message message = message_of(event);
   Command command{.arguments = target.command, .input = message.body};
   command.output_limit = kLongestOutput;
-  command.environment = own_environment();
-  for (auto& variable : environment_of(event, message))
-    command.environment->push_back(std::move(variable));
+  command.environment = environment_with(environment_of(event, message));
   SERIN_TRY_ASSIGN(const Exit exit, run_command(std::move(command), target.timeout, cancel));
   if (exit.ok()) return {};
   if (exit.cancelled) return fail(Code::kCancelled, "it was cut short");

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <cstdlib>
 
 #include "base/files.h"
 #include "control/notify/message.h"
@@ -39,6 +40,12 @@ TEST_F(TellerTest, ACommandGetsTheEventTwice) {
   ASSERT_TRUE(tell(command("cat > " + out + "; echo \" $SERIN_EVENT_REASON\" >> " + out)));
   const std::string body = message_of(an_event()).body;
   EXPECT_EQ(*read_file(out), body + " Promoted\n");
+}
+
+TEST_F(TellerTest, ACommandGetsTheEventAndNotWhatWeWereToldOfOne) {
+  ::setenv("SERIN_EVENT_REASON", "Inherited", 1);
+  EXPECT_TRUE(tell(command("test \"$SERIN_EVENT_REASON\" = Promoted")));
+  ::unsetenv("SERIN_EVENT_REASON");
 }
 
 TEST_F(TellerTest, ACommandThatFailsIsHeard) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/local/process.h"
-#include "base/subprocess.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -17,8 +16,6 @@
 #include <memory>
 
 #include "base/files.h"
-
-extern char** environ;
 
 namespace serin::platform::local {
 namespace {
@@ -58,15 +55,7 @@ Result<std::unique_ptr<Prepared>> prepare(const Launch& launch) {
   made->program = launch.program.string();
   made->words = launch.arguments;
   made->inherited = launch.inherited;
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    const std::string_view text(*variable);
-    bool replaced = false;
-    for (const auto& [name, value] : launch.environment)
-      replaced = replaced || text.starts_with(name + "=");
-    if (!replaced) made->variables.emplace_back(text);
-  }
-  for (const auto& [name, value] : launch.environment)
-    made->variables.push_back(name + "=" + value);
+  made->variables = joined(environment_with(launch.environment));
   made->argv = pointers_to(made->words);
   made->envp = pointers_to(made->variables);
   made->nothing = Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));

@@ -17,6 +17,7 @@
 
 #include "base/descriptor.h"
 #include "base/error.h"
+#include "base/subprocess.h"
 
 namespace serin::platform::local {
 
@@ -44,8 +45,8 @@ std::string boot_id();
 
 struct Launch {
   std::filesystem::path program;
-  std::vector<std::string> arguments;                            // the name of the program first
-  std::vector<std::pair<std::string, std::string>> environment;  // in addition to ours
+  std::vector<std::string> arguments;          // the name of the program first
+  Variables environment;                       // in addition to ours
   std::filesystem::path log;                   // standard output and error are appended to it
   int inherited = -1;                          // becomes descriptor 3; -1: nothing
   std::vector<std::filesystem::path> cgroups;  // whose cgroup.procs it joins before it runs

@@ -19,7 +19,6 @@
 
 #include "base/files.h"
 #include "base/log.h"
-#include "base/subprocess.h"
 #include "worker/upstream/log_lines.h"
 
 namespace serin::worker {
@@ -127,8 +126,7 @@ class Keeper {
       if (Status entered = enter_sandbox(*command_.sandbox); !entered)
         give_up(entered.error().message);
     }
-    std::vector<std::string> variables;
-    for (const auto& [name, value] : command_.environment) variables.push_back(name + "=" + value);
+    std::vector<std::string> variables = joined(command_.environment);
     ::execvpe(command_.arguments[0].c_str(), pointers_to(command_.arguments).data(),
               pointers_to(variables).data());
     const int problem = errno;

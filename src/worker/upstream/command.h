@@ -13,19 +13,19 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/restarts.h"
+#include "base/subprocess.h"
 #include "worker/lifecycle/sandbox.h"
 
 namespace serin::worker {
 
 struct KeptCommand {
   std::vector<std::string> arguments;  // the program first: a path, or a name found on PATH
-  std::vector<std::pair<std::string, std::string>> environment;  // all of it
+  Variables environment;               // all of it
   std::filesystem::path directory;
   std::filesystem::path scratch;   // goes, with all it holds, when the keeper ends; empty: none
   std::optional<Sandbox> sandbox;  // unset: none
