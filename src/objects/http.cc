@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "base/check.h"
+#include "net/http/retry_after.h"
 #include "objects/text.h"
 
 namespace serin::objects {
@@ -268,8 +269,7 @@ Result<HttpAnswer> HttpClient::send(const HttpRequest& request, const CancelToke
 
 Error error_of_answer(const HttpAnswer& answer, std::string message) {
   Error error{Code::kUnknown, std::move(message) + " (HTTP " + std::to_string(answer.status) + ")"};
-  const auto seconds = parse_number(answer.header("retry-after"));
-  if (seconds) error.retry_after = std::chrono::seconds(std::min<std::uint64_t>(*seconds, 86'400));
+  error.retry_after = net::parse_retry_after(answer.header("retry-after"));
   switch (answer.status) {
     case 400:
       error.code = Code::kInvalidArgument;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/notify/tell.h"
 
-#include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/files.h"
 #include "base/subprocess.h"
 #include "base/words.h"
 #include "control/notify/message.h"
+#include "net/http/retry_after.h"
 
 namespace serin::control::notify {
 namespace {
@@ -23,20 +22,11 @@ Result<std::vector<std::string>> secrets_of(const Target& target) {
   return parse_secrets(text, target.secret_file.string());
 }
 
-// In seconds; the other form, a date, is not read.
-std::optional<std::chrono::milliseconds> retry_after(const net::Headers& headers) {
-  const std::string_view text = headers.get("retry-after");
-  unsigned seconds = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return std::chrono::seconds(seconds);
-}
-
 Status outcome_of(const net::Response& answer) {
   if (answer.status >= 200 && answer.status < 300) return {};
   Error error{.code = Code::kUnavailable,
               .message = "it answered " + std::to_string(answer.status),
-              .retry_after = retry_after(answer.headers)};
+              .retry_after = net::parse_retry_after(answer.headers.get("retry-after"))};
   if (answer.status == 410) error.reason = kGone;
   if (answer.status >= 300 && answer.status < 400)
     error.message += "; redirections are not followed";

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
 #include "base/base64.h"
+#include "net/http/retry_after.h"
 #include "net/http/status.h"
 
 namespace serin::worker::api {
@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 constexpr std::size_t kLongestMessage = 2048;
 constexpr std::size_t kLongestWord = 128;
 constexpr milliseconds kRetryAfter{1000};
-constexpr std::int64_t kLongestRetrySeconds = 3600;
+constexpr milliseconds kLongestRetryAfter{3'600'000};
 
 const json::object* object_at(const json::object& object, std::string_view name) {
   const json::value* value = object.if_contains(name);
@@ -59,12 +59,9 @@ void take_words(const json::object& body, Error& error) {
   error.reason = bounded(string_at(words, "code").value_or(""), kLongestWord);
 }
 
-std::optional<milliseconds> retry_after(const net::Headers& headers) {
-  const std::string_view field = headers.get("retry-after");
-  std::int64_t seconds = 0;
-  const auto read = std::from_chars(field.data(), field.data() + field.size(), seconds);
-  if (field.empty() || read.ec != std::errc{} || seconds < 0) return kRetryAfter;
-  return std::chrono::seconds(std::min(seconds, kLongestRetrySeconds));
+milliseconds retry_after(const net::Headers& headers) {
+  const auto said = net::parse_retry_after(headers.get("retry-after"));
+  return said ? std::min<milliseconds>(*said, kLongestRetryAfter) : kRetryAfter;
 }
 
 // Whose fault a status is: the client's, or nothing that the client could do better.
