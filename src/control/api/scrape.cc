@@ -3,7 +3,6 @@
 
 #include <utility>
 
-#include "base/last_resort.h"
 #include "control/api/measure.h"
 #include "control/api/tasks.h"
 #include "net/http/error_body.h"
@@ -78,15 +77,8 @@ void ScrapeServerImpl::add(std::string_view pattern, Call call) {
                                              const net::PathParameters& path) {
                 const auto found = path.find("id");
                 const std::string id = found == path.end() ? "gateway" : found->second;
-                const Status taken = tasks_.run([exchange, head = exchange->head(), id, &call] {
-                  auto answer = attempt("a scrape", [&] { return call(head, id); });
-                  auto response = std::make_shared<net::Response>(
-                      answer ? std::move(*answer) : net::error_response(answer.error()));
-                  exchange->post([exchange, response] {
-                    if (!exchange->gone()) exchange->respond(std::move(*response));
-                  });
-                });
-                if (!taken) exchange->respond(net::error_response(taken.error()));
+                tasks_.answer(exchange,
+                              [head = exchange->head(), id, &call] { return call(head, id); });
               });
 }
 

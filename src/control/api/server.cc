@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/last_resort.h"
 #include "base/log.h"
 #include "control/api/keys.h"
 #include "control/api/measure.h"
@@ -252,17 +251,11 @@ void ApiServer::add(std::string_view id, Call call) {
 void ApiServer::serve(const std::shared_ptr<net::Exchange>& exchange, Asked asked,
                       const Call& call) {
   const auto shared = std::make_shared<const Asked>(std::move(asked));
-  const Status taken = tasks_.run([exchange, shared, &call] {
-    Result<net::Response> answer =
-        attempt("a request to the control plane", [&] { return call(*shared); });
-    auto response = std::make_shared<net::Response>(answer ? std::move(*answer)
-                                                           : net::error_response(answer.error()));
-    if (!reads(*shared)) Audit::changed(*shared, *response);
-    exchange->post([exchange, response] {
-      if (!exchange->gone()) exchange->respond(std::move(*response));
-    });
-  });
-  if (!taken) exchange->respond(net::error_response(taken.error()));
+  tasks_.answer(
+      exchange, [shared, &call] { return call(*shared); },
+      [shared](const net::Response& answer) {
+        if (!reads(*shared)) Audit::changed(*shared, answer);
+      });
 }
 
 void ApiServer::handle(std::shared_ptr<net::Exchange> exchange) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/last_resort.h"
+#include "net/http/error_body.h"
 
 namespace serin::control::api {
 
@@ -18,6 +19,20 @@ Tasks::~Tasks() {
   }
   wake_.notify_all();
   for (std::thread& thread : threads_) thread.join();
+}
+
+void Tasks::answer(const std::shared_ptr<net::Exchange>& exchange, Call call,
+                   std::function<void(const net::Response&)> seen) {
+  const Status taken = run([exchange, call = std::move(call), seen = std::move(seen)] {
+    auto answer = attempt("a request to the control plane", call);
+    auto response = std::make_shared<net::Response>(answer ? *std::move(answer)
+                                                           : net::error_response(answer.error()));
+    seen(*response);
+    exchange->post([exchange, response] {
+      if (!exchange->gone()) exchange->respond(std::move(*response));
+    });
+  });
+  if (!taken) exchange->respond(net::error_response(taken.error()));
 }
 
 Status Tasks::run(std::function<void()> task) {

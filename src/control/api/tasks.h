@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads for calls that wait: for the controller's lock, for a package to be fetched. Owned by the
-// API's server; safe from any thread. What waits for a thread is bounded.
+// Threads for requests whose answer waits: for the controller's lock, for a package to be fetched.
+// Owned by a server of the control plane. What waits for a thread is bounded.
 #pragma once
 
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "base/error.h"
+#include "net/http/server.h"
 
 namespace serin::control::api {
 
@@ -19,10 +21,15 @@ class Tasks {
   Tasks(unsigned threads, std::size_t waiting);
   ~Tasks();  // runs what waits, then joins
 
-  // kResourceExhausted when too much waits.
-  Status run(std::function<void()> task);
+  using Call = std::function<Result<net::Response>()>;
+  // Answers with what `call` gives, after `seen` saw it; both run on a thread of ours. Where too
+  // much waits, with 429, and neither runs. From the exchange's thread.
+  void answer(
+      const std::shared_ptr<net::Exchange>& exchange, Call call,
+      std::function<void(const net::Response&)> seen = [](const auto&) {});
 
  private:
+  Status run(std::function<void()> task);
   void work();
 
   const std::size_t limit_;
