@@ -16,6 +16,9 @@ struct FileStamp {
   bool operator==(const FileStamp&) const = default;
 };
 
+// Whether the path still names the file that is open: another process may have renamed it.
+bool is_at(const std::filesystem::path& path, int open_file);
+
 std::optional<FileStamp> stamp_of(const std::filesystem::path& path);  // empty: it is not there
 
 }  // namespace serin

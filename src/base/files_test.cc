@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/files.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <cstdlib>
 #include <fstream>
 
+#include "base/descriptor.h"
 #include "base/digest.h"
+#include "base/file_head.h"
+#include "base/file_stamp.h"
 
 namespace serin {
 namespace {
@@ -33,6 +37,16 @@ TEST(Files, AboveTheLimitAreRefused) {
   EXPECT_EQ(read_file("/dev/zero", 10'000).error().code, Code::kOutOfRange);
 }
 
+TEST(Files, HaveAHeadThatIsNotLongerThanTheyAre) {
+  const auto folder = TemporaryDirectory::create();
+  const auto path = folder->path() / "a";
+  ASSERT_TRUE(write_file(path, "12345").has_value());
+  EXPECT_EQ(head_of(path, 3), "123");
+  EXPECT_EQ(head_of(path, 9), "12345");
+  EXPECT_EQ(head_of(folder->path() / "none", 3), "");
+  EXPECT_EQ(head_of(folder->path(), 3), "");
+}
+
 TEST(Files, OfTheSystemWithoutASizeAreReadToTheirEnd) {
   EXPECT_GT(read_file("/proc/self/status")->size(), 100u);
 }
@@ -53,6 +67,18 @@ TEST(Files, ThatCannotBeWrittenLeaveTheOldOne) {
   EXPECT_TRUE(std::filesystem::exists(path / "inside"));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder->path()), {}), 1);
   EXPECT_EQ(write_file(folder->path() / "no" / "such", "").error().code, Code::kNotFound);
+}
+
+TEST(Files, ThatAreOpenAreAtTheirPathUntilAnotherIs) {
+  const auto folder = TemporaryDirectory::create();
+  const auto path = folder->path() / "a";
+  ASSERT_TRUE(write_file(path, "first").has_value());
+  const Descriptor open(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_TRUE(is_at(path, open.get()));
+  ASSERT_TRUE(write_file(path, "second").has_value());
+  EXPECT_FALSE(is_at(path, open.get()));
+  std::filesystem::remove(path);
+  EXPECT_FALSE(is_at(path, open.get()));
 }
 
 TEST(TemporaryDirectories, ArePrivateAndGoWithTheirOwner) {

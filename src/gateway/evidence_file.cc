@@ -11,6 +11,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/file_stamp.h"
 #include "base/files.h"
 #include "gateway/hash.h"
 
@@ -94,12 +95,9 @@ Status EvidenceFile::reopen() {
 }
 
 Status EvidenceFile::make_room() {
-  struct stat ours{}, there{};
-  const bool same = ::fstat(file_.get(), &ours) == 0 && ::stat(path_.c_str(), &there) == 0 &&
-                    ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
   // Another process may have done so already.
   std::error_code problem;
-  if (same) fs::rename(path_, before(path_), problem);
+  if (is_at(path_, file_.get())) fs::rename(path_, before(path_), problem);
   if (problem)
     return fail(Code::kUnknown, "cannot rename " + path_.string() + ": " + problem.message());
   return reopen();

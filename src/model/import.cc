@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 
+#include "base/file_head.h"
 #include "base/files.h"
 #include "model/exporter.h"
 #include "model/folder.h"
@@ -77,14 +77,6 @@ Result<SourceKind> recognise_zip(const fs::path& path) {
   if (inner("code/") || inner("constants.pkl")) return SourceKind::kTorchScript;
   if (inner("data.pkl")) return SourceKind::kTorchPickle;
   return invalid(path.string() + ": is a zip file with no model in it; " + std::string(kKnown));
-}
-
-std::string head_of(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string head(16, '\0');
-  file.read(head.data(), static_cast<std::streamsize>(head.size()));
-  head.resize(static_cast<std::size_t>(file.gcount()));
-  return head;
 }
 
 bool is_torch(SourceKind kind) {
@@ -279,7 +271,7 @@ Result<SourceKind> recognise(const fs::path& source) {
                    std::string(kKnown));
   }
   if (!fs::is_regular_file(status)) return invalid(source.string() + ": is not a file");
-  const std::string head = head_of(source);
+  const std::string head = head_of(source, 16);
   if (head.starts_with("PK\x03\x04")) return recognise_zip(source);
   if (head.starts_with("\x89HDF\r\n\x1a\n")) return SourceKind::kKeras;
   if (head.starts_with("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9"))

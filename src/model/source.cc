@@ -2,10 +2,9 @@
 #include "model/source.h"
 
 #include <algorithm>
-#include <array>
-#include <fstream>
 
 #include "base/digest.h"
+#include "base/file_head.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "model/archive.h"
@@ -27,12 +26,7 @@ constexpr const char* kTitle = "org.opencontainers.image.title";
 constexpr const char* kPackageAnnotation = "dev.serin.package.digest";
 
 // As zstd does.
-bool begins_as_archive(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::array<char, 4> head{};
-  file.read(head.data(), head.size());
-  return std::string_view(head.data(), head.size()) == "\x28\xb5\x2f\xfd";
-}
+bool begins_as_archive(const fs::path& path) { return head_of(path, 4) == "\x28\xb5\x2f\xfd"; }
 
 Result<Archive> file_archive(const fs::path& path) {
   if (const auto kind = recognise(path)) {

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <new>
 #include <string>
 
@@ -16,6 +15,7 @@
 #include "backends/torch/graph_check.h"
 #include "backends/torch/pickle_scan.h"
 #include "backends/torch/source_scan.h"
+#include "base/file_head.h"
 
 namespace serin::backends {
 namespace {
@@ -48,10 +48,7 @@ tl::unexpected<Error> needs_class(const std::filesystem::path& path) {
 // torch.save before zip archives (PyTorch 1.6): a pickle, which begins with its protocol, or a tar
 // file, which has its magic at 257.
 bool is_old_save(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string head(262, '\0');
-  file.read(head.data(), static_cast<std::streamsize>(head.size()));
-  head.resize(static_cast<std::size_t>(file.gcount()));
+  const std::string head = head_of(path, 262);
   return head.starts_with('\x80') ||
          head.substr(std::min<std::size_t>(257, head.size())) == "ustar";
 }

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/descriptor.h"
+#include "base/file_stamp.h"
 #include "base/files.h"
 #include "base/log.h"
 
@@ -20,13 +21,6 @@ namespace fs = std::filesystem;
 
 fs::path numbered(fs::path path, int number) {
   return number == 0 ? path : path += "." + std::to_string(number);
-}
-
-// Whether the path still names the open file, which another process may have rotated.
-bool is_at(const fs::path& path, const struct stat& open) {
-  struct stat there{};
-  return ::stat(path.c_str(), &there) == 0 && there.st_ino == open.st_ino &&
-         there.st_dev == open.st_dev;
 }
 
 Status append(const Descriptor& file, off_t size, std::string_view line, const fs::path& path) {
@@ -59,7 +53,7 @@ Status FeedbackLog::write(std::string_view line) const {
     struct stat open{};
     if (!file.open() || ::flock(file.get(), LOCK_EX) < 0 || ::fstat(file.get(), &open) < 0)
       return fail(error_of_errno(errno, "cannot open " + path_.string()));
-    if (!is_at(path_, open)) continue;
+    if (!is_at(path_, file.get())) continue;  // another process has rotated it
     const bool fits = static_cast<std::uint64_t>(open.st_size) + line.size() <= bytes_;
     if (fits || open.st_size == 0) return append(file, open.st_size, line, path_);
     rotate();
