@@ -196,6 +196,7 @@ Status down(const ControlLine& line) {
   platform::local::LocalOptions options = platform_options(own, state);
   options.only_end = true;
   SERIN_TRY_ASSIGN(const auto platform, platform::local::LocalPlatform::open(std::move(options)));
+  platform->start();
   if (!platform->shut_down(kEndsWithin))
     return fail(Code::kDeadlineExceeded, "something did not end in time and was left");
   std::cout << "no control plane ran; what it had left has ended\n";

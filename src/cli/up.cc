@@ -83,7 +83,8 @@ Result<std::optional<control::api::NetworkOptions>> network_options(const UpLine
   return options;
 }
 
-// What a control plane is made of; ends in the other order.
+// What a control plane is made of; ends in the other order. None of it starts a process before all
+// of it is there: a start that fails leaves nothing running that did not run before.
 struct Parts {
   std::unique_ptr<LocalPlatform> platform;
   std::unique_ptr<control::Store> store;
@@ -95,6 +96,12 @@ struct Parts {
   std::string url;
   // Everything is to end, not the control plane alone.
   std::shared_ptr<std::atomic<bool>> end_all = std::make_shared<std::atomic<bool>>(false);
+
+  void start() const {
+    platform->start();
+    controller->start();
+    notifier->start();
+  }
 };
 
 Result<std::unique_ptr<control::api::ScrapeServer>> scrape_server(const UpLine& line,
@@ -109,7 +116,7 @@ Result<std::unique_ptr<control::api::ScrapeServer>> scrape_server(const UpLine& 
   return control::api::ScrapeServer::create(*parts.controller, std::move(options));
 }
 
-Result<Parts> begin(const UpLine& line, const fs::path& state) {
+Result<Parts> make_parts(const UpLine& line, const fs::path& state) {
   if (line.certificate.empty() != line.key.empty())
     return invalid("--tls-certificate and --tls-key go together");
   SERIN_TRY_ASSIGN(auto network, network_options(line));
@@ -145,8 +152,6 @@ Result<Parts> begin(const UpLine& line, const fs::path& state) {
           const auto& target, const control::Event& event, const CancelToken& cancel) {
         return teller->tell(target, event, cancel);
       });
-  parts.controller->start();
-  parts.notifier->start();
   return parts;
 }
 
@@ -249,12 +254,13 @@ Status run(const UpLine& line) {
   pthread_sigmask(SIG_BLOCK, &waited, nullptr);
 
   const fs::path state = fs::absolute(line.control.state);
-  SERIN_TRY_ASSIGN(Parts parts, begin(line, state));
+  SERIN_TRY_ASSIGN(Parts parts, make_parts(line, state));
   std::unique_ptr<Live> live;
   const bool seen = !line.plain && ::isatty(STDOUT_FILENO) == 1;
   if (seen) {
     SERIN_TRY_ASSIGN(live, Live::create(state));
   }
+  parts.start();
   log::info("up", {{"gateway", parts.url}, {"state", state.string()}});
   Notices notices;
   std::thread files([&] { apply_files(*parts.controller, line.files, notices); });

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """One worker an example, for all tests, and as many more as a test starts for itself; one `serin up` a file."""
+import contextlib
 import subprocess
 import types
 
@@ -58,6 +59,13 @@ def up():
     made = Up()
     yield made
     made.close()
+
+
+@pytest.fixture
+def own_up():
+    """Makes a `serin up` of the test's own: own_up(port=…); it ends with the test, however that ends."""
+    with contextlib.ExitStack() as made:
+        yield lambda **how: made.enter_context(contextlib.closing(Up(**how)))
 
 
 @pytest.fixture

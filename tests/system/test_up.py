@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`serin up`: services on this machine, and versions that take over or go back, as real processes."""
+import contextlib
 import json
+import pathlib
 import signal
 import socket
 import subprocess
@@ -8,7 +10,7 @@ import threading
 
 import pytest
 
-from platform_of_this_machine import Model, Up, alive
+from platform_of_this_machine import Model, alive
 from worker import SERIN
 
 # Steps of seconds, and margins that some hundred requests can prove.
@@ -165,8 +167,8 @@ def test_who_may_enter_is_what_the_manifest_says(up, models, served, tmp_path):
     assert wrong.returncode == 2 and "made image/png, not audio/wav" in wrong.stderr and not (tmp_path / "sound.wav").exists()
 
 
-def test_the_gateway_speaks_tls(models, localhost, tmp_path):
-    own = Up(options=localhost.options)
+def test_the_gateway_speaks_tls(own_up, models, localhost, tmp_path):
+    own = own_up(options=localhost.options)
     own.apply("safe", models.package("safe"), QUICK)
     assert own.serving("safe"), own.log()
     own.gateway = own.url().replace("127.0.0.1", "localhost")
@@ -175,7 +177,6 @@ def test_the_gateway_speaks_tls(models, localhost, tmp_path):
     assert stranger.returncode == 1 and "certificate" in stranger.stderr, stranger.stderr
     ran = own.serin("generate", "safe", "--url", own.gateway, "--ca-file", localhost.authority, "-o", tmp_path / "a.png")
     assert ran.returncode == 0, ran.stderr
-    own.close()
 
 
 def test_commands_say_what_is_wrong(up, served):
@@ -203,19 +204,56 @@ def test_a_deleted_service_is_gone_with_its_workers(up, served):
     assert up.ask(served)[0] == 404
 
 
-def test_down_ends_everything(models):
-    own = Up()
+def test_down_ends_everything(own_up, models):
+    own = own_up()
     own.apply("last", models.package("last"), QUICK)
     assert own.serving("last"), own.log()
     workers = own.replica_pids("last")
     assert own.down().returncode == 0
     assert own.process.returncode == 0
     assert not any(alive(pid) for pid in workers)
-    own.close()
 
 
-def test_what_keeps_it_from_the_background_is_said_and_what_ends_what_runs(tmp_path):
+def processes_of(state):
+    """Pids of whatever has the state folder on its command line."""
+    found = set()
+    for line in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if str(state).encode() in line.read_bytes():
+                found.add(int(line.parent.name))
+    return {pid for pid in found if alive(pid)}
+
+
+def test_a_start_that_fails_starts_nothing_and_leaves_what_runs(own_up, models):
+    own = own_up()
+    own.apply("kept", models.package("kept"), QUICK)
+    assert own.serving("kept"), own.log()
+
+    def fails():
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            words = ["--metrics-port", str(taken.getsockname()[1])]
+            ran = own.serin("up", "--plain", "--port", "0", *words)
+        assert ran.returncode != 0 and "Address already in use" in ran.stderr, ran.stderr
+
+    assert own.down().returncode == 0
+    assert not processes_of(own.state)
+    fails()
+    assert not processes_of(own.state)
+
+    own.start()
+    assert own.serving("kept"), own.log()
+    own.process.terminate()
+    assert own.process.wait(timeout=60) == 0
+    before = processes_of(own.state)
+    assert len(before) == 2, "the gateway and the worker serve on"
+    fails()
+    assert processes_of(own.state) == before
+    assert own.ask("kept") == (200, "v1")
+
+
+def test_what_keeps_it_from_the_background_is_said_and_what_ends_what_runs(tmp_path, request):
     state = tmp_path / "s"
+    request.addfinalizer(lambda: subprocess.run([SERIN, "down", "--state", state], capture_output=True, timeout=60))
 
     def detached(port, *more):
         return subprocess.run([SERIN, "up", "--detach", "--state", state, "--port", str(port), *more], capture_output=True, text=True, timeout=60)

@@ -101,7 +101,7 @@ struct LocalPlatform::State {
         fleet(options, book, *asker, clock),
         gateway(options, book, *asker, clock) {}
 
-  Status begin();
+  Status adopt();
   void supervise(const std::stop_token& stop);
   void wait();
   void pass();
@@ -128,13 +128,11 @@ struct LocalPlatform::State {
   std::jthread thread;
 };
 
-Status LocalPlatform::State::begin() {
+Status LocalPlatform::State::adopt() {
   SERIN_TRY_ASSIGN(const Records records, book.load());
   for (const Traffic& one : records.traffic) traffic[one.service] = one;
   SERIN_TRY(fleet.adopt(records));
-  SERIN_TRY(gateway.adopt(records.gateways));
-  thread = std::jthread([this](const std::stop_token& stop) { supervise(stop); });
-  return {};
+  return gateway.adopt(records.gateways);
 }
 
 void LocalPlatform::State::supervise(const std::stop_token& stop) {
@@ -235,13 +233,18 @@ Result<std::unique_ptr<LocalPlatform>> LocalPlatform::open(LocalOptions options,
   SERIN_TRY_ASSIGN(auto asker, Asker::create());
   auto state = std::make_unique<State>(std::move(options), clock, std::move(lock), std::move(book),
                                        std::move(registry), std::move(released), std::move(asker));
-  SERIN_TRY(state->begin());
+  SERIN_TRY(state->adopt());
   return std::unique_ptr<LocalPlatform>(new LocalPlatform(std::move(state)));
 }
 
 LocalPlatform::~LocalPlatform() {
   state_->thread.request_stop();
   state_->asker->wake();
+}
+
+void LocalPlatform::start() {
+  state_->thread =
+      std::jthread([state = state_.get()](const std::stop_token& stop) { state->supervise(stop); });
 }
 
 bool LocalPlatform::shut_down(milliseconds at_most) {

@@ -24,15 +24,17 @@ namespace serin::platform::local {
 
 class LocalPlatform final : public Platform {
  public:
-  // Takes over what runs, and begins. kAlreadyExists when another process supervises this folder
-  // or has the gateway's port.
+  // Finds what runs, and has the gateway's port. kAlreadyExists when another process supervises
+  // this folder or has that port.
   static Result<std::unique_ptr<LocalPlatform>> open(LocalOptions options,
                                                      const Clock& clock = Clock::real());
   // Everything that runs goes on running.
   ~LocalPlatform() override;
 
+  // Takes over what runs, and begins: whoever fails before it has started nothing. Once.
+  void start();
   // Ends the gateway, then the workers, each with its grace. What was asked for is not forgotten:
-  // the next open() starts it again. True when all ended within `at_most`. The last call.
+  // the next start() starts it again. True when all ended within `at_most`. The last call.
   bool shut_down(std::chrono::milliseconds at_most);
 
   std::uint16_t port() const;  // the gateway's

@@ -69,6 +69,7 @@ class LocalWorld final : public World {
     auto opened = LocalPlatform::open(options_);
     ASSERT_TRUE(opened.has_value()) << opened.error().message;
     platform_ = *std::move(opened);
+    platform_->start();
   }
   void close() { platform_.reset(); }
 
