@@ -110,7 +110,12 @@ class Up:
         self.port = port
         self.process = None
         self.gateway = None
-        self.start(program=program)
+        self.loads = []
+        try:
+            self.start(program=program)
+        except BaseException:
+            self.close()
+            raise
 
     def start(self, *options, program=SERIN):
         """With the options that it was made with, and further ones."""
@@ -182,8 +187,11 @@ spec:
             return error.code, error.headers["Serin-Version"]
 
     def load(self, name, rate=40, duration="90s"):
-        return subprocess.Popen([SERIN, "load", name, "--rate", str(rate), "--duration", duration, "--state", self.state],
-                                stdout=subprocess.PIPE, text=True)
+        """A `serin load`; what is left of it ends with this."""
+        self.loads.append(subprocess.Popen(
+            [SERIN, "load", name, "--rate", str(rate), "--duration", duration, "--state", self.state],
+            stdout=subprocess.PIPE, text=True))
+        return self.loads[-1]
 
     def replica_pids(self, name):
         return {replica["pid"] for version in self.service(name)["versions"] for replica in version["replicas"]}
@@ -199,8 +207,18 @@ spec:
         return ran
 
     def close(self):
-        self.down()
-        shutil.rmtree(self.state)
+        """Ends whatever still runs, also when a test has failed."""
+        for load in self.loads:
+            load.kill()
+            load.wait()
+            load.stdout.close()
+        try:
+            self.down()
+        finally:
+            if self.process.poll() is None:
+                self.kill()
+                self.serin("down")
+            shutil.rmtree(self.state)
 
 
 def alive(pid):

@@ -62,6 +62,15 @@ class Terminal:
     def end(self):
         """The exit code, and what is left on the terminal when it is over."""
         code = self.process.wait(timeout=100)
+        self.close()
+        return code, self.text().rpartition(LEAVE)[2].replace("\r", "")
+
+    def close(self):
+        """Nothing of it is left, also when a test has failed."""
+        if self.master is None:
+            return
+        self.process.kill()
+        self.process.wait()
         self.reader.join(timeout=10)
         os.close(self.master)
-        return code, self.text().rpartition(LEAVE)[2].replace("\r", "")
+        self.master = None

@@ -9,8 +9,6 @@ import threading
 import openai
 import pytest
 
-from platform_of_this_machine import Up
-
 QUICK = ("{interval: 1s, stepWeight: 90, analysis: {falsePromotion: 0.3, metrics: [{name: errorRate, margin: 30%}]}}")
 
 
@@ -57,11 +55,12 @@ def once(told):
     return [one for i, one in enumerate(told) if i == 0 or told[i - 1] != one]
 
 
-def test_everybody_is_told_of_everything_though_the_control_plane_is_killed(models, tmp_path):
+def test_everybody_is_told_of_everything_though_the_control_plane_is_killed(own_up, models, tmp_path, request):
     secret = new_secret()
     (tmp_path / "secret").write_text(f"# the next one\n{new_secret()}\n{secret}\n")
     receiver = Receiver(secret)
-    up = Up()
+    request.addfinalizer(receiver.close)
+    up = own_up()
     book = tmp_path / "book"
     script = f'echo "$SERIN_EVENT_REASON $SERIN_EVENT_SERVICE $(cat | wc -c)" >> {book}'
     targets = f"""  notifications:
@@ -93,16 +92,14 @@ def test_everybody_is_told_of_everything_though_the_control_plane_is_killed(mode
     # The end is told too.
     assert up.serin("delete", "told").returncode == 0
     assert up.until(lambda: receiver.taken[-1][1] == "Deleted"), receiver.taken
-    up.close()
-    receiver.close()
 
 
 def events(up):
     return [json.loads(line) for line in up.serin("events", "told", "-n", "1000", "-o", "json").stdout.splitlines()]
 
 
-def test_who_cannot_be_told_is_an_event(models, tmp_path):
-    up = Up()
+def test_who_cannot_be_told_is_an_event(own_up, models, tmp_path):
+    up = own_up()
     package = models.package("told-3")
     missing = f"  notifications: [{{name: chat, url: 'http://127.0.0.1:9/', secretFile: {tmp_path / 'none'}}}]\n"
     with pytest.raises(AssertionError, match=r"spec.notifications\[0\].secretFile: .*No such file"):
@@ -111,4 +108,3 @@ def test_who_cannot_be_told_is_an_event(models, tmp_path):
     assert up.until(lambda: any(event["reason"] == "CommandFailed" for event in events(up))), up.log()
     failure = next(event for event in events(up) if event["reason"] == "CommandFailed")
     assert failure["message"] == "pager was not told of Created: it ended with 1" and failure["type"] == "Warning"
-    up.close()

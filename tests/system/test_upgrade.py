@@ -9,7 +9,6 @@ import threading
 import pytest
 import requests
 
-from platform_of_this_machine import Up
 from worker import ROOT, SERIN
 
 ASK = {"model": "prose", "prompt": "The kernel", "max_tokens": 40, "seed": 11, "stream": True}
@@ -62,21 +61,18 @@ def running(up, what):
     return found
 
 
-def test_another_release_takes_over_and_back_and_no_request_fails(programs):
+def test_another_release_takes_over_and_back_and_no_request_fails(own_up, programs):
     old, new = programs
-    up = Up(program=old)
-    try:
-        up.apply("prose", ROOT / "examples/prose/package", more="  replicas: {min: 2, max: 2}\n")
-        assert up.serving("prose"), up.log()
-        readers = [Reader(up.url()) for _ in range(3)]
-        for program in (new, old):
-            up.process.send_signal(signal.SIGTERM)
-            assert up.process.wait(timeout=30) == 0, up.log()
-            up.start(program=program)
-            assert up.until(lambda: running(up, "serve") == running(up, "gateway") == {program}), up.log()
-            before = [len(reader.seen) for reader in readers]
-            assert up.until(lambda: all(len(reader.seen) > n + 1 for reader, n in zip(readers, before)))
-        seen = [answer for reader in readers for answer in reader.stop()]
-        assert set(seen) == {(200, "data: [DONE]", seen[0][2])}
-    finally:
-        up.close()
+    up = own_up(program=old)
+    up.apply("prose", ROOT / "examples/prose/package", more="  replicas: {min: 2, max: 2}\n")
+    assert up.serving("prose"), up.log()
+    readers = [Reader(up.url()) for _ in range(3)]
+    for program in (new, old):
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(timeout=30) == 0, up.log()
+        up.start(program=program)
+        assert up.until(lambda: running(up, "serve") == running(up, "gateway") == {program}), up.log()
+        before = [len(reader.seen) for reader in readers]
+        assert up.until(lambda: all(len(reader.seen) > n + 1 for reader, n in zip(readers, before)))
+    seen = [answer for reader in readers for answer in reader.stop()]
+    assert set(seen) == {(200, "data: [DONE]", seen[0][2])}
