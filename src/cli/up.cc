@@ -147,7 +147,7 @@ Result<Parts> make_parts(const UpLine& line, const fs::path& state) {
   SERIN_TRY_ASSIGN(parts.outbox, control::open_store(state / "control.db"));
   SERIN_TRY_ASSIGN(auto teller, control::notify::Teller::create(Clock::real()));
   parts.notifier = std::make_unique<control::notify::Notifier>(
-      *parts.outbox, Clock::real(),
+      *parts.outbox, Clock::real(), parts.controller->metrics(),
       [teller = std::make_shared<control::notify::Teller>(std::move(teller))](
           const auto& target, const control::Event& event, const CancelToken& cancel) {
         return teller->tell(target, event, cancel);

@@ -81,7 +81,7 @@ class Controller {
   Result<std::vector<Event>> events(const EventQuery& query);
   Result<std::vector<RolloutRecord>> history(std::string_view service, std::size_t most);
   Result<std::string> logs(std::string_view service, std::string_view replica, std::size_t lines);
-  telemetry::Registry& metrics() { return metrics_.registry(); }
+  Metrics& metrics() { return metrics_; }
 
  private:
   // What the platform was told since this control plane began, so that it is not told four times a

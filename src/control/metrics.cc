@@ -17,6 +17,20 @@ double unix_seconds_of(const Clock& clock) {
 
 }  // namespace
 
+std::string_view name_of(Telling outcome) {
+  switch (outcome) {
+    case Telling::kDelivered:
+      return "delivered";
+    case Telling::kFailed:
+      return "failed";
+    case Telling::kGivenUp:
+      return "given_up";
+    case Telling::kLost:
+      return "lost";
+  }
+  return "";
+}
+
 Metrics::Metrics(std::string_view build, const Clock& clock)
     : clock_(clock),
       pass_seconds_(registry_.histogram("serin_control_pass_seconds",
@@ -28,6 +42,7 @@ Metrics::Metrics(std::string_view build, const Clock& clock)
 }
 
 void Metrics::passed(const std::string& service, Duration took, const Status& done) {
+  const std::lock_guard lock(mutex_);
   pass_seconds_.observe(std::chrono::duration<double>(took).count());
   last_pass_.set(unix_seconds_of(clock_));
   if (done) return;
@@ -39,6 +54,7 @@ void Metrics::passed(const std::string& service, Duration took, const Status& do
 }
 
 void Metrics::happened(std::span<const Event> events) {
+  const std::lock_guard lock(mutex_);
   for (const Event& event : events) {
     registry_
         .counter("serin_events_total", "What happened to services, by reason.",
@@ -51,6 +67,7 @@ void Metrics::happened(std::span<const Event> events) {
 
 void Metrics::moved(const ServiceRecord& before, const ServiceRecord& after) {
   if (!after.rollout) return;
+  const std::lock_guard lock(mutex_);
   const RolloutRecord& now = *after.rollout;
   const bool same = before.rollout && before.rollout->number == now.number;
   if (now.running() && now.weight > (same ? before.rollout->weight : 0)) {
@@ -74,6 +91,7 @@ void Metrics::judged(const std::string& service, const rollout::AnalysisReport& 
                      const rollout::AnalysisReport& now) {
   // Nothing was known before: a rollout begins, or the control plane does.
   if (before.metrics.size() != now.metrics.size()) return;
+  const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < now.metrics.size(); ++i) {
     const rollout::MetricReport& metric = now.metrics[i];
     if (metric.verdict == before.metrics[i].verdict || metric.name != before.metrics[i].name)
@@ -88,12 +106,37 @@ void Metrics::judged(const std::string& service, const rollout::AnalysisReport& 
 }
 
 void Metrics::lost(const std::string& service, std::uint64_t requests) {
+  const std::lock_guard lock(mutex_);
   registry_
       .counter("serin_evidence_lost_total",
                "Requests that the gateway forgot before they were counted.", {{"service", service}})
       .add(requests);
 }
 
-void Metrics::forget(const std::string& service) { registry_.drop({{"service", service}}); }
+void Metrics::forget(const std::string& service) {
+  const std::lock_guard lock(mutex_);
+  registry_.drop({{"service", service}});
+}
+
+void Metrics::introduce_target(const std::string& service, const std::string& target) {
+  for (const Telling outcome :
+       {Telling::kDelivered, Telling::kFailed, Telling::kGivenUp, Telling::kLost})
+    told(service, target, outcome, 0);
+}
+
+void Metrics::told(const std::string& service, const std::string& target, Telling outcome,
+                   std::uint64_t times) {
+  const std::lock_guard lock(mutex_);
+  registry_
+      .counter(
+          "serin_notifications_total", "What came of telling a target of events.",
+          {{"service", service}, {"target", target}, {"outcome", std::string(name_of(outcome))}})
+      .add(times);
+}
+
+void Metrics::forget_target(const std::string& service, const std::string& target) {
+  const std::lock_guard lock(mutex_);
+  registry_.drop({{"service", service}, {"target", target}});
+}
 
 }  // namespace serin::control

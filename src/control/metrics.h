@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the control plane counts: its passes, events, steps and ends of rollouts, verdicts. How
 // things stand is added when somebody scrapes (control/api/measure.h). A service's series go with
-// it. Safe from any thread.
+// it, and a target's. Safe from any thread.
 #pragma once
 
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,15 @@
 #include "telemetry/metrics.h"
 
 namespace serin::control {
+
+// What came of telling a target of events.
+enum class Telling : std::uint8_t {
+  kDelivered,
+  kFailed,   // a try: there may be others
+  kGivenUp,  // an event that is not tried any more
+  kLost,     // events that were forgotten before it was told
+};
+std::string_view name_of(Telling outcome);
 
 class Metrics {
  public:
@@ -35,8 +45,15 @@ class Metrics {
   void lost(const std::string& service, std::uint64_t requests);
   void forget(const std::string& service);
 
+  // A service's target is there: from now on it is counted, from 0.
+  void introduce_target(const std::string& service, const std::string& target);
+  void told(const std::string& service, const std::string& target, Telling outcome,
+            std::uint64_t times = 1);
+  void forget_target(const std::string& service, const std::string& target);
+
  private:
   const Clock& clock_;
+  std::mutex mutex_;  // nobody counts in a series while it is forgotten
   telemetry::Registry registry_;
   telemetry::Histogram& pass_seconds_;
   telemetry::Gauge& last_pass_;

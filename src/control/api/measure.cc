@@ -243,7 +243,7 @@ net::Response scraped(Controller& controller, const net::RequestHead& head) {
     // One that was forgotten meanwhile is left out.
     if (auto view = controller.get(name)) views.push_back(std::move(*view));
   }
-  Registry& registry = controller.metrics();
+  Registry& registry = controller.metrics().registry();
   measure(registry, views);
   return telemetry::scraped(registry, head);
 }

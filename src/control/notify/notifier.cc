@@ -21,8 +21,8 @@ constexpr std::size_t kPage = 100;  // events
 
 }  // namespace
 
-Notifier::Notifier(Store& store, const Clock& clock, Tell tell)
-    : store_(store), clock_(clock), tell_(std::move(tell)) {}
+Notifier::Notifier(Store& store, const Clock& clock, Metrics& metrics, Tell tell)
+    : store_(store), clock_(clock), metrics_(metrics), tell_(std::move(tell)) {}
 
 Notifier::~Notifier() {
   cancel_.cancel();
@@ -77,8 +77,17 @@ void Notifier::look() {
     }
     lanes.emplace(key, std::move(lane));
   }
-  lanes_ = std::move(lanes);
+  keep(std::move(lanes));
   newest_ = newest->back().id;
+}
+
+// These are to be told from now on, and counted; no others.
+void Notifier::keep(std::map<Key, Lane> lanes) {
+  for (const auto& [key, lane] : lanes_)
+    if (!lanes.contains(key)) metrics_.forget_target(key.first, key.second);
+  for (const auto& [key, lane] : lanes)
+    if (!lanes_.contains(key)) metrics_.introduce_target(key.first, key.second);
+  lanes_ = std::move(lanes);
 }
 
 std::optional<Notifier::Due> Notifier::claim() {
@@ -99,9 +108,11 @@ std::optional<Notifier::Due> Notifier::claim() {
     last_ = at->first;
     return Due{at->first, lane.target, std::move(*event)};
   }
-  std::erase_if(lanes_, [](const auto& one) {
+  std::erase_if(lanes_, [this](const auto& one) {
     const Subscription& of = one.second.subscription;
-    return of.until > 0 && of.after >= of.until;
+    const bool over = of.until > 0 && of.after >= of.until;
+    if (over) metrics_.forget_target(of.service, of.target);
+    return over;
   });
   return std::nullopt;
 }
@@ -110,14 +121,11 @@ std::optional<Notifier::Due> Notifier::claim() {
 // passed over for good.
 std::optional<Event> Notifier::next_for(Lane& lane) {
   if (lane.subscription.lost > 0) {
-    Event event{.time = std::chrono::time_point_cast<milliseconds>(clock_.wall()),
-                .service = lane.subscription.service,
-                .version = {},
-                .reason = std::string(reason_of_failure(lane.target)),
-                .message = lane.target.name + ": " + std::to_string(lane.subscription.lost) +
-                           " events were forgotten before it was told",
-                .warning = true};
+    const auto lost = static_cast<std::uint64_t>(lane.subscription.lost);
+    Event event = failure_of(lane, lane.target.name + ": " + std::to_string(lost) +
+                                       " events were forgotten before it was told");
     if (!advance(lane, lane.subscription.after, std::move(event))) return std::nullopt;
+    metrics_.told(lane.subscription.service, lane.target.name, Telling::kLost, lost);
   }
   while (true) {
     const auto page = store_.pending(lane.subscription, kPage);
@@ -143,6 +151,8 @@ void Notifier::settle(const Due& due, const Status& told) {
   if (found == lanes_.end()) return;
   Lane& lane = found->second;
   lane.busy = false;
+  if (!told && cancel_.cancelled()) return;
+  metrics_.told(due.key.first, due.key.second, told ? Telling::kDelivered : Telling::kFailed);
   if (told) {
     lane.tries = Restarts(kTries);
     lane.failed = 0;
@@ -151,7 +161,6 @@ void Notifier::settle(const Due& due, const Status& told) {
     if (!advance(lane, due.event.id)) lane.due = clock_.now() + kLongestWait;
     return;
   }
-  if (cancel_.cancelled()) return;
   const Error& error = told.error();
   if (error.reason == kGone || clock_.wall() >= due.event.time + lane.target.retry_for)
     return give_up(lane, due.event, error.message);
@@ -168,14 +177,24 @@ void Notifier::give_up(Lane& lane, const Event& event, const std::string& why) {
   lane.tries = Restarts(kTries);
   lane.failed = 0;
   lane.due = {};
-  Event failure{.time = std::chrono::time_point_cast<milliseconds>(clock_.wall()),
-                .service = event.service,
-                .version = event.version,
-                .reason = std::string(reason_of_failure(lane.target)),
-                .message = lane.target.name + " was not told of " + event.reason + ": " + why,
-                .warning = true};
+  Event failure =
+      failure_of(lane, lane.target.name + " was not told of " + event.reason + ": " + why);
+  failure.version = event.version;
   log::warning(failure.message, {{"service", event.service}, {"reason", failure.reason}});
-  if (!advance(lane, event.id, std::move(failure))) lane.due = clock_.now() + kLongestWait;
+  if (!advance(lane, event.id, std::move(failure))) {
+    lane.due = clock_.now() + kLongestWait;
+    return;
+  }
+  metrics_.told(event.service, lane.target.name, Telling::kGivenUp);
+}
+
+Event Notifier::failure_of(const Lane& lane, std::string message) const {
+  return {.time = std::chrono::time_point_cast<milliseconds>(clock_.wall()),
+          .service = lane.subscription.service,
+          .version = {},
+          .reason = std::string(reason_of_failure(lane.target)),
+          .message = std::move(message),
+          .warning = true};
 }
 
 Status Notifier::advance(Lane& lane, std::int64_t to, std::optional<Event> event) {
@@ -188,6 +207,8 @@ Status Notifier::advance(Lane& lane, std::int64_t to, std::optional<Event> event
     log::warning(done.error().message, {{"service", next.service}, {"target", next.target}});
     return done;
   }
+  // What is gone is counted no more.
+  if (next.until == 0) metrics_.happened(events);
   next.lost = 0;
   lane.subscription = std::move(next);
   return {};

@@ -26,6 +26,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/restarts.h"
+#include "control/metrics.h"
 #include "control/notify/target.h"
 #include "control/store.h"
 
@@ -37,9 +38,8 @@ class Notifier {
   // As Teller::tell(); called from several threads at once.
   using Tell = std::function<Status(const Target&, const Event&, const CancelToken&)>;
 
-  // `store` and the clock outlive it, and nobody else uses that one: the controller has its own,
-  // on the same file.
-  Notifier(Store& store, const Clock& clock, Tell tell);
+  // All outlive it, and nobody else uses the store: the controller has its own, on the same file.
+  Notifier(Store& store, const Clock& clock, Metrics& metrics, Tell tell);
   ~Notifier();  // what is under way is cut short, and told again by the next one
 
   void start();
@@ -68,12 +68,15 @@ class Notifier {
   std::optional<Due> claim();
   void settle(const Due& due, const Status& told);
   void look();
+  void keep(std::map<Key, Lane> lanes);
   std::optional<Event> next_for(Lane& lane);
   void give_up(Lane& lane, const Event& event, const std::string& why);
+  Event failure_of(const Lane& lane, std::string message) const;
   Status advance(Lane& lane, std::int64_t to, std::optional<Event> event = std::nullopt);
 
   Store& store_;
   const Clock& clock_;
+  Metrics& metrics_;
   const Tell tell_;
   CancelToken cancel_;
 

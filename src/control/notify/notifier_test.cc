@@ -31,10 +31,10 @@ class NotifierTest : public testing::Test {
   }
   void begin(Store& own) {
     notifier_.reset();
-    notifier_ = std::make_unique<Notifier>(
-        own, clock_, [this](const Target& target, const Event& event, const CancelToken&) {
-          return tell(target, event);
-        });
+    notifier_ =
+        std::make_unique<Notifier>(own, clock_, metrics_,
+                                   [this](const Target& target, const Event& event,
+                                          const CancelToken&) { return tell(target, event); });
   }
   Status tell(const Target& target, const Event& event) {
     fuse_.burn();
@@ -73,8 +73,23 @@ class NotifierTest : public testing::Test {
     return found;
   }
 
+  // What was counted of a target; "none" where it is not told.
+  std::string counted(const std::string& target, const std::string& outcome) {
+    const std::string series = "serin_notifications_total{service=\"story\",target=\"" + target +
+                               "\",outcome=\"" + outcome + "\"} ";
+    return value_of(series);
+  }
+  std::string value_of(const std::string& series) {
+    const std::string text = metrics_.registry().expose();
+    const std::size_t at = text.find(series);
+    if (at == std::string::npos) return "none";
+    const std::size_t begin = at + series.size();
+    return text.substr(begin, text.find('\n', begin) - begin);
+  }
+
   TemporaryDirectory folder_;
   ManualClock clock_;
+  Metrics metrics_{"test", clock_};
   std::unique_ptr<Store> store_, own_;
   ServiceRecord service_;
   std::map<std::string, Status> answers_;
@@ -149,6 +164,32 @@ TEST_F(NotifierTest, GivesUpInTimeSaysSoAndGoesOn) {
   EXPECT_THAT(round(), ElementsAre("bad Serving"));
 }
 
+TEST_F(NotifierTest, CountsWhatBecameOfEachTry) {
+  target("bad", R"(["*"])", "2s");
+  target("good");
+  answers_["bad"] = fail(Code::kUnavailable, "it answered 500");
+  happens({"Created"});
+  round();
+  EXPECT_EQ(counted("good", "delivered"), "1");
+  EXPECT_EQ(counted("good", "failed"), "0");
+  EXPECT_EQ(counted("bad", "delivered"), "0");
+  EXPECT_EQ(counted("bad", "failed"), "1");
+  EXPECT_EQ(counted("bad", "given_up"), "0");
+  clock_.advance(seconds(2));
+  round();
+  EXPECT_EQ(counted("bad", "failed"), "2");
+  EXPECT_EQ(counted("bad", "given_up"), "1");
+  EXPECT_EQ(value_of("serin_events_total{service=\"story\",type=\"Warning\",reason="
+                     "\"WebhookFailed\"} "),
+            "1");
+  service_.targets.erase("bad");
+  happens({"Configured"});
+  answers_.clear();
+  round();
+  EXPECT_EQ(counted("bad", "given_up"), "none") << "what is gone is told no more";
+  EXPECT_EQ(counted("good", "delivered"), "2");
+}
+
 TEST_F(NotifierTest, ATargetThatWantsNoMoreOfItIsNotAskedAgain) {
   target("gone");
   answers_["gone"] = fail(
@@ -156,6 +197,11 @@ TEST_F(NotifierTest, ATargetThatWantsNoMoreOfItIsNotAskedAgain) {
   happens({"Created"});
   EXPECT_THAT(round(), ElementsAre("gone Created refused"));
   EXPECT_THAT(reasons(), ElementsAre("Created", "WebhookFailed"));
+  clock_.advance(std::chrono::hours(2));
+  EXPECT_THAT(round(), ElementsAre()) << "it is asked once, and never again";
+  // Of what happens next it is.
+  happens({"Serving"});
+  EXPECT_THAT(round(), ElementsAre("gone Serving refused"));
 }
 
 TEST_F(NotifierTest, ATargetThatGoesIsToldOfWhatHappenedBefore) {
@@ -192,6 +238,7 @@ TEST_F(NotifierTest, WhatHadToBeForgottenIsCounted) {
   const auto events = store_->events({.service = {}, .after = 0, .most = 1});
   EXPECT_EQ(events->back().reason, "WebhookFailed");
   EXPECT_EQ(events->back().message, "ops: 6 events were forgotten before it was told");
+  EXPECT_EQ(counted("ops", "lost"), "6");
   happens({"Created"}, small.get());
   EXPECT_THAT(round(), ElementsAre("ops Created"));
 }
@@ -234,7 +281,7 @@ TEST_F(NotifierTest, AThreadThatWaitsForOneTargetLeavesOthersToOthers) {
   std::condition_variable woken;
   int quick = 0;
   const auto own = open({});
-  Notifier notifier(*own, Clock::real(),
+  Notifier notifier(*own, Clock::real(), metrics_,
                     [&](const Target& one, const Event&, const CancelToken& cancel) -> Status {
                       if (one.name == "quick") {
                         const std::lock_guard lock(mutex);
