@@ -248,34 +248,43 @@ TEST(InterruptedControlPlane, EveryRequestCountsOnceAndIsComparedOnce) {
   }
 }
 
-TEST(InterruptedControlPlane, EveryRatingCountsOnce) {
-  constexpr const char* kHeld =
-      "interval: 1h, initialWeight: 50, analysis: {metrics: [{name: errorRate, margin: 0.3}, "
-      "{name: quality, scorer: feedback, margin: 0.5}]}";
-  // The evidence for harm, which a rating that counts twice or not at all would change.
-  const auto evidence = [&](Interrupted& at) {
-    at.apply(manifest_text("story:v1", {}, kHeld));
-    at.run(6, {});
-    at.apply(manifest_text("story:v2", {}, kHeld));
-    for (int i = 0; i < 30 && at.world.platform->traffic("story")->weight == 0; ++i)
-      at.run(1, {.requests = 0});
-    at.run(6, {.requests = 3, .stable_rating = 0.9, .candidate_rating = 0.3});
-    at.run(3, {.requests = 0});
-    const auto metrics = at.world.view().seen.report.metrics;
-    if (metrics.size() != 2) return std::make_pair(std::uint64_t{0}, 0.0);
-    return std::make_pair(metrics[1].stable_count + metrics[1].candidate_count,
-                          metrics[1].evidence.harm);
-  };
+// How many scores were counted, and the evidence for harm that they are.
+std::pair<std::uint64_t, double> scored(Interrupted& at, const std::string& scorer) {
+  const std::string scorers =
+      scorer == "feedback" ? "" : "scorers: [{name: " + scorer + ", command: [\"true\"]}], ";
+  const std::string held =
+      "interval: 1h, initialWeight: 50, analysis: {" + scorers +
+      "metrics: [{name: errorRate, margin: 0.3}, {name: quality, scorer: " + scorer +
+      ", margin: 0.5}]}";
+  at.apply(manifest_text("story:v1", {}, held));
+  at.run(6, {});
+  at.apply(manifest_text("story:v2", {}, held));
+  for (int i = 0; i < 30 && at.world.platform->traffic("story")->weight == 0; ++i)
+    at.run(1, {.requests = 0});
+  at.run(6, {.requests = 3, .stable_rating = 0.9, .candidate_rating = 0.3, .scorer = scorer});
+  at.run(3, {.requests = 0});
+  const auto metrics = at.world.view().seen.report.metrics;
+  if (metrics.size() != 2) return {};
+  return {metrics[1].stable_count + metrics[1].candidate_count, metrics[1].evidence.harm};
+}
+
+void each_score_counts_once(const std::string& scorer) {
   Interrupted undisturbed(-1);
-  const auto wanted = evidence(undisturbed);
-  EXPECT_EQ(wanted.first, 18U);
-  EXPECT_NE(wanted.second, 0);
+  const auto [count, harm] = scored(undisturbed, scorer);
+  EXPECT_EQ(count, 18U);
+  EXPECT_GT(harm, 0);
   for (int i = 0; i < undisturbed.fuse.burned; ++i) {
     Interrupted at(i);
-    EXPECT_EQ(evidence(at).first, wanted.first) << "killed at call " << i;
+    const auto [again, evidence] = scored(at, scorer);
+    EXPECT_EQ(again, count) << "killed at call " << i;
+    EXPECT_NEAR(evidence, harm, 1e-9) << "killed at call " << i;
     if (testing::Test::HasFailure()) return;
   }
 }
+
+// A user who rates twice counts once anyway; a scorer does not.
+TEST(InterruptedControlPlane, EveryRatingCountsOnce) { each_score_counts_once("feedback"); }
+TEST(InterruptedControlPlane, EveryScoreOfAScorerCountsOnce) { each_score_counts_once("judge"); }
 
 }  // namespace
 }  // namespace serin::control

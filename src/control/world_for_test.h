@@ -73,8 +73,9 @@ class ControlWorld {
     int requests = 20;
     double stable_errors = 0;
     double candidate_errors = 0;
-    // Each is rated, by a user of its own, when it is told of.
+    // Each is rated, by a user of its own, when it is told of; or scored, by a scorer of this name.
     std::optional<double> stable_rating = std::nullopt, candidate_rating = std::nullopt;
+    std::string scorer = "feedback";
   };
   void run(std::chrono::seconds time, const Load& load) {
     const auto ticks = std::chrono::duration_cast<std::chrono::milliseconds>(time) / kTick;
@@ -110,7 +111,7 @@ class ControlWorld {
       // Like each other, and not all the same.
       evidence.request.latency = 0.1 + 0.001 * static_cast<double>(asked_ * 7919 % 100);
       const auto rating = candidate ? load.candidate_rating : load.stable_rating;
-      if (rating) rate(evidence, asked_ * 0x9e3779b97f4a7c15, *rating);
+      if (rating) rate(evidence, asked_ * 0x9e3779b97f4a7c15, load.scorer, *rating);
       platform->record("story", evidence);
       if (!candidate || !traffic->shadow) continue;
       // What the user got, which is compared with nothing.
@@ -126,11 +127,12 @@ class ControlWorld {
       platform->record("story", std::move(evidence));
     }
   }
-  // What the gateway would tell of a user's rating of the request.
-  void rate(platform::Evidence evidence, std::uint64_t user, double rating) {
+  // What the gateway would tell of a user's rating of the request, or of a scorer's score.
+  void rate(platform::Evidence evidence, std::uint64_t user, const std::string& scorer,
+            double rating) {
     evidence.late = true;
     evidence.request.key = user;
-    evidence.scores = {{"feedback", rating}};
+    evidence.scores = {{scorer, rating}};
     platform->record("story", std::move(evidence));
   }
 
