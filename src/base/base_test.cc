@@ -10,6 +10,7 @@
 #include "base/entries.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/log_room.h"
 
 namespace serin {
 namespace {
@@ -127,6 +128,18 @@ TEST(Bearer, HashesAreHexOfSha256) {
 }
 
 constexpr std::chrono::system_clock::time_point kTime{std::chrono::milliseconds(1'000'000'000'042)};
+
+TEST(LogRoom, IsForSoManyEntriesInAPeriodAndCountsTheRest) {
+  const ManualClock clock;
+  LogRoom room(2, std::chrono::minutes(1));
+  const Instant begin = clock.now();
+  EXPECT_EQ(room.take(begin), 0U);
+  EXPECT_EQ(room.take(begin), 0U);
+  EXPECT_EQ(room.take(begin), std::nullopt);
+  EXPECT_EQ(room.take(begin + std::chrono::seconds(59)), std::nullopt);
+  EXPECT_EQ(room.take(begin + std::chrono::seconds(60)), 2U);
+  EXPECT_EQ(room.take(begin + std::chrono::seconds(60)), 0U);
+}
 
 TEST(Logs, AreOneLineOfJsonAnEntry) {
   EXPECT_EQ(

@@ -93,9 +93,10 @@ class WorkerImpl final : public Worker {
     const Instant began = clock_.now();
     SERIN_TRY(load_checked());
     SERIN_TRY(start_videos());
-    context_ = std::make_unique<api::Context>(api::Context{
-        options_, package_, *parser_, engine_.get(), metrics_, tracing_->tracer(), clock_, *pool_,
-        draining_, videos_.get(), video_runner_.get(), attested(), upstream_.get(), relay_.get()});
+    context_ = std::make_unique<api::Context>(
+        api::Context{options_, package_, *parser_, engine_.get(), metrics_, tracing_->tracer(),
+                     clock_, *pool_, draining_, failures_, videos_.get(), video_runner_.get(),
+                     attested(), upstream_.get(), relay_.get()});
     routes_ = std::make_unique<api::Routes>(*context_);
     measure_state();
     phase_.store(Phase::kServing, std::memory_order_release);
@@ -241,6 +242,7 @@ class WorkerImpl final : public Worker {
   std::unique_ptr<Preparation> preparation_;  // until load() has waited for it
   const Clock& clock_ = Clock::real();
   std::atomic<bool> draining_{false};
+  LogRoom failures_{api::kLoggedFailuresPerMinute, std::chrono::minutes(1)};
   std::atomic<Phase> phase_{Phase::kLoading};
   std::unique_ptr<Upstream> upstream_;
   std::unique_ptr<api::Relay> relay_;

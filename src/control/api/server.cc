@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/log_room.h"
 #include "control/api/keys.h"
 #include "control/api/measure.h"
 #include "control/api/operations.h"
@@ -104,19 +105,14 @@ class Audit {
                                {"status", answer.status},
                                {"answer", brief(answer)}});
   }
-  // From one thread.
   void refused(const net::RequestHead& head, const Error& error) {
-    const Instant now = clock_.now();
-    if (now - begun_ >= std::chrono::minutes(1)) {
-      begun_ = now;
-      count_ = 0;
-    }
-    if (++count_ > kRefusedInAMinute) return;
+    const auto left_out = room_.take(clock_.now());
+    if (!left_out) return;
     log::warning("audit: refused", {{"code", error.reason},
                                     {"peer", head.peer},
                                     {"method", head.method},
                                     {"path", head.path},
-                                    {"more_are_left_out", count_ == kRefusedInAMinute}});
+                                    {"not_logged_before", *left_out}});
   }
 
  private:
@@ -135,8 +131,7 @@ class Audit {
   }
 
   const Clock& clock_;
-  Instant begun_{};
-  int count_ = 0;
+  LogRoom room_{kRefusedInAMinute, std::chrono::minutes(1)};
 };
 
 using Call = std::function<Result<net::Response>(const Asked&)>;

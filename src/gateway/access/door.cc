@@ -14,7 +14,7 @@ namespace {
 
 constexpr Duration kBetween = std::chrono::seconds(1);
 // Refusals that are written down in a minute: somebody who knocks without end fills no disk.
-constexpr double kAuditedPerMinute = 600;
+constexpr int kAuditedPerMinute = 600;
 
 Error no_keys_yet() {
   Error error{Code::kUnavailable, "the keys of this service could not be read yet",
@@ -64,8 +64,9 @@ Account::Left Account::left(const Clock& clock) const {
 }
 
 Door::Door(const Clock& clock, Sources::Fetch fetch, bool background)
-    : clock_(clock), sources_(clock, std::move(fetch)) {
-  audit_room_.set(kAuditedPerMinute, std::chrono::minutes(1));
+    : clock_(clock),
+      sources_(clock, std::move(fetch)),
+      audit_room_(kAuditedPerMinute, std::chrono::minutes(1)) {
   if (background) thread_ = std::thread([this] { run(); });
 }
 
@@ -188,24 +189,15 @@ Result<Pass> Door::enter(const AccessRules& rules, const net::RequestHead& head,
 }
 
 void Door::audit(const Error& refused, const Call& call, std::string_view peer) {
-  std::uint64_t left_out = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    const Instant now = clock_.now();
-    if (audit_room_.level(now) < 1) {
-      ++not_audited_;
-      return;
-    }
-    audit_room_.take(1, now);
-    left_out = std::exchange(not_audited_, 0);
-  }
+  const auto left_out = audit_room_.take(clock_.now());
+  if (!left_out) return;
   log::warning("audit: refused", {{"code", refused.reason},
                                   {"why", refused.message},
                                   {"service", call.service},
                                   {"method", call.method},
                                   {"path", call.path},
                                   {"peer", peer},
-                                  {"not_logged_before", left_out}});
+                                  {"not_logged_before", *left_out}});
 }
 
 }  // namespace serin::gateway

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log_room.h"
 #include "gateway/access/access_rules.h"
 #include "gateway/access/jwt.h"
 #include "gateway/access/keys.h"
@@ -86,8 +87,7 @@ class Door {
 
   std::mutex mutex_;
   std::map<std::string, std::map<std::string, std::shared_ptr<Account>>> accounts_;  // by file, key
-  TokenBucket audit_room_;
-  std::uint64_t not_audited_ = 0;
+  LogRoom audit_room_;
 
   std::condition_variable wake_;
   bool hurried_ = false;

@@ -157,6 +157,8 @@ void Call::respond_json(const json::value& body, std::uint16_t status) {
 void Call::failed(const Error& error) {
   context_.metrics.failed(net::error_code(error));
   if (net::http_status(error) != 500) return;
+  const auto left_out = context_.failures.take(context_.clock.now());
+  if (!left_out) return;
   const std::int64_t seed = parsed_seed_.load(std::memory_order_relaxed);
   // What an upstream says may quote the prompt.
   const bool quotes = context_.package.manifest.remote.has_value();
@@ -165,7 +167,8 @@ void Call::failed(const Error& error) {
                                     {"request_id", request_id_},
                                     {"seed", seed < 0 ? json::value(nullptr) : json::value(seed)},
                                     {"code", net::error_code(error)},
-                                    {"error", quotes ? std::string() : error.message}});
+                                    {"error", quotes ? std::string() : error.message},
+                                    {"not_logged_before", *left_out}});
 }
 
 void Call::fail(const Error& error) {

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "base/log_room.h"
 #include "engine/engine.h"
 #include "engine/profile.h"
 #include "engine/request.h"
@@ -23,6 +24,8 @@ namespace serin::worker::api {
 
 class Relay;
 
+inline constexpr int kLoggedFailuresPerMinute = 60;
+
 struct Context {
   const WorkerOptions& options;
   const model::Package& package;
@@ -33,6 +36,7 @@ struct Context {
   const Clock& clock;
   Pool& pool;
   std::atomic<bool>& draining;
+  LogRoom& failures;             // of requests, in the log
   VideoStore* videos = nullptr;  // both null: the package makes none
   VideoRunner* video_runner = nullptr;
   // What was attested of the package on this profile ("bitwise"), as answers say it.

@@ -9,7 +9,7 @@ void LogLines::feed(std::string_view bytes, Instant now) {
   while (!bytes.empty()) {
     const std::size_t end = bytes.find('\n');
     const std::string_view piece = bytes.substr(0, end);
-    const std::size_t room = limits_.line_bytes - pending_.size();
+    const std::size_t room = line_bytes_ - pending_.size();
     pending_ += piece.substr(0, room);
     cut_ = cut_ || piece.size() > room;
     if (end == std::string_view::npos) return;
@@ -27,16 +27,7 @@ void LogLines::line(Instant now) {
   if (std::exchange(cut_, false)) text += " …";
   if (text.ends_with('\r')) text.pop_back();
   if (text.empty()) return;
-  if (now - second_ >= std::chrono::seconds(1)) {
-    second_ = now;
-    written_ = 0;
-  }
-  if (written_ == limits_.lines_per_second) {
-    ++dropped_;
-    return;
-  }
-  ++written_;
-  write_(text, std::exchange(dropped_, 0));
+  if (const auto dropped = room_.take(now)) write_(text, *dropped);
 }
 
 }  // namespace serin::worker

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/log_room.h"
 
 namespace serin::worker {
 
@@ -21,7 +22,9 @@ class LogLines {
   // `write` gets a line and how many were dropped before it.
   using Write = std::function<void(std::string_view line, std::uint64_t dropped)>;
   explicit LogLines(Write write, LogLimits limits = {})
-      : write_(std::move(write)), limits_(limits) {}
+      : write_(std::move(write)),
+        line_bytes_(limits.line_bytes),
+        room_(limits.lines_per_second, std::chrono::seconds(1)) {}
 
   void feed(std::string_view bytes, Instant now);
   void end(Instant now);  // what has no line feed yet is a line too
@@ -30,12 +33,10 @@ class LogLines {
   void line(Instant now);
 
   Write write_;
-  LogLimits limits_;
+  const std::size_t line_bytes_;
   std::string pending_;
   bool cut_ = false;
-  Instant second_{};  // when the present second of counting began
-  int written_ = 0;   // in it
-  std::uint64_t dropped_ = 0;
+  LogRoom room_;
 };
 
 }  // namespace serin::worker

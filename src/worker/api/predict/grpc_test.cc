@@ -83,8 +83,9 @@ TEST(InferStream, CountsTheWorkersOwnLimitOfTimeFromEachMessage) {
   const telemetry::Tracer tracer(nullptr, clock);
   Pool pool(1, 8);
   std::atomic<bool> draining{false};
+  LogRoom failures(1, hours(1));
   const Context context{options, package, parser, engine.get(), metrics,
-                        tracer,  clock,   pool,   draining};
+                        tracer,  clock,   pool,   draining,     failures};
   const Routes routes(context);
   const auto server =
       *net::Server::create(options.server, [&](std::shared_ptr<net::Exchange> exchange) {
