@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -62,6 +63,8 @@ class FakePlatform final : public Platform {
     const std::lock_guard lock(samples_mutex_);
     samples_[service].push_back(std::move(sample));
   }
+  // Runs on whatever thread asks for samples, before it gets them; to be set before any does.
+  void before_samples(std::function<void()> work) { before_samples_ = std::move(work); }
   std::vector<std::optional<double>> scores(const std::string& scorer) {
     const std::lock_guard lock(samples_mutex_);
     std::vector<std::optional<double>> found;
@@ -164,6 +167,7 @@ class FakePlatform final : public Platform {
 
   Result<std::vector<Sample>> samples(std::string_view service, std::string_view scorer, double,
                                       std::size_t most) override {
+    if (before_samples_) before_samples_();
     const std::lock_guard lock(samples_mutex_);
     std::vector<Sample> unscored;
     for (const Sample& sample : samples_[std::string(service)]) {
@@ -369,6 +373,7 @@ class FakePlatform final : public Platform {
   std::map<std::pair<std::string, std::string>, Version> versions_;
   std::map<std::string, Traffic> traffic_;
   std::map<std::string, Log> evidence_;
+  std::function<void()> before_samples_;
   std::mutex samples_mutex_;
   std::map<std::string, std::vector<Sample>> samples_;
   std::map<std::pair<std::string, std::uint64_t>, std::optional<double>> scores_;  // by scorer

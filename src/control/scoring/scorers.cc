@@ -2,6 +2,7 @@
 #include "control/scoring/scorers.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -32,10 +33,14 @@ class Scorers::Run {
         service_(std::move(service)),
         spec_(std::move(spec)),
         thread_([this](const std::stop_token& stop) { run(stop); }) {}
-  ~Run() {
+  ~Run() { end(); }
+
+  // It may take a while until it is over.
+  void end() {
     thread_.request_stop();
     cancel_.cancel();
   }
+  bool over() const { return over_; }
 
   const ScorerSpec& spec() const { return spec_; }
   std::optional<Trouble> take() {
@@ -61,6 +66,7 @@ class Scorers::Run {
       std::unique_lock lock(mutex_);
       wake_.wait_for(lock, stop, wait, [] { return false; });
     }
+    over_ = true;
   }
 
   // False: something went wrong.
@@ -91,6 +97,7 @@ class Scorers::Run {
   const ScorerSpec spec_;
   std::unique_ptr<net::Client> client_;  // of the thread, made when it is needed
   CancelToken cancel_;
+  std::atomic<bool> over_ = false;
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::string trouble_;  // that was not taken
@@ -107,7 +114,12 @@ void Scorers::want(const std::string& service, const std::vector<ScorerSpec>& sp
   auto& runs = runs_[service];
   const bool same = std::ranges::equal(
       runs, specs, [](const auto& run, const ScorerSpec& spec) { return run->spec() == spec; });
+  std::erase_if(ending_, [](const auto& run) { return run->over(); });
   if (!same) {
+    for (auto& run : runs) {
+      run->end();
+      ending_.push_back(std::move(run));
+    }
     runs.clear();
     for (const ScorerSpec& spec : specs)
       runs.push_back(std::make_unique<Run>(platform_, service, spec));

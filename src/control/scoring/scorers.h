@@ -24,7 +24,8 @@ class Scorers {
   explicit Scorers(platform::Platform& platform);  // which outlives it
   ~Scorers();
 
-  // From now on these score the service's samples, and no others.
+  // From now on these score the service's samples, and no others. Does not wait for those that
+  // end.
   void want(const std::string& service, const std::vector<ScorerSpec>& specs);
   struct Trouble {
     std::string scorer, message;
@@ -37,6 +38,7 @@ class Scorers {
   class Run;
   platform::Platform& platform_;
   std::map<std::string, std::vector<std::unique_ptr<Run>>> runs_;  // by service
+  std::vector<std::unique_ptr<Run>> ending_;
 };
 
 }  // namespace serin::control

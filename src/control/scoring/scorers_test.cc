@@ -5,7 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include "base/files.h"
@@ -156,6 +158,22 @@ TEST_F(ScorersTest, ScoreWhatComesWhileTheyAreWanted) {
   offer(1);
   EXPECT_TRUE(until([&] { return platform_.scores("another").size() == 6; }));
   EXPECT_EQ(platform_.scores("judge").size(), 5u);
+}
+
+TEST_F(ScorersTest, ThoseThatAreWantedNoMoreAreNotWaitedFor) {
+  std::promise<void> asked, let_go;
+  std::atomic<bool> first = true;
+  platform_.before_samples([&] {
+    if (!first.exchange(false)) return;
+    asked.set_value();
+    let_go.get_future().wait();
+  });
+  Scorers scorers(platform_);
+  scorers.want("story", {command("true")});
+  asked.get_future().wait();
+  auto done = std::async(std::launch::async, [&] { scorers.want("story", {}); });
+  EXPECT_EQ(done.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  let_go.set_value();
 }
 
 TEST_F(ScorersTest, TellWhatWentWrongAndLeaveItWithoutAScore) {
