@@ -12,6 +12,8 @@
 #include <optional>
 #include <sstream>
 
+#include "base/yaml_mistake.h"
+
 namespace serin {
 namespace {
 
@@ -35,13 +37,21 @@ struct Refused {
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(const YamlLimits& limits) : limits_(limits) {}
+  TreeBuilder(std::string_view text, const YamlLimits& limits) : text_(text), limits_(limits) {}
 
   YamlNode take() { return std::move(root_); }
+  YamlSeen seen() const {
+    YamlSeen seen{.bracket = std::nullopt, .quote = last_quote_};
+    for (const Open& open : open_) {
+      if (open.bracket) seen.bracket = open.node.mark;
+    }
+    return seen;
+  }
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    check_colon();
     YamlNode node;
     node.mark = mark_of(mark);
     remember(anchor, add(std::move(node), 1));
@@ -63,21 +73,22 @@ class TreeBuilder final : public YAML::EventHandler {
       refuse(node.mark, "the tag " + tag + " is not supported");
     }
     node.quoted = tag == "!" || tag == "tag:yaml.org,2002:str";
+    check_quote(mark);
     node.scalar = value;
     if (open_.empty() || open_.back().node.kind != YamlNode::Kind::kMap || open_.back().has_key) {
       remember(anchor, add(std::move(node), 1));
       return;
     }
-    set_key(std::move(node));
+    set_key(std::move(node), mark.pos);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
-    open(YamlNode::Kind::kSequence, mark, tag, "tag:yaml.org,2002:seq", anchor);
+                       YAML::EmitterStyle::value style) override {
+    open(YamlNode::Kind::kSequence, mark, tag, "tag:yaml.org,2002:seq", anchor, style);
   }
   void OnSequenceEnd() override { close(); }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
-    open(YamlNode::Kind::kMap, mark, tag, "tag:yaml.org,2002:map", anchor);
+                  YAML::EmitterStyle::value style) override {
+    open(YamlNode::Kind::kMap, mark, tag, "tag:yaml.org,2002:map", anchor, style);
   }
   void OnMapEnd() override { close(); }
 
@@ -86,8 +97,10 @@ class TreeBuilder final : public YAML::EventHandler {
     YamlNode node;
     YAML::anchor_t anchor = 0;
     std::size_t nodes_before = 0;
+    bool bracket = false;  // written with [ ] or { }
     bool has_key = false;
     std::string key = {};
+    std::size_t after_key = 0;  // in the text; 0: the key is in quotes, or marked by a '?'
     YamlMark key_mark = {};
   };
 
@@ -111,7 +124,7 @@ class TreeBuilder final : public YAML::EventHandler {
   }
 
   void open(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
-            std::string_view core_tag, YAML::anchor_t anchor) {
+            std::string_view core_tag, YAML::anchor_t anchor, YAML::EmitterStyle::value style) {
     const YamlMark place = mark_of(mark);
     if (tag != "?" && tag != "" && tag != "!" && tag != core_tag) {
       refuse(place, "the tag " + tag + " is not supported");
@@ -123,6 +136,7 @@ class TreeBuilder final : public YAML::EventHandler {
     opened.node.kind = kind;
     opened.node.mark = place;
     opened.anchor = anchor;
+    opened.bracket = style == YAML::EmitterStyle::Flow;
     opened.nodes_before = nodes_ - 1;
     open_.push_back(std::move(opened));
   }
@@ -141,7 +155,25 @@ class TreeBuilder final : public YAML::EventHandler {
     }
   }
 
-  void set_key(YamlNode key) {
+  // yaml-cpp takes all that follows for a part of the text.
+  void check_quote(const YAML::Mark& mark) {
+    const auto at = static_cast<std::size_t>(mark.pos);
+    if (mark.pos < 0 || at >= text_.size() || (text_[at] != '"' && text_[at] != '\'')) return;
+    last_quote_ = mark_of(mark);
+    if (!is_closed(text_, at)) refuse(*last_quote_, "the quote that opens here is not closed");
+  }
+
+  // yaml-cpp takes a line in the place of a key for a key without a value.
+  void check_colon() const {
+    if (open_.empty() || !open_.back().has_key || open_.back().bracket) return;
+    const Open& map = open_.back();
+    const std::size_t next = text_.find_first_not_of(" \t", map.after_key);
+    if (map.after_key == 0 || (next != std::string_view::npos && text_[next] == ':')) return;
+    const YamlMistake mistake = key_without_colon(text_, map.key_mark);
+    refuse(mistake.mark, mistake.what);
+  }
+
+  void set_key(YamlNode key, int begin) {
     Open& map = open_.back();
     if (!key.quoted && key.scalar == "<<") refuse(key.mark, "merge keys (<<) are not supported");
     for (const YamlNode::Entry& entry : map.node.entries) {
@@ -152,6 +184,12 @@ class TreeBuilder final : public YAML::EventHandler {
     }
     count(1, key.mark);
     map.has_key = true;
+    const auto at = static_cast<std::size_t>(std::max(begin, 0));
+    const std::string_view before = text_.substr(0, at);
+    const bool plain = text_.substr(before.size()).starts_with(key.scalar);
+    const std::size_t last = before.find_last_not_of(" \t");
+    const bool marked = last != std::string_view::npos && before[last] == '?';
+    map.after_key = plain && !marked ? at + key.scalar.size() : 0;
     map.key = std::move(key.scalar);
     map.key_mark = key.mark;
   }
@@ -179,8 +217,10 @@ class TreeBuilder final : public YAML::EventHandler {
     if (anchor != 0) anchors_[anchor] = {node, 1};
   }
 
+  std::string_view text_;
   YamlLimits limits_;
   YamlNode root_;
+  std::optional<YamlMark> last_quote_;
   std::vector<Open> open_;
   std::map<YAML::anchor_t, std::pair<YamlNode, std::size_t>> anchors_;
   std::size_t nodes_ = 0;
@@ -313,21 +353,22 @@ Result<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits) {
     return invalid("1:1: " + std::to_string(text.size()) + " bytes of YAML; at most " +
                    std::to_string(limits.bytes) + " are read");
   }
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  TreeBuilder builder(text, limits), second(text, limits);
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    TreeBuilder builder(limits);
     parser.HandleNextDocument(builder);
     YamlNode root = builder.take();
-    TreeBuilder second(limits);
-    if (parser.HandleNextDocument(second)) {
-      return invalid(at(second.take().mark, "a second document; only one is read"));
-    }
-    return root;
+    if (!parser.HandleNextDocument(second)) return root;
+    const YamlMistake more = after_the_end(text, root.mark, second.take().mark);
+    return invalid(at(more.mark, more.what));
   } catch (Refused& refused) {
     return fail(std::move(refused.error));
   } catch (const YAML::Exception& problem) {
-    return invalid(at(mark_of(problem.mark), problem.msg));
+    const YamlMistake mistake =
+        mistake_in(text, mark_of(problem.mark), problem.msg, builder.seen());
+    return invalid(at(mistake.mark, mistake.what));
   }
 }
 

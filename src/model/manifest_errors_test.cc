@@ -16,7 +16,7 @@ struct Row {
 // clang-format off
 const Row kRows[] = {
     {samples::kGlyphs, "format: serin", "format: [serin",
-     "model.yaml:2:5: end of sequence flow not found"},
+     "model.yaml:1:9: [ is not closed"},
     {samples::kGlyphs, R"y(name: glyphs
 )y", R"y(name: glyphs
 name: again
