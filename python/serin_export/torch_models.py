@@ -40,6 +40,11 @@ def convert(job):
         converted = torch.jit.load(str(output / "model.pt"), map_location="cpu").eval()
         difference = 0.0
     report = probe(converted, arguments, BATCHES)
+    warnings += [
+        f"the model draws its own random numbers: {operation}{where}. No seed decides what it answers, and golden requests "
+        "cannot be recorded; give it the noise as an argument"
+        for operation, where in random_operations(converted)
+    ]
     if difference is not None:
         for batch in BATCHES:
             inputs = examples(arguments, batch)
@@ -128,8 +133,41 @@ def first_line(error):
 
 def compile_error(error):
     """What TorchScript does not take, and the line of the model's code that has it."""
-    place = re.search(r'File "([^"]+)", line (\d+)', str(error))
-    return first_line(error) + (f", {pathlib.Path(place[1]).name} line {place[2]}" if place else "")
+    return first_line(error) + line_of(str(error))
+
+
+def line_of(text):
+    place = re.search(r'File "([^"]+)", line (\d+)', text)
+    return f", {pathlib.Path(place[1]).name} line {place[2]}" if place else ""
+
+
+def random_operations(model):
+    """Operations of TorchScript that draw numbers, as far as its graph shows them, each with the line that has it."""
+    found = {}
+    for node in nodes_of(model.forward.inlined_graph):
+        if draws(node):
+            found.setdefault((node.kind().replace("aten::", "torch."), line_of(node.sourceRange())))
+    return list(found)
+
+
+def nodes_of(block):
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from nodes_of(inner)
+
+
+def draws(node):
+    """As PyTorch's own table has it; of those that draw in training alone, or with a chance, where they do."""
+    namespace, _, name = node.kind().partition("::")
+    operation = getattr(torch.ops.aten, name, None) if namespace == "aten" else None
+    if operation is None or not any(
+        torch.Tag.nondeterministic_seeded in getattr(operation, overload).tags for overload in operation.overloads()
+    ):
+        return False
+    arguments = [argument.name for argument in torch._C.parse_schema(node.schema()).arguments]
+    given = {name: value.toIValue() for name, value in zip(arguments, node.inputs())}
+    return all(given[switch] for switch in ("train", "training", "dropout_p") if switch in given)
 
 
 def named(result):

@@ -96,6 +96,31 @@ def test_a_module_that_cannot_be_scripted_is_traced(driver, torch, tmp_path):
     assert "name: image, dtype: float32, shape: [N, 3, 16, 16]" in yaml(tmp_path / "named")
 
 
+DRAWS = """
+import torch
+class Draws(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.drop = torch.nn.Dropout(0.5)
+    def forward(self, z):
+        z = self.drop(z)
+        if z.dim() > 1:
+            z = z + torch.randn_like(z)
+        return z
+torch.jit.script(Draws().eval()).save('draws.pt')
+torch.jit.script(torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Dropout(0.5)).eval()).save('drops.pt')
+"""
+
+
+def test_a_model_that_draws_its_own_numbers_is_told(driver, torch, tmp_path):
+    torch(DRAWS, tmp_path)
+    said = driver("import", tmp_path / "draws.pt", tmp_path / "draws", EXPORTER, "-", "z=float32[N,8]")
+    assert "the model draws its own random numbers: torch.randn_like, save.py line 10. No seed" in said, said
+    assert said.count("draws its own") == 1, "dropout does nothing in a model that is not trained"
+    said = driver("import", tmp_path / "drops.pt", tmp_path / "drops", EXPORTER, "-", "input=float32[N,8]")
+    assert "random" not in said, said
+
+
 @pytest.mark.parametrize("file,said", [
     ("import torch\nnet = torch.nn.Linear(2, 2)\nnet(torch.zeros(1, 2)).sum().backward()\n",
      "--class: nets.py, line 3: RuntimeError: element 0 of tensors does not require grad and does not have a grad_fn. The whole file is run: "
