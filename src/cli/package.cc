@@ -123,10 +123,16 @@ Status prove_import(const PackageLine& line, const model::Package& package) {
   return {};
 }
 
+// The source's name, as a package may have it.
+fs::path folder_after(const fs::path& source) {
+  const fs::path whole = source.lexically_normal();
+  return model::package_name((whole.has_filename() ? whole : whole.parent_path()).stem().string());
+}
+
 Status import(const PackageLine& line) {
   model::ImportOptions options;
   options.source = line.source;
-  options.output = line.folder.empty() ? line.source.stem() : line.folder;
+  options.output = line.folder.empty() ? folder_after(line.source) : line.folder;
   options.class_name = line.class_name;
   for (const std::string& text : line.inputs) {
     SERIN_TRY_ASSIGN(auto shape, model::parse_input_shape(text));
@@ -173,8 +179,9 @@ void add_new(CLI::App& made, PackageLine& line) {
   std::map<std::string, EngineKind> engines;
   for (const EngineKind engine : {EngineKind::kTorch, EngineKind::kTensorflow})
     engines.emplace(name_of(engine), engine);
-  takes_folder(
-      made.add_option("folder", line.folder, "The package's folder; its name names the package"))
+  takes_folder(made.add_option("folder", line.folder,
+                               "The package's folder, made with those above it; its "
+                               "name names the package"))
       ->required();
   add_named(made, "--task", line.task, "What the model makes", tasks)->required();
   add_named(made, "--engine", line.engine, "What the model was saved by", engines)->required();
@@ -185,7 +192,8 @@ void add_import(CLI::App& made, PackageLine& line) {
                              "A .pt, .pt2, .h5 or .keras file, or a SavedModel folder"))
       ->required();
   takes_folder(made.add_option("-o,--output", line.folder,
-                               "The package's folder; its name names the package"));
+                               "The package's folder, which names the package; default: the "
+                               "source's name"));
   made.add_option("--class", line.class_name,
                   "FILE:CLASS that a pickle is an instance of, or its state");
   made.add_option("--input", line.inputs, "What the file does not say: NAME=float32[N,3,64,64]");

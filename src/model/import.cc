@@ -218,8 +218,11 @@ Result<Imported> import_from(const ImportOptions& options, const Prove& prove) {
   auto exported = export_model(options, kind, work.path());
   if (!exported) return fail(std::move(exported.error()).within(options.source.string()));
   const EngineKind engine = is_torch(kind) ? EngineKind::kTorch : EngineKind::kTensorflow;
-  Draft draft = draft_manifest(package_name(output.filename().string()), engine, exported->model,
-                               exported->signature);
+  const std::string folder = output.filename().string(), name = package_name(folder);
+  Draft draft = draft_manifest(name, engine, exported->model, exported->signature);
+  if (name != folder)
+    draft.warnings.push_back("the package is named " + name + ": " + folder +
+                             " is no package's name; rename the folder too");
   draft.warnings.insert(draft.warnings.begin(), exported->warnings.begin(),
                         exported->warnings.end());
 

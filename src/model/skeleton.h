@@ -16,8 +16,8 @@ namespace serin::model {
 // kInvalidArgument for an engine whose packages hold no model.
 Result<std::string> skeleton(std::string_view name, Task task, EngineKind engine);
 
-// Makes `folder`, which must not exist yet, with the skeleton as its model.yaml; the folder's name
-// names the package.
+// Makes `folder`, which must not exist yet, and those above it, with the skeleton as its
+// model.yaml; the folder's name names the package.
 Status make_skeleton(const std::filesystem::path& folder, Task task, EngineKind engine);
 
 }  // namespace serin::model

@@ -57,6 +57,13 @@ TEST(Skeleton, IsMadeInAFolderOfItsOwn) {
             Code::kAlreadyExists);
 }
 
+TEST(Skeleton, IsMadeWithTheFoldersAboveIt) {
+  const auto directory = TemporaryDirectory::create("skeleton").value();
+  const auto folder = directory.path() / "deeper" / "still" / "mine";
+  ASSERT_TRUE(make_skeleton(folder, Task::kInference, EngineKind::kTorch).has_value());
+  EXPECT_TRUE(std::filesystem::exists(folder / "model.yaml"));
+}
+
 TEST(Skeleton, SaysWhichNamesAPackageMayHave) {
   const auto directory = TemporaryDirectory::create("skeleton").value();
   const auto made =
