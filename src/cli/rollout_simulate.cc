@@ -48,7 +48,28 @@ double least_success(const control::Manifest& manifest, const rollout::World& wo
   return std::max(0.0, 1 - world.stable.error_rate - margin);
 }
 
-std::vector<Row> rehearse_all(const control::Manifest& manifest, const Rehearsal& rehearsal) {
+// The manifest's scorers of which a world has to say how they score, and where the analysis finds
+// what they said.
+struct Scorers {
+  std::vector<std::string> names;
+  rollout::Scoring scoring;
+};
+
+Scorers scorers_of(const control::RolloutSpec& spec) {
+  Scorers scorers{.names = {}, .scoring = {.with_answers = {}}};
+  const auto place_of = [&](const std::string& name) {
+    scorers.names.push_back(name);
+    return scorers.names.size();  // the first place is wellFormed's
+  };
+  for (const std::string& name : spec.scorers)
+    scorers.scoring.with_answers.push_back(name == control::kWellFormed ? 0 : place_of(name));
+  for (const control::ScorerSpec& scorer : spec.own_scorers)
+    scorers.scoring.late.push_back({place_of(scorer.name), scorer.sample});
+  return scorers;
+}
+
+std::vector<Row> rehearse_all(const control::Manifest& manifest, const Rehearsal& rehearsal,
+                              const rollout::Scoring& scoring) {
   const rollout::CanarySpec& canary = manifest.rollout.canary;
   rollout::FlaggerSpec flagger{.least = least_success(manifest, rehearsal.world),
                                .interval = canary.interval,
@@ -65,8 +86,7 @@ std::vector<Row> rehearse_all(const control::Manifest& manifest, const Rehearsal
   std::vector<Row> rows;
   rows.push_back(
       {"serin", rollout::rehearse(rehearsal, [&](std::span<const rollout::Request> history) {
-         return rollout::serin_rule(canary, manifest.rollout.analysis, history,
-                                    rehearsal.world.rated);
+         return rollout::serin_rule(canary, manifest.rollout.analysis, history, scoring);
        })});
   rows.push_back({"Flagger, documented",
                   rollout::rehearse(rehearsal, [](auto) { return rollout::flagger_rule({}); })});
@@ -195,14 +215,16 @@ Status run(const Line& line) {
   if (manifest.rollout.strategy != control::Strategy::kCanary)
     return invalid(line.manifest + ": only strategy canary can be rehearsed");
   SERIN_TRY_ASSIGN(const std::string world_text, read_file(line.world, kMostFile));
-  SERIN_TRY_ASSIGN(const auto read, control::read_world(world_text, line.world));
+  Scorers scorers = scorers_of(manifest.rollout);
+  SERIN_TRY_ASSIGN(const auto read, control::read_world(world_text, line.world, scorers.names));
+  scorers.scoring.rated = read.world.rated;
   const Rehearsal rehearsal{
       .world = read.world,
       .horizon = read.horizon,
       .runs = line.runs,
       .seed = line.seed,
       .threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()))};
-  const std::vector<Row> rows = rehearse_all(manifest, rehearsal);
+  const std::vector<Row> rows = rehearse_all(manifest, rehearsal, scorers.scoring);
   if (line.json) {
     std::cout << json::serialize(json_of(manifest, rehearsal, rows)) << "\n";
   } else {

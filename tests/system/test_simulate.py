@@ -55,3 +55,39 @@ def test_what_is_wrong_with_a_world_is_said_with_its_place(tmp_path):
     error = simulate("-f", WORLDS / "manifest.yaml", "--world", world, code=2).stderr
     assert f"{world}:3:" in error and "rate" in error
     assert "there is no file" in simulate("-f", tmp_path / "none.yaml", "--world", world, code=2).stderr.lower()
+
+
+JUDGED = """apiVersion: serin.dev/v1alpha1
+kind: GenerativeService
+metadata: {name: prose}
+spec:
+  model: ./prose-v2
+  rollout:
+    interval: 10s
+    stepWeight: 45
+    analysis:
+      scorers: [{name: judge, url: "http://127.0.0.1:9/score", sample: 50%}]
+      metrics:
+      - {name: errorRate, margin: 1%}
+      - {name: quality, scorer: judge, margin: 10%}
+"""
+
+
+def test_a_world_says_how_a_scorer_of_the_users_scores(tmp_path):
+    manifest, world = tmp_path / "m.yaml", tmp_path / "w.yaml"
+    manifest.write_text(JUDGED)
+    head = "apiVersion: serin.dev/v1alpha1\nkind: World\ntraffic: {rate: 200}\nhorizon: 10m\n"
+    stable = "stable: {scorers: [{name: judge, mean: 80%, deviation: 0.2}]}\n"
+    line = ("-f", manifest, "--world", world, "--runs", "10", "--json")
+
+    def serin():
+        return json.loads(simulate(*line).stdout)["rules"][0]
+
+    world.write_text(head + stable)
+    assert serin()["promoted"]["share"] == 1
+    world.write_text(head + stable + "candidate: {scorers: [{name: judge, mean: 60%}]}\n")
+    assert serin()["rolledBack"]["share"] == 1
+    world.write_text(head)
+    assert f"{world}:1:1: stable.scorers: judge is missing" in simulate(*line, code=2).stderr
+    world.write_text(head + stable.replace("judge", "jugde"))
+    assert f"{world}:5:27: stable.scorers[0].name: no metric of the manifest has the scorer jugde" in simulate(*line, code=2).stderr

@@ -180,7 +180,7 @@ void check_metrics(const YamlNode& metrics, std::vector<Finding>& findings) {
 // What the schema cannot say of the user's scorers. A metric has to use each.
 void check_scorers(const YamlNode& scorers, const YamlNode* metrics,
                    std::vector<Finding>& findings) {
-  std::set<std::string> seen{"wellFormed", std::string(kFeedback)};
+  std::set<std::string> seen{std::string(kWellFormed), std::string(kFeedback)};
   for (std::size_t i = 0; i < scorers.items.size(); ++i) {
     const YamlNode& node = scorers.items[i];
     const std::string path = "spec.rollout.analysis.scorers[" + std::to_string(i) + "]";

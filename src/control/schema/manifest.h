@@ -48,7 +48,8 @@ struct RolloutSpec {
   std::vector<ScorerSpec> own_scorers;  // of its late scores, in the order of their metrics
 };
 
-// The scorer of `quality` that is the users.
+// The scorers of `quality` that are the worker, by the form of an answer, and the users.
+inline constexpr std::string_view kWellFormed = "wellFormed";
 inline constexpr std::string_view kFeedback = "feedback";
 
 struct Manifest {

@@ -6,8 +6,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size > 1 << 14) return 0;
-  const auto read =
-      serin::control::read_world({reinterpret_cast<const char*>(data), size}, "world.yaml");
+  const auto read = serin::control::read_world({reinterpret_cast<const char*>(data), size},
+                                               "world.yaml", {"judge"});
   if (!read) return 0;
   // As large as worlds may be, they are not drawn here.
   serin::rollout::World world = read->world;

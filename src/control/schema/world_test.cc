@@ -9,13 +9,13 @@ namespace {
 
 constexpr std::string_view kHead = "apiVersion: serin.dev/v1alpha1\nkind: World\n";
 
-std::string error_of(const std::string& text) {
-  const auto world = read_world(text, "w.yaml");
+std::string error_of(const std::string& text, const std::vector<std::string>& scorers = {}) {
+  const auto world = read_world(text, "w.yaml", scorers);
   return world ? "no error" : world.error().message;
 }
 
 TEST(World, HasADefaultForEverything) {
-  const auto read = read_world(kHead, "w.yaml");
+  const auto read = read_world(kHead, "w.yaml", {});
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_DOUBLE_EQ(read->world.rate, 20);
   EXPECT_DOUBLE_EQ(read->horizon, 7200);
@@ -35,7 +35,7 @@ incidents: {every: 10m}
 drift: 2
 byHand: [{at: 1m, weight: 30}, {at: 2m, weight: 10}]
 )",
-                               "w.yaml");
+                               "w.yaml", {});
   ASSERT_TRUE(read) << read.error().message;
   const rollout::World& world = read->world;
   EXPECT_DOUBLE_EQ(world.daily_swing, 0.5);
@@ -52,6 +52,53 @@ byHand: [{at: 1m, weight: 30}, {at: 2m, weight: 10}]
   EXPECT_DOUBLE_EQ(world.drift, 2);
   ASSERT_EQ(world.by_hand.size(), 2u);
   EXPECT_EQ(world.by_hand[0].weight, 30);
+}
+
+TEST(World, SaysHowTheScorersOfTheManifestScoreInTheirOrder) {
+  const auto read = read_world(std::string(kHead) + R"(stable:
+  scorers: [{name: tone, mean: 0.9}, {name: judge, mean: 80%, deviation: 0.2}]
+candidate: {scorers: [{name: judge, mean: 0.7}]}
+)",
+                               "w.yaml", {"judge", "tone"});
+  ASSERT_TRUE(read) << read.error().message;
+  const auto& stable = read->world.stable.scorers;
+  const auto& candidate = read->world.candidate.scorers;
+  ASSERT_EQ(stable.size(), 2u);
+  ASSERT_EQ(candidate.size(), 2u);
+  EXPECT_DOUBLE_EQ(stable[0].mean, 0.8);
+  EXPECT_DOUBLE_EQ(stable[0].deviation, 0.2);
+  EXPECT_DOUBLE_EQ(stable[1].mean, 0.9);
+  EXPECT_DOUBLE_EQ(stable[1].deviation, 0.5);
+  EXPECT_DOUBLE_EQ(candidate[0].mean, 0.7);
+  EXPECT_DOUBLE_EQ(candidate[0].deviation, 0.2);
+  EXPECT_DOUBLE_EQ(candidate[1].mean, 0.9);
+}
+
+TEST(World, HasTheScorersOfTheManifestAndNoOthers) {
+  const std::string head(kHead);
+  EXPECT_THAT(error_of(head, {"judge"}),
+              testing::StartsWith("w.yaml:1:1: stable.scorers: judge is missing"));
+  EXPECT_THAT(error_of(head + "stable: {burst: 2}\n", {"judge"}),
+              testing::StartsWith("w.yaml:3:9: stable.scorers: judge is missing"));
+  EXPECT_THAT(error_of(head + "stable: {scorers: [{name: judge, mean: 1}]}\n"),
+              testing::StartsWith("w.yaml:3:27: stable.scorers[0].name: no metric of the manifest "
+                                  "has the scorer judge"));
+  EXPECT_THAT(error_of(head + "candidate: {scorers: [{name: judge}]}\n"),
+              testing::StartsWith("w.yaml:3:30: candidate.scorers[0].name: no metric"));
+  EXPECT_THAT(
+      error_of(head + "stable: {scorers: [{name: a, mean: 1}, {name: a, mean: 0}]}\n", {"a"}),
+      testing::StartsWith("w.yaml:3:40: stable.scorers[1].name: a is there twice"));
+  EXPECT_THAT(error_of(head + "stable: {scorers: [{name: a}]}\n", {"a"}),
+              testing::StartsWith("w.yaml:3:20: stable.scorers[0]: mean is missing"));
+}
+
+TEST(World, HasNoScoresThatAreWiderThanTheirMeanAllows) {
+  const std::string stable =
+      std::string(kHead) + "stable: {scorers: [{name: a, mean: 0.8, deviation: 0.4}]}\n";
+  EXPECT_EQ(error_of(stable, {"a"}), "no error") << "each is 0 or 1";
+  EXPECT_THAT(error_of(stable + "candidate: {scorers: [{name: a, mean: 0.9}]}\n", {"a"}),
+              testing::StartsWith("w.yaml:4:23: candidate.scorers[0]: a deviation of 0.4 is more "
+                                  "than scores of mean 0.9 can have, 0.3"));
 }
 
 TEST(World, ErrorsNameThePlace) {

@@ -52,6 +52,14 @@ class Dice {
     has_spare_ = true;
     return x * scale;
   }
+  // From 0 to 1, by the beta distribution of this mean and standard deviation; 0 or 1 where none is
+  // so wide.
+  double score(double mean, double deviation) {
+    const double shapes = mean * (1 - mean) / (deviation * deviation) - 1;
+    if (shapes <= 0) return uniform() < mean ? 1 : 0;
+    const double high = log_gamma(shapes * mean);
+    return 1 / (1 + std::exp(log_gamma(shapes * (1 - mean)) - high));
+  }
   // Of a mean up to 1e6 or so: arrivals with exponential gaps, the normal approximation beyond 500.
   std::uint64_t poisson(double mean) {
     if (mean > 500)
@@ -68,6 +76,18 @@ class Dice {
   }
 
  private:
+  // A logarithm, since small shapes give numbers that are too small (Marsaglia and Tsang, 2000).
+  double log_gamma(double shape) {
+    if (shape < 1) return log_gamma(shape + 1) + std::log1p(-uniform()) / shape;
+    const double d = shape - 1.0 / 3;
+    while (true) {
+      const double x = normal();
+      const double v = std::pow(1 + x / std::sqrt(9 * d), 3);
+      if (v > 0 && std::log1p(-uniform()) < x * x / 2 + d * (1 - v + std::log(v)))
+        return std::log(d * v);
+    }
+  }
+
   std::uint64_t state_;
   double spare_ = 0;
   bool has_spare_ = false;

@@ -12,15 +12,17 @@ namespace {
 class SerinRule final : public Rule {
  public:
   SerinRule(const CanarySpec& spec, const AnalysisSpec& analysis, std::span<const Request> history,
-            double rated)
-      : spec_(spec), rated_(rated), analysis_(analysis, history) {
+            Scoring scoring)
+      : spec_(spec), scoring_(std::move(scoring)), analysis_(analysis, history) {
     status_.candidate_ready = true;
     status_.weight = spec.initial_weight;
   }
 
   Ending next(std::vector<Request> ended, double now) override {
     for (Request& request : ended) {
-      rate(request);
+      score_late(request);
+      // Of a single score nobody could have picked another.
+      if (request.scores.size() > 1) request.scores = scores_with_answer(request);
       analysis_.add(std::move(request));
     }
     analysis_.close_block(now);
@@ -47,20 +49,34 @@ class SerinRule final : public Rule {
   std::string withdrawn() const override { return withdrawn_; }
 
  private:
-  // As its user does, or not.
-  void rate(const Request& request) {
-    const std::uint64_t drawn =
-        mix(mix(std::bit_cast<std::uint64_t>(request.assigned)) + request.key);
-    if (unit(drawn) >= rated_ || request.scores.empty()) return;
-    const std::uint64_t user = request.key == Request::kOwnKey ? drawn | 1 : request.key;
-    analysis_.add_rating({.arm = request.arm,
-                          .weight = request.weight,
-                          .key = user,
-                          .score = request.scores.front().value_or(0)});
+  // As its user rates it, or not, and each scorer that is given samples.
+  void score_late(const Request& request) {
+    if (request.scores.empty()) return;
+    LateScore score{.arm = request.arm, .weight = request.weight, .key = request.key};
+    std::uint64_t drawn = mix(mix(std::bit_cast<std::uint64_t>(request.assigned)) + request.key);
+    if (unit(drawn) < scoring_.rated) {
+      LateScore rating = score;
+      if (rating.key == Request::kOwnKey) rating.key = drawn | 1;
+      rating.score = *request.scores.front();
+      analysis_.add_rating(rating);
+    }
+    for (std::size_t i = 0; i < scoring_.late.size(); ++i) {
+      const auto& [place, sample] = scoring_.late[i];
+      drawn = mix(drawn);
+      if (unit(drawn) >= sample) continue;
+      score.score = *request.scores[place];
+      analysis_.add_late_score(i, score);
+    }
+  }
+
+  std::vector<std::optional<double>> scores_with_answer(const Request& request) const {
+    std::vector<std::optional<double>> scores;
+    for (const std::size_t place : scoring_.with_answers) scores.push_back(request.scores[place]);
+    return scores;
   }
 
   CanarySpec spec_;
-  double rated_;
+  Scoring scoring_;
   CanaryStatus status_;
   Analysis analysis_;
   std::uint64_t counted_ = 0;
@@ -153,8 +169,8 @@ class ArgoRule final : public Rule {
 }  // namespace
 
 std::unique_ptr<Rule> serin_rule(const CanarySpec& spec, const AnalysisSpec& analysis,
-                                 std::span<const Request> history, double rated) {
-  return std::make_unique<SerinRule>(spec, analysis, history, rated);
+                                 std::span<const Request> history, Scoring scoring) {
+  return std::make_unique<SerinRule>(spec, analysis, history, std::move(scoring));
 }
 std::unique_ptr<Rule> flagger_rule(const FlaggerSpec& spec) {
   return std::make_unique<FlaggerRule>(spec);

@@ -31,9 +31,19 @@ class Rule {
   virtual std::string withdrawn() const { return {}; }
 };
 
-// `rated`: the part of the answers that users rate; the rating is the answer's score.
+// Which of the scores that Traffic draws an analysis gets, and when.
+struct Scoring {
+  double rated = 0;  // a part of the answers: their users rate them, by the first of their scores
+  std::vector<std::size_t> with_answers = {0};  // of the metrics of kind kScore: places of scores
+  struct Late {
+    std::size_t place = 0;
+    double sample = 1;  // a part of the answers
+  };
+  std::vector<Late> late = {};  // of the metrics of kind kLateScore
+};
+
 std::unique_ptr<Rule> serin_rule(const CanarySpec& spec, const AnalysisSpec& analysis,
-                                 std::span<const Request> history, double rated = 0);
+                                 std::span<const Request> history, Scoring scoring = {});
 
 // Flagger and Argo Rollouts: rules about the candidate's rate of success alone, as in their
 // examples, over the time since the last look. Defaults as their documentation has them.

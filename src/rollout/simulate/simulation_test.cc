@@ -43,6 +43,48 @@ TEST(Traffic, HasTheRatesOfItsWorld) {
               0.02);
 }
 
+TEST(Dice, ScoresHaveTheirMeanAndDeviation) {
+  struct {
+    double mean, deviation;
+  } const kRows[] = {{0.8, 0.2}, {0.8, 0.39}, {0.5, 0.01}, {0.02, 0.1}, {0.3, 0.5}};
+  for (const auto& row : kRows) {
+    Dice dice(5);
+    constexpr int kCount = 200'000;
+    double sum = 0, squares = 0;
+    for (int i = 0; i < kCount; ++i) {
+      const double score = dice.score(row.mean, row.deviation);
+      ASSERT_TRUE(score >= 0 && score <= 1) << score;
+      sum += score;
+      squares += score * score;
+    }
+    const double mean = sum / kCount;
+    const double widest = std::sqrt(row.mean * (1 - row.mean));
+    EXPECT_NEAR(mean, row.mean, 0.005);
+    EXPECT_NEAR(std::sqrt(squares / kCount - mean * mean), std::min(row.deviation, widest), 0.005)
+        << row.mean;
+  }
+}
+
+TEST(Traffic, ScoresWhatIsAnsweredByEveryScorer) {
+  World world;
+  world.stable.error_rate = 0.2;
+  world.stable.quality = 1;
+  world.stable.scorers = {{.mean = 0.3, .deviation = 0.001}, {.mean = 0.6, .deviation = 0.001}};
+  Traffic traffic(world, 1);
+  while (traffic.now() < 20) {
+    for (const Request& request : traffic.next(0)) {
+      if (request.outcome == Outcome::kFailed) {
+        EXPECT_TRUE(request.scores.empty());
+        continue;
+      }
+      ASSERT_EQ(request.scores.size(), 3u);
+      EXPECT_DOUBLE_EQ(*request.scores[0], 1);
+      EXPECT_NEAR(*request.scores[1], 0.3, 0.01);
+      EXPECT_NEAR(*request.scores[2], 0.6, 0.01);
+    }
+  }
+}
+
 TEST(Traffic, IsTheSameForTheSameSeedAndKeepsAUserOnItsSide) {
   World world;
   world.users = 50;
@@ -135,6 +177,39 @@ TEST(Simulation, FollowsWeightsSetByHand) {
   EXPECT_DOUBLE_EQ(rule.weight(), 0.1);
   simulate(rule, world, traffic, 10);
   EXPECT_DOUBLE_EQ(rule.weight(), 0.7);
+}
+
+// Where the second of two further scorers finds the candidate worse, by far.
+Tally rehearse_scored(MetricKind kind, const Scoring& scoring) {
+  Rehearsal rehearsal{.horizon = 120, .runs = 8};
+  rehearsal.world.rate = 100;
+  rehearsal.world.stable.scorers = {{.mean = 0.9}, {.mean = 0.9}};
+  rehearsal.world.candidate.scorers = {{.mean = 0.9}, {.mean = 0.5}};
+  const AnalysisSpec analysis{
+      .metrics = {{.name = "quality", .kind = kind, .margin = 0.05, .harm_margin = 0.025}}};
+  return rehearse(rehearsal, [&](std::span<const Request> history) {
+    return serin_rule({}, analysis, history, scoring);
+  });
+}
+
+TEST(SerinRule, DecidesByTheScoresThatItIsToldTo) {
+  const auto kLate = MetricKind::kLateScore;
+  EXPECT_EQ(rehearse_scored(kLate, {.late = {{.place = 2}}}).rolled_back, 8);
+  EXPECT_EQ(rehearse_scored(kLate, {.late = {{.place = 1}}}).rolled_back, 0);
+  EXPECT_EQ(rehearse_scored(kLate, {.late = {{.place = 2, .sample = 0}}}).rolled_back, 0);
+  const auto kScore = MetricKind::kScore;
+  EXPECT_EQ(rehearse_scored(kScore, {.with_answers = {2}}).rolled_back, 8);
+  EXPECT_EQ(rehearse_scored(kScore, {.with_answers = {0}}).rolled_back, 0);
+}
+
+TEST(SerinRule, TakesLongerWhereFewerAnswersAreScored) {
+  const auto after = [](double sample) {
+    return sorted_quantile(
+        rehearse_scored(MetricKind::kLateScore, {.late = {{.place = 2, .sample = sample}}})
+            .rolled_back_after,
+        0.5);
+  };
+  EXPECT_GT(after(0.2), 2 * after(1));
 }
 
 TEST(Rehearsal, IsTheSameForEveryNumberOfThreads) {

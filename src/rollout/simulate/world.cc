@@ -88,8 +88,11 @@ Request Traffic::draw(double weight) {
   request.latency = latency;
   request.time_to_first_token = latency / 4;
   request.time_per_output_token = latency / 100;
-  if (request.outcome == Outcome::kAnswered)
+  if (request.outcome == Outcome::kAnswered) {
     request.scores = {dice_.uniform() < model.quality ? 1.0 : dice_.uniform()};
+    for (const ScorerModel& scorer : model.scorers)
+      request.scores.emplace_back(dice_.score(scorer.mean, scorer.deviation));
+  }
   return request;
 }
 

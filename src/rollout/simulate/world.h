@@ -14,15 +14,22 @@ namespace serin::rollout {
 // Of which requests one trouble fails the next ones.
 enum class BurstBy : std::uint8_t { kWorker, kVersion };
 
+// What one scorer says of one version's answers: the mean and the standard deviation of its scores.
+struct ScorerModel {
+  double mean = 1;
+  double deviation = 0.5;  // as wide as any is: it says 0 or 1
+};
+
 // How one version behaves.
 struct VersionModel {
   double error_rate = 0.001;  // of requests, in the long run
   double burst = 1;           // failures in a row that one trouble brings, on average
   BurstBy burst_by = BurstBy::kWorker;
-  double hang_rate = 0;        // of requests: no answer until the deadline
-  double latency = 0.2;        // seconds, median
-  double latency_sigma = 0.6;  // of the logarithm
-  double quality = 0.95;       // probability of a score of 1; else it is uniform in [0, 1]
+  double hang_rate = 0;              // of requests: no answer until the deadline
+  double latency = 0.2;              // seconds, median
+  double latency_sigma = 0.6;        // of the logarithm
+  double quality = 0.95;             // probability of a score of 1; else it is uniform in [0, 1]
+  std::vector<ScorerModel> scorers;  // further ones; as many as the other version's
   std::uint32_t workers = 1;
   std::uint64_t cold_requests = 0;  // of each worker: so many first ones
   double cold_factor = 5;           // take so many times as long
@@ -62,7 +69,8 @@ struct World {
   static constexpr double kLongestDeadline = 3600;
 };
 
-// Draws requests tick by tick. The same seed gives the same requests.
+// Draws requests tick by tick. The same seed gives the same requests. Those that are answered have
+// a score by `quality`, and then one by each of the version's scorers.
 class Traffic {
  public:
   Traffic(const World& world, std::uint64_t seed);
