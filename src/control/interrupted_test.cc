@@ -45,6 +45,11 @@ class FusedPlatform final : public platform::Platform {
                const std::vector<platform::SampleScore>& scores) override {
     return platform_.score(service, scorer, scores);
   }
+  Result<platform::Reply> ask(std::string_view service, std::string body,
+                              std::chrono::milliseconds within,
+                              const CancelToken& cancel) override {
+    return platform_.ask(service, std::move(body), within, cancel);
+  }
   Result<std::string> logs(std::string_view service, std::string_view replica,
                            std::size_t lines) override {
     return platform_.logs(service, replica, lines);

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/quantity.h"
 #include "gateway/own_answers.h"
+#include "gateway/scoring/question.h"
 #include "net/http/error_body.h"
 #include "telemetry/server_metrics.h"
 
@@ -15,7 +16,8 @@ namespace {
 
 constexpr std::size_t kMostRecords = 10'000;
 constexpr std::size_t kMostSamples = 64;
-constexpr double kLongestWait = 60;  // seconds
+constexpr double kLongestWait = 60;     // seconds
+constexpr double kLongestAnswer = 600;  // of a question, seconds
 
 void answer_failure(net::Exchange& exchange, const Error& error) {
   exchange.respond(net::error_response(error));
@@ -32,12 +34,13 @@ Result<std::uint64_t> number_of(const net::RequestHead& head, std::string_view n
   return number;
 }
 
-Result<Duration> wait_of(const net::RequestHead& head) {
-  const auto text = head.query_parameter("wait");
+// Zero where it is not said.
+Result<Duration> duration_of(const net::RequestHead& head, std::string_view name, double longest) {
+  const auto text = head.query_parameter(name);
   if (!text) return Duration::zero();
   SERIN_TRY_ASSIGN(const double seconds, parse_duration(*text));
   return std::chrono::duration_cast<Duration>(
-      std::chrono::duration<double>(std::min(seconds, kLongestWait)));
+      std::chrono::duration<double>(std::min(seconds, longest)));
 }
 
 Result<std::shared_ptr<ServiceState>> service_of(const Core& core, const net::RequestHead& head) {
@@ -107,6 +110,7 @@ void Admin::handle(const std::shared_ptr<net::Exchange>& exchange) {
   const net::RequestHead& head = exchange->head();
   if (head.path == "/config" && head.method == "PUT") return put_config(exchange);
   if (head.path == "/scores" && head.method == "POST") return post_scores(exchange);
+  if (head.path == "/ask" && head.method == "POST") return post_question(exchange);
   if (head.method == "GET") {
     if (head.path == "/samples") return get_samples(exchange);
     if (head.path == "/config")
@@ -125,7 +129,7 @@ void Admin::handle(const std::shared_ptr<net::Exchange>& exchange) {
   answer_failure(*exchange, {Code::kNotFound,
                              "there is nothing at " + head.method + " " + head.path +
                                  "; there are PUT and GET /config, GET /evidence, GET /samples, "
-                                 "POST /scores, GET /health/ready and GET /metrics",
+                                 "POST /scores, POST /ask, GET /health/ready and GET /metrics",
                              "unknown_url"});
 }
 
@@ -148,7 +152,7 @@ void Admin::get_evidence(const std::shared_ptr<net::Exchange>& exchange) {
   const net::RequestHead& head = exchange->head();
   const auto after = number_of(head, "after", 0);
   const auto most = number_of(head, "most", kMostRecords);
-  const auto wait = wait_of(head);
+  const auto wait = duration_of(head, "wait", kLongestWait);
   if (!after) return answer_failure(*exchange, after.error());
   if (!most) return answer_failure(*exchange, most.error());
   if (!wait) return answer_failure(*exchange, wait.error());
@@ -198,6 +202,22 @@ void Admin::post_scores(const std::shared_ptr<net::Exchange>& exchange) {
                            {{"content-type", "application/json"}},
                            R"({"counted":)" + std::to_string(counted) + "}"});
       });
+}
+
+void Admin::post_question(const std::shared_ptr<net::Exchange>& exchange) {
+  const auto within = duration_of(exchange->head(), "within", kLongestAnswer);
+  if (!within) return answer_failure(*exchange, within.error());
+  exchange->read_body([this, exchange, within = *within](Result<std::string> body) {
+    if (!body) return answer_failure(*exchange, body.error());
+    gateway_.ask({.service = exchange->head().query_parameter("service").value_or(""),
+                  .body = *std::move(body),
+                  .within = within,
+                  .answered = [exchange](net::Response response) {
+                    exchange->post([exchange, response = std::move(response)]() mutable {
+                      exchange->respond(std::move(response));
+                    });
+                  }});
+  });
 }
 
 // False: there is nothing yet, and it was not to be answered at once.

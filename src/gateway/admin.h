@@ -11,6 +11,8 @@
 //                    requests with their answers that the scorer N has not scored, a line each
 //   POST /scores?service=S&scorer=N
 //                    its scores, lines of {"number": of the sample, "score": 0.87}; null: none
+//   POST /ask?service=S&within=10s
+//                    what the service answers to a question of Serin's own (scoring/question.h)
 //   GET  /health/ready, /metrics
 //
 // A thread of its own; owned by the Gateway.
@@ -50,6 +52,7 @@ class Admin {
   void put_config(const std::shared_ptr<net::Exchange>& exchange);
   void get_evidence(const std::shared_ptr<net::Exchange>& exchange);
   void get_samples(const std::shared_ptr<net::Exchange>& exchange);
+  void post_question(const std::shared_ptr<net::Exchange>& exchange);
   void post_scores(const std::shared_ptr<net::Exchange>& exchange);
   bool answer(const Waiter& waiter, bool at_once) const;
   void tick();

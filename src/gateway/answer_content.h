@@ -39,6 +39,9 @@ class AnswerContent {
   void add(std::string_view bytes);
   // No more comes.
   void end();
+  // After the end: what the answer says, where it is a text of a form that is known and of at most
+  // kMostText; else nothing.
+  std::string_view text() const { return too_long_ ? std::string_view() : text_; }
 
   // Both have ended.
   friend rollout::Compared compare(const AnswerContent& stable, const AnswerContent& candidate);

@@ -75,6 +75,7 @@ void Copy::on_bytes(std::string_view bytes) {
   if (!first_byte_) first_byte_ = now;
   if (events_) meter_.add(bytes, now);
   if (order_.answers) order_.answers->of(AnswerPair::Side::kCandidate).add(bytes);
+  if (order_.on_bytes) order_.on_bytes(bytes);
 }
 
 void Copy::on_end() {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copies of requests, at workers whose answers no client gets. A copy shares its request's body and
 // is sent after it; nothing that the client sees waits for it. It is tried once, and its answer is
-// read as it comes and thrown away.
+// read as it comes and thrown away. (A question of Serin's own is a copy of no request:
+// scoring/question.h.)
 //
 // Nobody waits for a copy and nobody would notice too many of them, so they are bounded: in number
 // for each service whose requests are copied, in the bytes that all of them hold, and in time.
@@ -59,10 +60,11 @@ struct CopyOrder {
   Instant began{};             // of the request: what Ended counts from
   Instant deadline{};
   bool grpc = false;
-  std::optional<std::uint64_t> prefix = {};  // hash of the prompt's beginning
-  std::shared_ptr<AnswerPair> answers;       // where what it says goes; null: nowhere
-  bool judged = false;                       // how it ends says something of its replica
-  std::function<void(const Ended&)> on_end;  // once, unless the gateway ends first
+  std::optional<std::uint64_t> prefix = {};             // hash of the prompt's beginning
+  std::shared_ptr<AnswerPair> answers;                  // where what it says goes; null: nowhere
+  std::function<void(std::string_view)> on_bytes = {};  // of the answer's body, as they come
+  bool judged = false;                                  // how it ends says something of its replica
+  std::function<void(const Ended&)> on_end;             // once, unless the gateway ends first
 };
 
 class Copy {

@@ -26,13 +26,18 @@ void Forward::keep_for_sample(std::string_view bytes) {
 void Forward::offer_sample(const EvidenceRecord& evidence) {
   if (!sample_) return;
   const std::string& service = home_->name;
+  AnswerContent content;
+  content.begin(answer_.headers);
+  content.add(*sample_);
+  content.end();
   std::string json = sample_json({.request_id = request_id_,
                                   .service = service,
                                   .version = assigned_version_->label,
                                   .request_type = exchange_->head().headers.get("content-type"),
                                   .request = *body_,
                                   .response_type = answer_.headers.get("content-type"),
-                                  .response = *sample_});
+                                  .response = *sample_,
+                                  .answer = content.text()});
   const std::size_t lost =
       home_->state->samples.add(sample_draw(request_id_), std::move(json), evidence);
   home_->state->sampled("offered");

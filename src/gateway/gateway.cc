@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <future>
 #include <mutex>
 #include <random>
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "gateway/admin.h"
 #include "gateway/lane.h"
+#include "gateway/scoring/question.h"
 #include "net/io/threads.h"
 #include "telemetry/process.h"
 #include "telemetry/server_metrics.h"
@@ -70,6 +72,7 @@ class GatewayImpl final : public Gateway {
     const std::lock_guard lock(mutex_);
     return table_->config;
   }
+  void ask(Question question) override;
   bool drain(milliseconds at_most) override {
     core_.draining = true;
     const bool whole = server_->drain(at_most);
@@ -94,6 +97,7 @@ class GatewayImpl final : public Gateway {
   Core core_;
   std::shared_ptr<net::IoThreads> threads_;
   std::vector<std::unique_ptr<Lane>> lanes_;
+  std::atomic<unsigned> asked_{0};  // questions so far: each goes to the next lane
   std::unique_ptr<net::Server> server_;
   std::unique_ptr<Admin> admin_;
   mutable std::mutex mutex_;  // guards the table of who applies and asks
@@ -168,6 +172,13 @@ Status GatewayImpl::apply(Config config) {
   log::info("configured",
             {{"revision", table_->config.revision}, {"services", table_->services.size()}});
   return {};
+}
+
+void GatewayImpl::ask(Question question) {
+  const unsigned i = asked_.fetch_add(1, std::memory_order_relaxed) % threads_->size();
+  threads_->post(i, [lane = lanes_[i].get(), question = std::move(question)]() mutable {
+    gateway::ask(*lane, std::move(question));
+  });
 }
 
 Status GatewayImpl::hand_out(std::shared_ptr<const Table> table) {

@@ -22,6 +22,8 @@
 
 namespace serin::gateway {
 
+struct Question;
+
 struct GatewayOptions {
   net::ServerOptions data;                    // where clients come; `threads` of it are the lanes
   std::string admin_socket;                   // empty: no admin API
@@ -52,6 +54,8 @@ class Gateway {
   // is not newer, unless it is the present configuration itself.
   virtual Status apply(Config config) = 0;
   virtual Config config() const = 0;
+  // Soon, on a thread of the gateway's (scoring/question.h).
+  virtual void ask(Question question) = 0;
   // No new connection; waits for the requests under way. True when none was cut.
   virtual bool drain(std::chrono::milliseconds at_most) = 0;
   virtual std::uint16_t port() const = 0;

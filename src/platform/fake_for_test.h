@@ -58,13 +58,22 @@ class FakePlatform final : public Platform {
     ++log.forgotten;
   }
 
-  // From any thread, as samples() and score(); what was scored so, in the order of the numbers.
+  // From any thread, as samples(), score() and ask(): what there is to score, what a service
+  // answers, what it was asked, and what was scored so, in the order of the numbers.
   void add_sample(const std::string& service, Sample sample) {
     const std::lock_guard lock(samples_mutex_);
     samples_[service].push_back(std::move(sample));
   }
   // Runs on whatever thread asks for samples, before it gets them; to be set before any does.
   void before_samples(std::function<void()> work) { before_samples_ = std::move(work); }
+  void set_reply(const std::string& service, Reply reply) {
+    const std::lock_guard lock(samples_mutex_);
+    replies_[service] = std::move(reply);
+  }
+  std::vector<std::string> questions() {
+    const std::lock_guard lock(samples_mutex_);
+    return questions_;
+  }
   std::vector<std::optional<double>> scores(const std::string& scorer) {
     const std::lock_guard lock(samples_mutex_);
     std::vector<std::optional<double>> found;
@@ -183,6 +192,14 @@ class FakePlatform final : public Platform {
     for (const SampleScore& score : scores)
       scores_.emplace(std::make_pair(std::string(scorer), score.number), score.score);
     return {};
+  }
+
+  Result<Reply> ask(std::string_view service, std::string body, std::chrono::milliseconds,
+                    const CancelToken&) override {
+    const std::lock_guard lock(samples_mutex_);
+    questions_.push_back(std::move(body));
+    const auto found = replies_.find(std::string(service));
+    return found == replies_.end() ? Reply{404, "there is no service"} : found->second;
   }
 
   Result<std::string> logs(std::string_view service, std::string_view replica,
@@ -377,6 +394,8 @@ class FakePlatform final : public Platform {
   std::mutex samples_mutex_;
   std::map<std::string, std::vector<Sample>> samples_;
   std::map<std::pair<std::string, std::uint64_t>, std::optional<double>> scores_;  // by scorer
+  std::map<std::string, Reply> replies_;                                           // by service
+  std::vector<std::string> questions_;
   std::vector<Call> calls_;
   Room room_;
   bool unavailable_ = false;

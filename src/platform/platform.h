@@ -4,10 +4,11 @@
 //
 // Every call says what ought to be, is idempotent, and returns once that is recorded: the platform
 // brings it about by itself, goes on doing so when it was restarted, and says in observe() how far
-// it is. Calls from one thread, but resolve(), samples() and score(), which may run beside
-// them; none waits for a worker to be ready.
+// it is. Calls from one thread, but resolve(), samples(), score() and ask(), which may run beside
+// them; none but ask() waits for a worker to be ready.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -16,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "rollout/request.h"
@@ -125,6 +127,12 @@ struct SampleScore {
   std::optional<double> score;  // 0 to 1; unset: the scorer has none for it
 };
 
+// What a service answered, or the gateway in its place.
+struct Reply {
+  int status = 0;  // of HTTP
+  std::string body;
+};
+
 class Platform {
  public:
   virtual ~Platform() = default;
@@ -157,6 +165,11 @@ class Platform {
   // Each becomes late evidence once, however often it is said.
   virtual Status score(std::string_view service, std::string_view scorer,
                        const std::vector<SampleScore>& scores) = 0;
+
+  // Asks the service's stable version once, by POST /v1/models/SERVICE:predict with this body. It
+  // is a question of Serin's own: no client's limits, and evidence of nothing. Blocks.
+  virtual Result<Reply> ask(std::string_view service, std::string body,
+                            std::chrono::milliseconds within, const CancelToken& cancel) = 0;
 
   // The last lines of a replica's log, or of every replica of the service (`replica` empty).
   // kNotFound for one that never was, or whose log is gone.

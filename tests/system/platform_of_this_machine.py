@@ -24,12 +24,13 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-DOT = (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0))
-       + chunk(b"IDAT", zlib.compress(b"\0\1\2\3")) + chunk(b"IEND", b""))
+def dot(color):
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(b"\0" + color)) + chunk(b"IEND", b""))
 
 
 class Model(http.server.BaseHTTPRequestHandler):
-    """What `remote` packages ask: POST /WAY/NAME paints a dot; WAY says how well."""
+    """What `remote` packages ask: POST /WAY/NAME paints a dot; WAY says how well. That of `shines` is white from the beginning."""
     protocol_version = "HTTP/1.1"
     spoiled = threading.Event()  # until then every way is good, so that a worker becomes ready
 
@@ -43,7 +44,7 @@ class Model(http.server.BaseHTTPRequestHandler):
             time.sleep(30)
         if way == "fails":
             return self._answer(500, b'{"error": "no such operator"}', "application/json")
-        self._answer(200, DOT, "image/png")
+        self._answer(200, dot(b"\xff\xff\xff" if self.path.startswith("/shines/") else b"\1\2\3"), "image/png")
 
     def _answer(self, status, body, kind):
         with contextlib.suppress(OSError):

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What users and scorers say of answers decides a rollout of `serin up`, and what users say is kept."""
 import json
+import pathlib
 import signal
 import sys
 import urllib.error
 import urllib.request
 
 import pytest
+
+CRITIC = pathlib.Path(__file__).parent / "packages" / "critic"
 
 RATED = ("{stickyBy: user, userHeader: X-User, initialWeight: 40, stepWeight: 60, interval: 2s, analysis: {falsePromotion: 0.3, "
          "metrics: [{name: errorRate, margin: 40%}, {name: quality, scorer: feedback, margin: 40%}]}}")
@@ -97,16 +100,20 @@ for line in sys.stdin:
 """
 
 
-def judged(script):
+def judged(who):
     return ("{initialWeight: 40, stepWeight: 60, interval: 2s, analysis: {falsePromotion: 0.3, "
-            f"scorers: [{{name: judge, command: [{sys.executable}, {script}], sample: 50%}}], "
+            f"scorers: [{{name: judge, {who}, sample: 50%}}], "
             "metrics: [{name: errorRate, margin: 40%}, {name: quality, scorer: judge, margin: 40%}]}}")
 
 
-def roll_out_judged(up, models, name, script):
-    """A service whose candidate gets requests, and the load that gives them."""
-    rollout = judged(script)
-    up.apply(name, models.package(name + "-1"), rollout)
+def by_script(script):
+    return f"command: [{sys.executable}, {script}]"
+
+
+def roll_out_judged(up, models, name, who):
+    """A service whose v1 is brighter and whose candidate gets requests, and the load that gives them."""
+    rollout = judged(who)
+    up.apply(name, models.package(name + "-1", "shines"), rollout)
     assert up.serving(name), up.log()
     up.apply(name, models.package(name + "-2"), rollout)
     assert up.until(lambda: up.json("rollout", "status", name)["weight"] == 40), up.log()
@@ -115,21 +122,31 @@ def roll_out_judged(up, models, name, script):
 
 def test_a_version_that_a_scorer_likes_less_goes_back(up, models, tmp_path):
     (tmp_path / "judge.py").write_text(JUDGE)
-    load = roll_out_judged(up, models, "judged", tmp_path / "judge.py")
-    assert up.until(lambda: up.json("rollout", "status", "judged")["ending"] != "none"), up.log()
+    goes_back(up, "judged", roll_out_judged(up, models, "judged", by_script(tmp_path / "judge.py")))
+
+
+def test_a_service_scores_the_answers_of_another(up, models):
+    up.apply("critic", CRITIC)
+    assert up.serving("critic"), up.log()
+    goes_back(up, "painter", roll_out_judged(up, models, "painter", "service: critic"))
+
+
+def goes_back(up, name, load):
+    assert up.until(lambda: up.json("rollout", "status", name)["ending"] != "none"), up.log()
     load.send_signal(signal.SIGINT)
     load.communicate(timeout=60)
-    ended = up.json("rollout", "status", "judged")
+    ended = up.json("rollout", "status", name)
     assert (ended["ending"], ended["reason"]) == ("rolledBack", "Harmful"), ended
     assert "quality (judge)" in ended["message"], ended
 
 
-def test_a_scorer_that_fails_is_told_and_promotes_nothing(up, models, tmp_path):
+@pytest.mark.parametrize("name, says", [("script", "no such model"), ("service", "no service")])
+def test_a_scorer_that_fails_is_told_and_promotes_nothing(up, models, tmp_path, name, says):
     (tmp_path / "judge.py").write_text("raise SystemExit('no such model')")
-    load = roll_out_judged(up, models, "unjudged", tmp_path / "judge.py")
-    assert up.until(lambda: "ScorerFailed" in up.serin("events", "unjudged").stdout), up.log()
+    load = roll_out_judged(up, models, "un" + name, by_script(tmp_path / "judge.py") if name == "script" else "service: nobody")
+    assert up.until(lambda: "ScorerFailed" in up.serin("events", "un" + name).stdout), up.log()
     load.send_signal(signal.SIGINT)
     load.communicate(timeout=60)
-    assert "no such model" in up.serin("events", "unjudged").stdout
-    status = up.json("rollout", "status", "unjudged")
+    assert says in up.serin("events", "un" + name).stdout
+    status = up.json("rollout", "status", "un" + name)
     assert (status["ending"], status["metrics"][1]["verdict"]) == ("none", "undecided"), status

@@ -57,6 +57,8 @@ ScorerSpec scorer_of(const json::value& scorer) {
     for (const json::value& word : command->as_array()) spec.command.emplace_back(word.as_string());
   }
   if (const auto* url = scorer.as_object().if_contains("url")) spec.url = url->as_string();
+  if (const auto* service = scorer.as_object().if_contains("service"))
+    spec.service = service->as_string();
   spec.sample = *parse_share(scorer.at("sample"));
   spec.timeout = duration(scorer.at("timeout"));
   return spec;
@@ -177,19 +179,33 @@ void check_metrics(const YamlNode& metrics, std::vector<Finding>& findings) {
   }
 }
 
+// What scores is one of three, and not the service whose answers it scores.
+void check_who_scores(const YamlNode& scorer, std::string_view self, const std::string& path,
+                      std::vector<Finding>& findings) {
+  std::string named;
+  for (const char* field : {"command", "url", "service"}) {
+    if (scorer.find(field) == nullptr) continue;
+    if (!named.empty())
+      return findings.push_back(
+          {scorer.mark, path, "has both " + named + " and " + field + ": one of them"});
+    named = field;
+  }
+  if (named.empty())
+    findings.push_back({scorer.mark, path, "needs command, url or service: what scores"});
+  const YamlNode* service = scorer.find("service");
+  if (service != nullptr && service->scalar == self)
+    findings.push_back({service->mark, path + ".service", "is this service itself"});
+}
+
 // What the schema cannot say of the user's scorers. A metric has to use each.
-void check_scorers(const YamlNode& scorers, const YamlNode* metrics,
+void check_scorers(const YamlNode& scorers, const YamlNode* metrics, std::string_view self,
                    std::vector<Finding>& findings) {
   std::set<std::string> seen{std::string(kWellFormed), std::string(kFeedback)};
   for (std::size_t i = 0; i < scorers.items.size(); ++i) {
     const YamlNode& node = scorers.items[i];
     const std::string path = "spec.rollout.analysis.scorers[" + std::to_string(i) + "]";
     const std::string& name = node.find("name")->scalar;
-    const bool command = node.find("command") != nullptr, url = node.find("url") != nullptr;
-    if (command == url)
-      findings.push_back({node.mark, path,
-                          command ? "has both command and url: one of them"
-                                  : "needs command or url: what scores"});
+    check_who_scores(node, self, path, findings);
     if (!seen.insert(name).second)
       findings.push_back({node.mark, path + ".name", name + " is there twice"});
     const auto uses = [&](const YamlNode& metric) {
@@ -306,7 +322,7 @@ std::vector<Finding> contradictions(const YamlNode& document) {
   const YamlNode* metrics = at(document, {"spec", "rollout", "analysis", "metrics"});
   if (metrics != nullptr) check_metrics(*metrics, findings);
   if (const YamlNode* scorers = at(document, {"spec", "rollout", "analysis", "scorers"}))
-    check_scorers(*scorers, metrics, findings);
+    check_scorers(*scorers, metrics, name->scalar, findings);
   const YamlNode* strategy = at(document, {"spec", "rollout", "strategy"});
   if (metrics != nullptr && strategy != nullptr && strategy->scalar == "shadow")
     check_ratings(*metrics, at(document, {"spec", "rollout", "analysis", "scorers"}), findings);

@@ -26,13 +26,14 @@ bool goes_by_evidence(Strategy strategy);
 
 enum class StickyBy : std::uint8_t { kUser, kRequest };
 
-// A scorer of the user's: a command or a server, one of both.
+// A scorer of the user's: a command, a server or a service of Serin, one of them.
 struct ScorerSpec {
   std::string name;
   std::vector<std::string> command;
   std::string url;
+  std::string service = {};
   double sample = 0.1;           // the part of the requests that it gets
-  rollout::Seconds timeout{10};  // of a command for all that it is given at once, of a URL for each
+  rollout::Seconds timeout{10};  // of a command for all that it is given at once, else for each
   bool operator==(const ScorerSpec&) const = default;
 };
 

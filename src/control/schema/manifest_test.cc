@@ -127,7 +127,13 @@ TEST(Manifest, SaysWhereAndWhatIsWrong) {
        "m.yaml:6:34: spec.rollout.analysis.scorers[0]: no metric has the scorer judge"},
       {"  rollout: {analysis: {scorers: [{name: feedback}], metrics: [{name: quality, scorer: "
        "feedback, margin: 1%}]}}\n",
-       "m.yaml:6:34: spec.rollout.analysis.scorers[0]: needs command or url: what scores"},
+       "m.yaml:6:34: spec.rollout.analysis.scorers[0]: needs command, url or service: what scores"},
+      {"  rollout: {analysis: {scorers: [{name: judge, service: storyteller}], metrics: [{name: "
+       "quality, scorer: judge, margin: 1%}]}}\n",
+       "m.yaml:6:57: spec.rollout.analysis.scorers[0].service: is this service itself"},
+      {"  rollout: {analysis: {scorers: [{name: judge, service: j, url: 'http://j/'}], metrics: "
+       "[{name: quality, scorer: judge, margin: 1%}]}}\n",
+       "m.yaml:6:34: spec.rollout.analysis.scorers[0]: has both url and service: one of them"},
       {"  rollout: {interval: 10}\n",
        "m.yaml:6:23: spec.rollout.interval: must be a string, such as \"60s\", not 10"},
       {"  rollout: {interval: 10 min}\n",

@@ -47,8 +47,14 @@ Result<std::string> output_of(const ScorerSpec& spec, const std::vector<platform
   return std::move(ended.output);
 }
 
-Result<std::string> answer_of(const ScorerSpec& spec, const platform::Sample& sample,
-                              net::Client& client, const CancelToken& cancel) {
+Status check_status(int status, std::string_view body) {
+  if (status == 200) return {};
+  return fail(Code::kUnavailable,
+              "it answered " + std::to_string(status) + ": " + std::string(shown(body)));
+}
+
+Result<double> score_of_server(const ScorerSpec& spec, const platform::Sample& sample,
+                               net::Client& client, const CancelToken& cancel) {
   net::ClientRequest request;
   request.url = spec.url;
   request.method = "POST";
@@ -57,10 +63,37 @@ Result<std::string> answer_of(const ScorerSpec& spec, const platform::Sample& sa
   request.timeout = timeout_of(spec);
   request.cancel = cancel;
   SERIN_TRY_ASSIGN(net::Response answer, client.fetch(std::move(request)));
-  if (answer.status != 200)
-    return fail(Code::kUnavailable, "it answered " + std::to_string(answer.status) + ": " +
-                                        std::string(shown(answer.body)));
-  return std::move(answer.body);
+  SERIN_TRY(check_status(answer.status, answer.body));
+  return read_score(answer.body);
+}
+
+Result<double> score_of_service(const ScorerSpec& spec, const platform::Sample& sample,
+                                platform::Platform& platform, const CancelToken& cancel) {
+  SERIN_TRY_ASSIGN(std::string question, question_of(sample.json));
+  SERIN_TRY_ASSIGN(const platform::Reply reply,
+                   platform.ask(spec.service, std::move(question), timeout_of(spec), cancel));
+  SERIN_TRY(check_status(reply.status, reply.body));
+  return read_prediction(reply.body);
+}
+
+const json::value* member(const json::value* value, std::string_view name) {
+  const json::object* fields = value == nullptr ? nullptr : value->if_object();
+  return fields == nullptr ? nullptr : fields->if_contains(name);
+}
+
+// The only element of a list, or the only value of an object; null where it is not the only one.
+const json::value* only(const json::value* value) {
+  if (value == nullptr) return nullptr;
+  if (const json::array* list = value->if_array())
+    return list->size() == 1 ? list->data() : nullptr;
+  const json::object* fields = value->if_object();
+  return fields != nullptr && fields->size() == 1 ? &fields->begin()->value() : nullptr;
+}
+
+bool is_score(const json::value* value) {
+  if (value == nullptr || !value->is_number()) return false;
+  const double number = value->to_number<double>();
+  return number >= 0 && number <= 1;
 }
 
 void add(Scored& scored, std::uint64_t number, const Result<double>& score) {
@@ -77,28 +110,47 @@ void add(Scored& scored, std::uint64_t number, const Result<double>& score) {
 
 Result<double> read_score(std::string_view line) {
   const auto value = parse_json(line);
-  const json::object* fields = value ? value->if_object() : nullptr;
-  const json::value* score = fields == nullptr ? nullptr : fields->if_contains("score");
-  const double number = score != nullptr && score->is_number() ? score->to_number<double>() : -1;
-  if (number >= 0 && number <= 1) return number;
+  const json::value* score = value ? member(&*value, "score") : nullptr;
+  if (is_score(score)) return score->to_number<double>();
   return invalid("it said \"" + std::string(shown(line)) +
                  "\", which is not {\"score\": a number from 0 to 1}");
 }
 
+Result<std::string> question_of(std::string_view sample) {
+  SERIN_TRY_ASSIGN(const json::value fields, parse_json(sample));
+  const json::value* answer = member(&fields, "answer");
+  if (answer == nullptr) answer = member(member(&fields, "response"), "base64");
+  if (answer == nullptr)
+    return invalid("an answer is neither a text of a known form nor a picture or a sound");
+  json::object instance{{"answer", *answer}};
+  if (const json::value* prompt = member(&fields, "prompt")) instance["prompt"] = *prompt;
+  return json::serialize(json::object{{"instances", json::array{std::move(instance)}}});
+}
+
+Result<double> read_prediction(std::string_view answer) {
+  const auto value = parse_json(answer);
+  const json::value* output = value ? only(only(member(&*value, "predictions"))) : nullptr;
+  const json::value* score = only(member(output, "data"));
+  if (is_score(score)) return score->to_number<double>();
+  return invalid("it answered \"" + std::string(shown(answer)) +
+                 "\", which is not one output of one number from 0 to 1");
+}
+
 Scored run_scorer(const ScorerSpec& spec, const std::vector<platform::Sample>& samples,
-                  net::Client& client, const CancelToken& cancel) {
+                  net::Client& client, platform::Platform& platform, const CancelToken& cancel) {
   Scored scored;
   const auto output =
       spec.command.empty() ? Result<std::string>() : output_of(spec, samples, cancel);
   std::string_view lines = output ? std::string_view(*output) : std::string_view();
   for (const platform::Sample& sample : samples) {
     if (cancel.cancelled()) return {};
-    const auto line = [&]() -> Result<std::string> {
-      if (spec.command.empty()) return answer_of(spec, sample, client, cancel);
+    const auto score = [&]() -> Result<double> {
+      if (!spec.service.empty()) return score_of_service(spec, sample, platform, cancel);
+      if (!spec.url.empty()) return score_of_server(spec, sample, client, cancel);
       if (!output) return fail(output.error());
-      return std::string(take_line(lines));
+      return read_score(take_line(lines));
     }();
-    add(scored, sample.number, line ? read_score(*line) : fail(line.error()));
+    add(scored, sample.number, score);
   }
   if (cancel.cancelled()) return {};
   return scored;

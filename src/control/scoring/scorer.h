@@ -3,7 +3,8 @@
 //
 // A command is started once for all of them: it reads a line of JSON for each from its standard
 // input and writes a line {"score": 0.87} for each, in the same order. A server is sent one after
-// the other by POST and answers the same. Blocks; any thread.
+// the other by POST and answers the same. A service is asked about one after the other, through the
+// gateway, and answers with a number. Blocks; any thread.
 #pragma once
 
 #include <string>
@@ -26,8 +27,15 @@ struct Scored {
 // A score of 0 to 1; kInvalidArgument says what the line is instead.
 Result<double> read_score(std::string_view line);
 
-// Blocks for at most spec.timeout, of a server that long for each sample.
+// What a service is asked about a sample: {"instances": [{"prompt": "…", "answer": "…"}]}, where a
+// picture or a sound is its answer in base64. kInvalidArgument for a sample without an answer.
+Result<std::string> question_of(std::string_view sample);
+// The number in {"predictions": [{NAME: {"data": [0.87]}}]}; kInvalidArgument says what there is
+// instead.
+Result<double> read_prediction(std::string_view answer);
+
+// Blocks for at most spec.timeout, of a server or a service that long for each sample.
 Scored run_scorer(const ScorerSpec& spec, const std::vector<platform::Sample>& samples,
-                  net::Client& client, const CancelToken& cancel);
+                  net::Client& client, platform::Platform& platform, const CancelToken& cancel);
 
 }  // namespace serin::control

@@ -79,7 +79,7 @@ class Scorers::Run {
       if (!client) return false;
       client_ = std::move(*client);
     }
-    const Scored scored = run_scorer(spec_, *samples, *client_, cancel_);
+    const Scored scored = run_scorer(spec_, *samples, *client_, platform_, cancel_);
     if (scored.scores.empty()) return true;
     if (!scored.trouble.empty()) note(scored.trouble, scored.failed);
     return platform_.score(service_, spec_.name, scored.scores).has_value() &&

@@ -40,6 +40,14 @@ class ScorersTest : public testing::Test {
             .sample = 1,
             .timeout = rollout::Seconds(seconds)};
   }
+  static ScorerSpec service(const std::string& name) {
+    return {.name = "judge",
+            .command = {},
+            .url = {},
+            .service = name,
+            .sample = 1,
+            .timeout = rollout::Seconds(30)};
+  }
   void offer(int samples) {
     for (int i = 0; i < samples; ++i)
       platform_.add_sample("story",
@@ -47,7 +55,8 @@ class ScorersTest : public testing::Test {
   }
   Scored run(const ScorerSpec& spec, int samples, const CancelToken& cancel = {}) {
     offer(samples);
-    return run_scorer(spec, *platform_.samples("story", "judge", 1, 16), *client_, cancel);
+    return run_scorer(spec, *platform_.samples("story", "judge", 1, 16), *client_, platform_,
+                      cancel);
   }
   static bool until(const std::function<bool()>& holds) {
     for (int i = 0; i < 6000 && !holds(); ++i) std::this_thread::sleep_for(milliseconds(10));
@@ -142,6 +151,44 @@ TEST_F(ScorersTest, AServerScoresOneAfterTheOther) {
   EXPECT_EQ(scored.scores[2].score, 0.5);
   EXPECT_EQ(scored.failed, 1u);
   EXPECT_THAT(scored.trouble, HasSubstr("answered 500: no room"));
+}
+
+TEST_F(ScorersTest, AServiceIsAskedAboutPromptAndAnswer) {
+  platform_.set_reply("judge", {200, R"({"predictions":[{"score":{"shape":[1],"data":[0.75]}}]})"});
+  platform_.add_sample(
+      "story", {++number_, R"({"prompt":"Say","answer":"yes","request":{},"response":{}})"});
+  platform_.add_sample("story", {++number_, R"({"response":{"base64":"iVBORw=="}})"});
+  platform_.add_sample("story", {++number_, R"({"response":{"choices":[]}})"});
+  const Scored scored = run(service("judge"), 0);
+  ASSERT_EQ(scored.scores.size(), 3u);
+  EXPECT_EQ(scored.scores[0].score, 0.75);
+  EXPECT_EQ(scored.scores[1].score, 0.75);
+  EXPECT_FALSE(scored.scores[2].score);
+  EXPECT_THAT(scored.trouble, HasSubstr("neither a text"));
+  const auto asked = platform_.questions();
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(json::parse(asked[0]),
+            json::parse(R"({"instances":[{"prompt":"Say","answer":"yes"}]})"));
+  EXPECT_EQ(json::parse(asked[1]), json::parse(R"({"instances":[{"answer":"iVBORw=="}]})"));
+}
+
+TEST_F(ScorersTest, AServiceThatGivesNoNumberSaysWhatItGives) {
+  const auto trouble = [&](platform::Reply reply) {
+    platform_.set_reply("judge", std::move(reply));
+    platform_.add_sample("story", {++number_, R"({"answer":"yes"})"});
+    return run_scorer(service("judge"), *platform_.samples("story", "judge", 1, 16), *client_,
+                      platform_, {})
+        .trouble;
+  };
+  EXPECT_THAT(trouble({400, "answer: is not a field of this model"}),
+              HasSubstr("it answered 400: answer: is not a field"));
+  for (const char* answer :
+       {"", "[]", R"({"predictions":[]})", R"({"predictions":[{"a":{"data":[1.5]}}]})",
+        R"({"predictions":[{"a":{"data":[0.5, 0.5]}}]})", R"({"predictions":[{"text":"good"}]})",
+        R"({"predictions":[{"a":{"data":[1]},"b":{"data":[1]}}]})"}) {
+    EXPECT_THAT(trouble({200, answer}), HasSubstr("not one output of one number")) << answer;
+  }
+  EXPECT_THAT(run(service("nobody"), 0).trouble, HasSubstr("it answered 404"));
 }
 
 TEST_F(ScorersTest, ScoreWhatComesWhileTheyAreWanted) {

@@ -17,16 +17,46 @@ constexpr std::uint64_t kDraw = 5;
 // Scorers whose scores of a sample are remembered.
 constexpr std::size_t kMostScorers = 8;
 
+// nullopt: it is no UTF-8, and JSON is.
+std::optional<json::string> text_value(std::string_view text) {
+  json::string value(text);
+  if (!parse_json(json::serialize(value))) return std::nullopt;
+  return value;
+}
+
 json::value body_value(std::string_view type, std::string_view body) {
   if (type.starts_with("application/json") || type.empty()) {
     if (auto value = parse_json(body)) return *std::move(value);
   }
   if (type.starts_with("text/")) {
-    // JSON is UTF-8: what is none of it goes as bytes.
-    json::string text(body);
-    if (parse_json(json::serialize(text))) return text;
+    if (auto text = text_value(body)) return *std::move(text);
   }
   return json::object{{"base64", to_base64(body)}};
+}
+
+// The texts of a value: itself, what is in a list, the content of a message, the text of a part of
+// one; a line each.
+void add_texts(const json::value& value, std::string& texts) {
+  if (const json::string* text = value.if_string()) {
+    if (!texts.empty()) texts += '\n';
+    texts += *text;
+  } else if (const json::array* list = value.if_array()) {
+    for (const json::value& element : *list) add_texts(element, texts);
+  } else if (const json::object* object = value.if_object()) {
+    for (const std::string_view name : {"content", "text"})
+      if (const json::value* part = object->if_contains(name)) add_texts(*part, texts);
+  }
+}
+
+// What was asked for, in the forms of the APIs of text; empty where there is no text.
+std::string prompt_of(const json::value& request) {
+  std::string prompt;
+  const json::object* fields = request.if_object();
+  for (const std::string_view name : {"messages", "prompt", "input"}) {
+    const json::value* found = fields == nullptr ? nullptr : fields->if_contains(name);
+    if (found != nullptr && prompt.empty()) add_texts(*found, prompt);
+  }
+  return prompt;
 }
 
 }  // namespace
@@ -36,13 +66,17 @@ double sample_draw(std::string_view request_id) {
 }
 
 std::string sample_json(const SampledRequest& sampled) {
-  return json::serialize(
-      json::object{{"requestId", sampled.request_id},
-                   {"service", sampled.service},
-                   {"version", sampled.version},
-                   {"request", body_value(sampled.request_type, sampled.request)},
-                   {"response", body_value(sampled.response_type, sampled.response)},
-                   {"contentType", sampled.response_type}});
+  const json::value request = body_value(sampled.request_type, sampled.request);
+  json::object sample{{"requestId", sampled.request_id},
+                      {"service", sampled.service},
+                      {"version", sampled.version}};
+  if (std::string prompt = prompt_of(request); !prompt.empty()) sample["prompt"] = prompt;
+  if (auto answer = text_value(sampled.answer); answer && !answer->empty())
+    sample["answer"] = *std::move(answer);
+  sample["request"] = request;
+  sample["response"] = body_value(sampled.response_type, sampled.response);
+  sample["contentType"] = sampled.response_type;
+  return json::serialize(sample);
 }
 
 bool SampleLog::has_scored(const Sample& sample, std::string_view scorer) {

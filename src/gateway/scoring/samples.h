@@ -24,10 +24,11 @@ struct SampledRequest {
   std::string_view request_id, service, version;
   std::string_view request_type, request;  // the content type and the body
   std::string_view response_type, response;
+  std::string_view answer = {};  // the text that the response says; empty: none
 };
-// JSON without a line's end: {"requestId", "service", "version", "request", "response",
-// "contentType"}. A body of JSON stands there as what it is, a text as a string, everything else as
-// {"base64": "…"}.
+// JSON without a line's end: {"requestId", "service", "version", "prompt", "answer", "request",
+// "response", "contentType"}. A body of JSON stands there as what it is, a text as a string,
+// everything else as {"base64": "…"}; prompt and answer are texts, where there are some.
 std::string sample_json(const SampledRequest& sampled);
 
 class SampleLog {

@@ -26,6 +26,33 @@ TEST(Sample, HasBodiesAsTheyAreBestRead) {
   EXPECT_EQ(body("image/png", "\x89PNG"), json::parse(R"({"base64": "iVBORw=="})"));
 }
 
+TEST(Sample, HasPromptAndAnswerAsTextsWhereThereAreSome) {
+  const auto sample = [](std::string_view request, std::string_view answer) {
+    return json::parse(sample_json({.request_id = "r",
+                                    .service = "s",
+                                    .version = "v",
+                                    .request_type = "application/json",
+                                    .request = request,
+                                    .response_type = "application/json",
+                                    .response = "{}",
+                                    .answer = answer}))
+        .as_object();
+  };
+  EXPECT_EQ(sample(R"({"prompt": "Say"})", "yes").at("prompt"), "Say");
+  EXPECT_EQ(sample(R"({"prompt": "Say"})", "yes").at("answer"), "yes");
+  const auto chat = sample(
+      R"({"messages": [{"role": "system", "content": "Be kind."},
+                       {"role": "user", "content": [{"type": "text", "text": "Say"}]}]})",
+      "yes");
+  EXPECT_EQ(chat.at("prompt"), "Be kind.\nSay");
+  EXPECT_EQ(sample(R"({"input": ["a", "b"]})", "").at("prompt"), "a\nb");
+  for (const char* request : {R"({"seed": 7})", R"({"prompt": [291, 3252]})", "[]", "?"}) {
+    const auto none = sample(request, "\xff");
+    EXPECT_FALSE(none.contains("prompt")) << request;
+    EXPECT_FALSE(none.contains("answer")) << "it is no text";
+  }
+}
+
 std::size_t lines(const std::string& text) {
   return static_cast<std::size_t>(std::ranges::count(text, '\n'));
 }
@@ -93,6 +120,7 @@ TEST_F(Sampling, OffersRequestsWithTheirAnswersAndCountsTheirScores) {
     const json::value& sample = one.at("sample");
     EXPECT_EQ(sample.at("request"), json::parse(R"({"seed": 1})"));
     EXPECT_EQ(sample.at("response"), sample.at("version") == "v1" ? "one" : "two");
+    EXPECT_EQ(sample.at("answer"), sample.at("response"));
     EXPECT_EQ(sample.at("contentType"), "text/plain");
     scores += R"({"number": )" + json::serialize(one.at("number")) + R"(, "score": 0.5})" + "\n";
   }

@@ -435,6 +435,20 @@ Status LocalPlatform::score(std::string_view service, std::string_view scorer,
   return fail(no_answer(response));
 }
 
+Result<Reply> LocalPlatform::ask(std::string_view service, std::string body, milliseconds within,
+                                 const CancelToken& cancel) {
+  if (!is_name(service)) return invalid("\"" + std::string(service) + "\" is no name", "service");
+  net::ClientRequest request = get_from(
+      admin_socket(),
+      "/ask?service=" + std::string(service) + "&within=" + std::to_string(within.count()) + "ms",
+      within + state_->options.gateway.answer_within);
+  request.method = "POST";
+  request.body = std::move(body);
+  request.cancel = cancel;
+  SERIN_TRY_ASSIGN(net::Response response, state_->asker->client().fetch(std::move(request)));
+  return Reply{response.status, std::move(response.body)};
+}
+
 Result<std::string> LocalPlatform::logs(std::string_view service, std::string_view replica,
                                         std::size_t lines) {
   const fs::path folder = state_->options.state / "logs";

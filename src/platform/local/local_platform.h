@@ -55,6 +55,8 @@ class LocalPlatform final : public Platform {
                                       double part, std::size_t most) override;
   Status score(std::string_view service, std::string_view scorer,
                const std::vector<SampleScore>& scores) override;
+  Result<Reply> ask(std::string_view service, std::string body, std::chrono::milliseconds within,
+                    const CancelToken& cancel) override;
   Result<EvidencePage> evidence(std::string_view service, std::uint64_t after,
                                 std::size_t most) override;
   Result<std::string> logs(std::string_view service, std::string_view replica,

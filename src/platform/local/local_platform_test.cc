@@ -475,6 +475,11 @@ TEST_F(Local, SamplesAreWhatTheGatewayHas) {
   EXPECT_EQ(samples->at(0).number, 4U);
   EXPECT_EQ(samples->at(0).json, R"({"requestId":"r"})");
   EXPECT_TRUE(platform().score("story", "judge", {{4, 0.5}}).has_value());
+  const auto reply = platform().ask("story", "{}", milliseconds(1500), {});
+  ASSERT_TRUE(reply.has_value()) << reply.error().message;
+  EXPECT_EQ(reply->status, 201);
+  EXPECT_EQ(reply->body, "/ask?service=story&within=1500ms {}");
+  EXPECT_FALSE(platform().ask("no name", "{}", milliseconds(1500), {}).has_value());
   EXPECT_TRUE(platform().samples("nobody", "judge", 0.1, 8)->empty());
   EXPECT_FALSE(platform().samples("story", "no name", 0.1, 8).has_value());
 }

@@ -114,6 +114,7 @@ class Gateway {
     const std::string& path = exchange->head().path;
     if (path == "/evidence") return exchange->respond(evidence(exchange->head()));
     if (path == "/samples") return exchange->respond(samples(exchange->head()));
+    if (path == "/ask") return repeat(exchange);
     if (path != "/config" || exchange->head().method == "GET") {
       return exchange->respond({200, {}, path == "/config" ? config() : "{}"});
     }
@@ -154,6 +155,12 @@ class Gateway {
                        head.query_parameter("scorer") == "judge" && head.query_parameter("part");
     if (!known) return {404, {}, "{}"};
     return {200, {}, R"({"number":4,"sample":{"requestId":"r"}})"};
+  }
+  // What was asked, and by which target.
+  static void repeat(const std::shared_ptr<serin::net::Exchange>& exchange) {
+    exchange->read_body([exchange](const serin::Result<std::string>& body) {
+      exchange->respond({201, {}, exchange->head().target + " " + body.value_or("?")});
+    });
   }
   std::string config() {
     const std::lock_guard lock(mutex_);

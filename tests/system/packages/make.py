@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Made slow/ and typist/: TorchScript models that take the time they are asked to take, on any machine and under any load.
-Run again with PyTorch when one must change.
+"""Made slow/ and typist/: TorchScript models that take the time they are asked to take, on any machine and under any load; and critic/,
+which likes bright pictures. Run again with PyTorch when one must change.
 
-    python make.py && serin package seal slow && serin package seal typist
+    python make.py && serin package seal slow && serin package seal typist && serin package seal critic
 """
 import json
 import pathlib
@@ -40,6 +40,13 @@ class Typist(torch.nn.Module):
         return logits
 
 
+class Critic(torch.nn.Module):
+    """How bright a picture is, from 0 to 1."""
+
+    def forward(self, answer: torch.Tensor) -> torch.Tensor:
+        return answer.mean(dim=[1, 2, 3])
+
+
 def tokenizer():
     """One token a byte, in the spelling of byte-level BPE."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
@@ -57,4 +64,5 @@ def tokenizer():
 if __name__ == "__main__":
     torch.jit.script(Slow()).save(str(HERE / "slow/model.pt"))
     torch.jit.script(Typist()).save(str(HERE / "typist/model.pt"))
+    torch.jit.script(Critic()).save(str(HERE / "critic/model.pt"))
     (HERE / "typist/tokenizer.json").write_text(json.dumps(tokenizer(), ensure_ascii=False, separators=(",", ":")) + "\n")
