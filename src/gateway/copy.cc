@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "gateway/lane.h"
+#include "telemetry/http_spans.h"
 
 namespace serin::gateway {
 
@@ -45,6 +46,8 @@ void Copy::send(const ReplicaEntry& replica) {
   replica_ = &replica;
   replica.state->in_flight.fetch_add(1, std::memory_order_relaxed);
   since_ = core_.clock.now();
+  telemetry::set_server(order_.span, *replica.endpoint);
+  order_.span.set("serin.replica", replica.id);
   net::ResponseSink sink;
   sink.on_head = [this](net::ResponseHead head) {
     answer_ = std::move(head);
@@ -102,6 +105,8 @@ void Copy::on_tick(Instant now) {
 void Copy::end(const TryEnd& tried) {
   if (std::exchange(ended_, true)) return;
   if (const auto upstream = std::exchange(upstream_, nullptr)) upstream->cancel();
+  telemetry::end_client_span(order_.span, tried.status,
+                             tried.end == End::kAnswer ? "" : name_of(tried.end));
   const Instant now = core_.clock.now();
   Ended ended{.tried = tried};
   if (replica_ != nullptr) ended.worker = replica_->worker;

@@ -21,6 +21,7 @@
 #include "gateway/token_meter.h"
 #include "gateway/try_end.h"
 #include "net/http/client.h"
+#include "telemetry/trace.h"
 
 namespace serin::gateway {
 
@@ -63,6 +64,7 @@ struct CopyOrder {
   std::optional<std::uint64_t> prefix = {};             // hash of the prompt's beginning
   std::shared_ptr<AnswerPair> answers;                  // where what it says goes; null: nowhere
   std::function<void(std::string_view)> on_bytes = {};  // of the answer's body, as they come
+  telemetry::Span span = {};                            // whose context the request has
   bool judged = false;                                  // how it ends says something of its replica
   std::function<void(const Ended&)> on_end;             // once, unless the gateway ends first
 };

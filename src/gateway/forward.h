@@ -152,6 +152,9 @@ class Forward {
   // What its trace says (forward_trace.cc)
   void begin_span();
   void end_span(const TryEnd& tried);
+  telemetry::Span span_below() const;
+  telemetry::Span span_of_copy(const ServiceEntry& service, const VersionEntry& version,
+                               std::string_view kind) const;
   telemetry::Span span_of_try(const ReplicaEntry& replica, std::string_view kind) const;
   std::string_view kind_of_try() const;
   void end_span_of_try(const TryEnd& tried);

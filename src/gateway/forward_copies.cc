@@ -81,17 +81,20 @@ std::optional<CopyOrder> Forward::shadow() {
     return std::nullopt;
   }
   answers_ = std::make_shared<AnswerPair>();
+  const VersionEntry* candidate = home_->find(split.candidate);
+  telemetry::Span span = span_of_copy(*home_, *candidate, "shadow");
   CopyOrder order{
       .table = home_table_,
       .service = home_,
-      .version = home_->find(split.candidate),
+      .version = candidate,
       .room = *std::move(room),
-      .request = request_with(home_->resilience, deadline_ - core_.clock.now(), span_.context()),
+      .request = request_with(home_->resilience, deadline_ - core_.clock.now(), span.context()),
       .began = began_,
       .deadline = deadline_,
       .grpc = grpc_,
       .prefix = prefix_,
       .answers = answers_,
+      .span = std::move(span),
       .judged = true,
       .on_end = {}};
   order.request.shared_body = body_;
@@ -144,8 +147,9 @@ void Forward::mirror(std::shared_ptr<const std::string> body, const std::string&
     body = std::make_shared<const std::string>(with_model(*body, *fields, name));
   }
   const Instant now = core_.clock.now();
+  telemetry::Span span = span_of_copy(service, *version, "mirror");
   net::ClientRequest request = request_with(
-      service.resilience, std::chrono::milliseconds(service.resilience.timeout), span_.context());
+      service.resilience, std::chrono::milliseconds(service.resilience.timeout), span.context());
   request.target = target_for(target, name);
   request.shared_body = std::move(body);
   request.headers.set("serin-copy", "mirror");
@@ -162,6 +166,7 @@ void Forward::mirror(std::shared_ptr<const std::string> body, const std::string&
                        .grpc = grpc_,
                        .prefix = prefix_,
                        .answers = nullptr,
+                       .span = std::move(span),
                        .on_end = [tell](const Ended& ended) { tell(word_of(ended.tried)); }});
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The spans of a request: one for all of it, and below that one for each try, whose context the
-// worker is given (telemetry/http_spans.h has OpenTelemetry's names).
+// The spans of a request: one for all of it, and below that one for each try and each copy, whose
+// context the worker is given (telemetry/http_spans.h has OpenTelemetry's names).
 #include <utility>
 
 #include "gateway/forward.h"
@@ -36,11 +36,26 @@ std::string_view Forward::kind_of_try() const {
   return retries_ > 0 ? "retry" : "first";
 }
 
-telemetry::Span Forward::span_of_try(const ReplicaEntry& replica, std::string_view kind) const {
+telemetry::Span Forward::span_below() const {
   const auto route = span_.recording() ? route_template(route_.target) : std::string_view();
-  telemetry::Span span = telemetry::start_client_span(core_.tracer, span_.context(),
-                                                      exchange_->head(), route, *replica.endpoint);
+  return telemetry::start_client_span(core_.tracer, span_.context(), exchange_->head(), route);
+}
+
+// `kind`: as Serin-Copy tells the worker.
+telemetry::Span Forward::span_of_copy(const ServiceEntry& service, const VersionEntry& version,
+                                      std::string_view kind) const {
+  telemetry::Span span = span_below();
   if (!span.recording()) return span;
+  span.set("serin.copy", std::string(kind));
+  span.set("serin.service", service.name);
+  span.set("serin.version", version.label);
+  return span;
+}
+
+telemetry::Span Forward::span_of_try(const ReplicaEntry& replica, std::string_view kind) const {
+  telemetry::Span span = span_below();
+  if (!span.recording()) return span;
+  telemetry::set_server(span, *replica.endpoint);
   span.set("serin.try", std::string(kind));
   span.set("serin.version", version_->label);
   span.set("serin.replica", replica.id);

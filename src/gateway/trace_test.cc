@@ -96,6 +96,53 @@ TEST_F(Traces, HaveASpanForEveryTry) {
   }
 }
 
+TEST_F(Traces, HaveASpanForEveryCopy) {
+  FakeWorker first(says("first")), second(says("second", 500));
+  Service from = service_of("a", {first.url()});
+  from.resilience.mirror_service = "b";
+  TestGateway gateway({from, service_of("b", {second.url()})}, 1, traced());
+  EXPECT_EQ(gateway.post("/services/a/generate").body, "first");
+  ASSERT_TRUE(eventually([&] {
+    return gateway.get("/metrics").body.find(R"(to="b",outcome="failed"} 1)") != std::string::npos;
+  }));
+  const auto sent =
+      telemetry::parse_traceparent(second.asked().at(0).first.headers.get("traceparent"));
+  ASSERT_TRUE(sent);
+  const auto found = spans(gateway);
+  ASSERT_EQ(found.size(), 3u);
+  const auto copy = std::ranges::find_if(
+      found, [](const json::object& span) { return attribute(span, "serin.copy") == "mirror"; });
+  ASSERT_NE(copy, found.end());
+  EXPECT_EQ(text_of(*copy, "spanId"), sent->span_hex());
+  EXPECT_EQ(text_of(*copy, "traceId"), text_of(found[0], "traceId"));
+  EXPECT_EQ(text_of(*copy, "parentSpanId"), text_of(found[0], "spanId"));
+  EXPECT_EQ(attribute(*copy, "serin.service"), "b");
+  EXPECT_EQ(attribute(*copy, "serin.version"), "v1");
+  EXPECT_EQ(attribute(*copy, "serin.replica"), "r0");
+  EXPECT_EQ(attribute(*copy, "error.type"), "500");
+  EXPECT_FALSE(attribute(*copy, "server.port").empty());
+}
+
+TEST_F(Traces, OfCopiesToTheCandidateSayThatTheyAreAShadowsAndAreSampledAsTheRequest) {
+  FakeWorker stable(says("x")), candidate(says("x"));
+  Service service = service_of("a", {stable.url()});
+  service.versions.push_back({"v2", {}, false, {{"r2", candidate.url()}}});
+  service.split.candidate = "v2";
+  service.split.weight = 1;
+  service.split.shadow = true;
+  TestGateway gateway({service}, 1, traced(0));
+  gateway.post("/generate");
+  gateway.post("/generate", "{}", {{"traceparent", kClients}});
+  ASSERT_TRUE(eventually([&] { return gateway.evidence("a").size() == 4; }));
+  const auto found = spans(gateway);
+  ASSERT_EQ(found.size(), 3u) << "of the second request, its try and its copy";
+  const auto copy = std::ranges::find_if(
+      found, [](const json::object& span) { return attribute(span, "serin.copy") == "shadow"; });
+  ASSERT_NE(copy, found.end());
+  EXPECT_EQ(text_of(*copy, "parentSpanId"), text_of(found[0], "spanId"));
+  EXPECT_EQ(attribute(*copy, "serin.version"), "v2");
+}
+
 TEST_F(Traces, SayWhyThereWasNoAnswer) {
   FakeWorker worker(says("x"));
   const std::string nowhere = worker.url();

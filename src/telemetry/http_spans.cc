@@ -88,11 +88,16 @@ void end_server_span(Span& span, std::uint16_t status) {
 }
 
 Span start_client_span(const Tracer& tracer, const SpanContext& cause, const net::RequestHead& head,
-                       std::string_view route, const net::Endpoint& to) {
+                       std::string_view route) {
   Span span = tracer.start({}, SpanKind::kClient, cause);
   if (!span.recording()) return span;
   span.rename(name_of(head, route));
   describe(span, head, route);
+  return span;
+}
+
+void set_server(Span& span, const net::Endpoint& to) {
+  if (!span.recording()) return;
   if (to.unix_socket.empty()) {
     span.set("server.address", to.host);
     span.set("server.port", std::int64_t{to.port});
@@ -100,7 +105,6 @@ Span start_client_span(const Tracer& tracer, const SpanContext& cause, const net
     span.set("server.address", to.unix_socket);
     span.set("network.transport", std::string("unix"));
   }
-  return span;
 }
 
 void end_client_span(Span& span, std::uint16_t status, std::string_view error) {

@@ -22,7 +22,9 @@ void end_server_span(Span& span, std::uint16_t status);
 
 // Of a request that is sent on because of `cause`.
 Span start_client_span(const Tracer& tracer, const SpanContext& cause, const net::RequestHead& head,
-                       std::string_view route, const net::Endpoint& to);
+                       std::string_view route);
+// To whom, once that is known.
+void set_server(Span& span, const net::Endpoint& to);
 // A client has failed from 400 on, and where there was no whole answer: `error` says why; empty:
 // there was one.
 void end_client_span(Span& span, std::uint16_t status, std::string_view error);

@@ -75,11 +75,13 @@ TEST_F(HttpSpans, OfClientsAreChildrenThatFailFrom400On) {
   Span server = start_server_span(tracer_, head, "/generate");
   net::Endpoint endpoint;
   endpoint.unix_socket = "/run/w.sock";
-  Span first = start_client_span(tracer_, server.context(), head, "/generate", endpoint);
+  Span first = start_client_span(tracer_, server.context(), head, "/generate");
+  set_server(first, endpoint);
   EXPECT_EQ(first.context().trace, server.context().trace);
   end_client_span(first, 429, {});
   endpoint = *net::parse_url("http://10.0.0.1:81/");
-  Span second = start_client_span(tracer_, server.context(), head, "/generate", endpoint);
+  Span second = start_client_span(tracer_, server.context(), head, "/generate");
+  set_server(second, endpoint);
   end_client_span(second, 0, "broken");
   const SpanRecord& refused = sink_.records.at(0);
   EXPECT_EQ(refused.parent, server.context().span);
