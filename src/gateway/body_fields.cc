@@ -143,6 +143,8 @@ std::optional<BodyFields> scan_body(std::string_view body) {
     } else if (name == R"("seed")") {
       found.seeded = value != "null";
       if (!found.seeded) found.null_seed = body.substr(begin, value_begin + value.size() - begin);
+    } else if (name == R"("parameters")") {
+      found.parameters = value;
     } else if (name == R"("n")") {
       found.one_answer = found.one_answer && (value == "1" || value == "null");
     } else if (name == R"("serin_continue")") {

@@ -22,6 +22,7 @@ struct BodyFields {
   bool one_answer = true;
   std::size_t first_field = 0;  // where the first field, or the closing brace, begins
   bool empty = false;           // {}
+  std::string_view parameters;  // raw JSON of `parameters`; empty: not there
   std::string_view null_seed;   // "seed": null, from its first to its last byte
 };
 

@@ -8,6 +8,7 @@
 #include "gateway/fields.h"
 #include "gateway/hash.h"
 #include "gateway/own_answers.h"
+#include "gateway/seed.h"
 #include "net/grpc/frame.h"
 #include "net/http/request_fields.h"
 
@@ -75,6 +76,8 @@ void Forward::understand_body() {
   const net::RequestHead& head = exchange_->head();
   if (grpc_) {
     if (!route_.name) name = grpc_name(*body_, true).name;
+    if (seed_place(head, route_.target) == SeedPlace::kGrpc)
+      take_seeded(seeded_grpc(*body_, new_seed()));
   } else if (const auto fields = body_->empty() ? std::nullopt : scan_body(*body_)) {
     user_ = fields->user;
     max_tokens_ = fields->max_tokens;
@@ -85,11 +88,7 @@ void Forward::understand_body() {
     const bool names_model = route_.target.starts_with("/v1/") ||
                              table_->services.contains(parse_name(fields->model).service);
     if (!route_.name && names_model) name = parse_name(fields->model);
-    if (!fields->seeded && takes_seed(head, route_.target)) {
-      constexpr int kDropped = 11;  // 53 bits: a number that every JSON reader reads exactly
-      const std::uint64_t seed = resumed_ ? resumed_->seed : lane_.random() >> kDropped;
-      body_ = std::make_shared<const std::string>(with_seed(*body_, *fields, seed));
-    }
+    take_seeded(seeded(*body_, *fields, seed_place(head, route_.target), new_seed()));
   } else if (!body_->empty() && !route_.name && table_->services.size() > 1) {
     return refuse(Error{Code::kInvalidArgument,
                         "the body is not a JSON object, and only that could say which service the "
@@ -97,6 +96,22 @@ void Forward::understand_body() {
                         "invalid_json"});
   }
   if (find_service(name)) set_off();
+}
+
+std::uint64_t Forward::new_seed() {
+  constexpr int kDropped = 11;  // 53 bits: a number that every JSON reader reads exactly
+  return resumed_ ? resumed_->seed : lane_.random() >> kDropped;
+}
+
+// The body with the seed that it had none of; nullopt: it stays what it is.
+void Forward::take_seeded(std::optional<std::string> body) {
+  if (!body) return;
+  const net::Headers& headers = exchange_->head().headers;
+  if (headers.find("inference-header-content-length")) {
+    json_length_ = json_length(headers, body->size() - body_->size());
+    if (json_length_.empty()) return;
+  }
+  body_ = std::make_shared<const std::string>(*std::move(body));
 }
 
 // True: more pieces may come.

@@ -51,6 +51,8 @@ class Forward {
   bool take_piece(Result<std::string> piece);
   void end_request();
   void understand_body();
+  std::uint64_t new_seed();
+  void take_seeded(std::optional<std::string> body);
   bool find_service(const Name& name);
   void assign();
 
@@ -200,7 +202,8 @@ class Forward {
 
   // What is sent
   std::shared_ptr<const std::string> body_;
-  std::string replay_;  // of a streamed body: what came so far, while it may be sent again
+  std::string json_length_;  // of a v2 body that was given a seed, before its tensors in binary
+  std::string replay_;       // of a streamed body: what came so far, while it may be sent again
   bool replay_kept_ = true;
   bool request_ended_ = false;
   std::uint64_t bytes_in_ = 0;

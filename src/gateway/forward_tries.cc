@@ -58,6 +58,7 @@ net::ClientRequest Forward::request_with(const Resilience& resilience, Duration 
     request.headers.remove("authorization");
     request.headers.remove("x-api-key");
   }
+  if (!json_length_.empty()) request.headers.set("inference-header-content-length", json_length_);
   request.host = {.connections = resilience.max_connections,
                   .pending = resilience.max_pending_requests,
                   .requests_per_connection = resilience.max_requests_per_connection};

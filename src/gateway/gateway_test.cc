@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "gateway/body_fields.h"
 #include "gateway/gateway_for_test.h"
+#include "net/grpc/frame.h"
 #include "telemetry/trace.h"
 
 namespace serin::gateway {
@@ -98,11 +99,32 @@ TEST(Gateway, DrawsTheSeedThatTheClientLeftOut) {
   const TestGateway gateway({service_of("a", {worker.url()})});
   gateway.post("/v1/completions", R"({"prompt":"p"})");
   gateway.post("/v1/completions", R"({"prompt":"p","seed":7})");
-  gateway.post("/v2/models/a/infer", R"({"inputs":[]})");
+  gateway.post("/v1/models/a:predict", R"({"instances":[]})");
   const auto asked = worker.asked();
   EXPECT_TRUE(scan_body(asked.at(0).second)->seeded);
   EXPECT_EQ(asked.at(1).second, R"({"prompt":"p","seed":7})");
-  EXPECT_EQ(asked.at(2).second, R"({"inputs":[]})");
+  EXPECT_EQ(asked.at(2).second, R"({"instances":[]})") << "each instance has its own";
+}
+
+TEST(Gateway, DrawsTheSeedOfTheOpenInferenceProtocolToo) {
+  FakeWorker worker(says("x"));
+  const TestGateway gateway({service_of("a", {worker.url()})});
+  const std::string json = R"({"inputs":[]})";
+  gateway.post("/v2/models/a/infer", json + std::string("\0\1{}", 4),
+               {{"inference-header-content-length", std::to_string(json.size())}});
+  net::ClientRequest call = gateway.request("/inference.GRPCInferenceService/ModelInfer",
+                                            net::grpc::frame("\x0a\x01"
+                                                             "a"),
+                                            {{"content-type", "application/grpc"}});
+  call.http2 = true;
+  ASSERT_TRUE(gateway.client().fetch(std::move(call)));
+  const auto asked = worker.asked();
+  const auto [head, body] = asked.at(0);
+  const auto length = std::stoul(std::string(head.headers.get("inference-header-content-length")));
+  ASSERT_GT(length, json.size());
+  EXPECT_TRUE(json::parse(body.substr(0, length)).at("parameters").as_object().contains("seed"));
+  EXPECT_EQ(body.substr(length), std::string("\0\1{}", 4));
+  EXPECT_THAT(asked.at(1).second, HasSubstr("seed"));
 }
 
 // --- tries

@@ -164,28 +164,24 @@ GrpcName grpc_name(std::string_view bytes, bool whole) {
   return result;
 }
 
-// Of a field that is there twice readers take the last one, so nothing is cut out.
-std::string with_grpc_name(std::string_view body, std::string_view name) {
+std::string with_grpc_fields(std::string_view body, std::string_view fields) {
   constexpr std::size_t kPrefix = 5;
-  if (body.size() < kPrefix || name.size() > 127) return std::string(body);
+  if (body.size() < kPrefix) return std::string(body);
   std::string made;
-  made.reserve(body.size() + name.size() + 4);
-  made.append(body);
-  made.append("\x0a").append(1, static_cast<char>(name.size())).append(name);
-  made.append("\x12").append(1, '\0');
+  made.reserve(body.size() + fields.size());
+  made.append(body).append(fields);
   std::size_t length = made.size() - kPrefix;
   for (std::size_t i = kPrefix; i-- > 1; length >>= 8) made[i] = static_cast<char>(length & 0xff);
   return made;
 }
 
-bool takes_seed(const net::RequestHead& head, std::string_view target) {
-  static constexpr std::array<std::string_view, 7> kGenerating = {
-      "/generate",     "/v1/completions",        "/v1/chat/completions",
-      "/v1/responses", "/v1/images/generations", "/v1/audio/speech",
-      "/v1/videos"};
-  return head.method == "POST" &&
-         std::ranges::find(kGenerating, path_of(target)) != kGenerating.end() &&
-         !head.headers.get("content-type").starts_with("multipart/");
+// Of a field that is there twice readers take the last one, so nothing is cut out.
+std::string with_grpc_name(std::string_view body, std::string_view name) {
+  if (name.size() > 127) return std::string(body);
+  std::string fields("\x0a");
+  fields.append(1, static_cast<char>(name.size())).append(name);
+  fields.append("\x12").append(1, '\0');
+  return with_grpc_fields(body, fields);
 }
 
 bool streams_text(const net::RequestHead& head, std::string_view target) {

@@ -43,11 +43,11 @@ struct GrpcName {
 };
 GrpcName grpc_name(std::string_view bytes, bool whole);
 
-// The body of a gRPC call with another model's name, of no version in particular.
+// The one message of a gRPC call, with its prefix, and further fields at its end.
+std::string with_grpc_fields(std::string_view body, std::string_view fields);
+// The same with another model's name, of no version in particular.
 std::string with_grpc_name(std::string_view body, std::string_view name);
 
-// Whether a generation's seed may stand in the JSON body of such a request.
-bool takes_seed(const net::RequestHead& head, std::string_view target);
 // Whether its answer, when it is streamed, is tokens of a text in OpenAI's chunks.
 bool streams_text(const net::RequestHead& head, std::string_view target);
 // Whether sending it twice makes nothing twice: everything but what makes or removes a stored job.

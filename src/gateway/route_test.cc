@@ -96,13 +96,6 @@ TEST(GrpcName, IsEmptyWhereTheMessageHasNone) {
   EXPECT_EQ(grpc_name(std::string(80'000, '\xff'), false).name.service, "");
 }
 
-TEST(TakesSeed, WhereAGenerationsBodyHasOne) {
-  EXPECT_TRUE(takes_seed(head_of("/v1/chat/completions"), "/v1/chat/completions"));
-  EXPECT_TRUE(takes_seed(head_of("/services/a/generate"), "/generate?x=1"));
-  EXPECT_FALSE(takes_seed(head_of("/v2/models/a/infer"), "/v2/models/a/infer"));
-  EXPECT_FALSE(takes_seed(head_of("/generate", "GET"), "/generate"));
-}
-
 TEST(Repeatable, IsAllButWhatMakesOrRemovesAJob) {
   EXPECT_TRUE(repeatable(head_of("/v1/chat/completions"), "/v1/chat/completions"));
   EXPECT_TRUE(repeatable(head_of("/v1/videos/7", "GET"), "/v1/videos/7"));

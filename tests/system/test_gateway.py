@@ -68,6 +68,17 @@ def test_the_apis_that_name_no_seed_field_of_their_own_take_the_drawn_one(gatewa
             assert b"chat" in text
 
 
+def test_the_open_inference_protocol_takes_the_drawn_seed_too(gateway):
+    text = {"name": "prompt", "shape": [1], "datatype": "BYTES", "data": ["The file"]}
+    body = {"inputs": [text], "parameters": {"max_tokens": 1}}
+    seeds = [json.loads(gateway.post("/v2/models/prose/infer", body)[2])["parameters"]["serin_seed"] for _ in range(4)]
+    with rpc(gateway) as client:
+        answers = [client.infer("prose", prompt("The file"), parameters={"max_tokens": 1}).get_response() for _ in range(4)]
+        seeds += [answer.parameters["serin_seed"].int64_param for answer in answers]
+    # A worker would have drawn 63 bits.
+    assert len(set(seeds)) == 8 and max(seeds) < 2**53, seeds
+
+
 def test_curl_streams_over_both_versions_of_http(gateway):
     body = json.dumps({"model": "prose", "prompt": "The file", "max_tokens": 4, "seed": 1, "stream": True})
     texts = []
