@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "gateway/access/discovery.h"
+#include "gateway/access/sources.h"
 #include "gateway/config_parts.h"
 
 namespace serin::gateway {
@@ -21,8 +23,12 @@ void read_rule(Object& object, JwtRule& into) {
   read_words(object, "audiences", into.audiences);
   object.text("jwksUri", into.jwks_uri);
   object.text("jwksFile", into.jwks_file);
-  if (into.jwks_uri.empty() == into.jwks_file.empty())
-    object.wrong("jwksUri", "must be given, or jwksFile: one of them");
+  if (!into.jwks_uri.empty() && !into.jwks_file.empty())
+    object.wrong("jwksUri", "is there beside jwksFile: one of them");
+  if (token_keys_of(into).kind == TokenKeys::Kind::kIssuer && !is_discoverable(into.issuer))
+    object.wrong("jwksUri",
+                 "must be given, or jwksFile: an issuer that is no https:// URL cannot "
+                 "say where its keys are");
   std::vector<std::string> names;
   read_words(object, "algorithms", names);
   if (!names.empty()) into.algorithms.clear();

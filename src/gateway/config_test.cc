@@ -58,6 +58,18 @@ TEST(Config, IsReadAsItWasWritten) {
   EXPECT_EQ(*read, whole());
 }
 
+TEST(Config, NeedsNoKeysOfAnIssuerThatSaysItselfWhereTheyAre) {
+  Config config = whole();
+  config.services[0].access.jwt_rules = {{.issuer = "https://id"}};
+  const auto read = read_config(write_config(config), "f");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, config);
+  config.services[0].access.jwt_rules = {{.issuer = "id"}};
+  const auto wrong = read_config(write_config(config), "f");
+  ASSERT_FALSE(wrong);
+  EXPECT_THAT(wrong.error().message, HasSubstr("no https:// URL"));
+}
+
 TEST(Config, HasTheManifestsDefaults) {
   const auto read = read_config(
       R"({"revision":1,"services":[{"name":"a","versions":[{"label":"v1"}],"split":{"stable":"v1"}}]})",
@@ -122,7 +134,7 @@ TEST(Config, RefusesWhatIsWrongAndSaysWhere) {
       {R"("httpStatus":500)", R"("httpStatus":200)",
        "services[0].resilience.fault.abort.httpStatus", "400"},
       {R"("EdDSA")", R"("HS256")", "services[0].access.jwtRules[0].algorithms", "RS256"},
-      {R"("jwksUri":"https://id/keys")", R"("jwksFile":"")",
+      {R"("jwksUri":"https://id/keys")", R"("jwksUri":"https://id/keys","jwksFile":"/keys")",
        "services[0].access.jwtRules[0].jwksUri", "one of them"},
       {R"("issuer":"https://id")", R"("issuer":"")", "services[0].access.jwtRules[0].issuer",
        "empty"},

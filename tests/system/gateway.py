@@ -32,12 +32,12 @@ def service(name, *versions, candidate="", weight=0.0, resilience=None, **split)
 class Gateway(Worker):
     """A running `serin gateway`; `url` is where it listens."""
 
-    def __init__(self, folder, *services, options=()):
+    def __init__(self, folder, *services, options=(), environment=None):
         self.socket = folder / "gateway.sock"
         self.revision = 1
         config = folder / "gateway.json"
         config.write_text(json.dumps({"revision": 1, "services": list(services)}))
-        self._start(["gateway", "--config", str(config), "--admin", str(self.socket), *options])
+        self._start(["gateway", "--config", str(config), "--admin", str(self.socket), *options], environment)
 
     def admin(self, method, path, body=None):
         """Status, headers and bytes of the admin API."""

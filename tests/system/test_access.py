@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import json
+import ssl
 import threading
 import time
 
@@ -107,6 +108,42 @@ def test_tokens_that_are_not_right_do_not(gateway):
         assert (status, code) in ((401, "invalid_token"), (401, "invalid_api_key")), proof
     assert enter(gateway, token("ES256", exp=int(time.time()) - 3600)) == (401, "expired_token")
     assert enter(gateway, token("ES256", headers={"kid": "new"})) == (401, "unknown_token_key")
+
+
+class Issuer(http.server.BaseHTTPRequestHandler):
+    """An OpenID provider's two documents."""
+
+    def do_GET(self):
+        issuer = f"https://localhost:{self.server.server_port}"
+        pages = {"/.well-known/openid-configuration": {"issuer": issuer, "jwks_uri": issuer + "/keys"}, "/keys": {"keys": [jwk("ES256")]}}
+        body = json.dumps(pages.get(self.path, {})).encode()
+        self.send_response(200 if self.path in pages else 404)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_an_issuer_says_itself_where_its_keys_are(tmp_path, localhost):
+    issuer = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Issuer)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(localhost.options[1], localhost.options[3])
+    issuer.socket = context.wrap_socket(issuer.socket, server_side=True)
+    threading.Thread(target=issuer.serve_forever, daemon=True).start()
+    name = f"https://localhost:{issuer.server_port}"
+    server = Server()
+    closed = service("a", {"label": "v1", "replicas": [{"id": "r0", "url": server.url}]})
+    closed["access"] = {"jwtRules": [{"issuer": name, "audiences": ["serin"]}]}
+    gateway = Gateway(tmp_path, closed, environment={"SSL_CERT_FILE": str(localhost.authority)}).wait_ready()
+    assert until(lambda: enter(gateway, token("ES256", iss=name))[0] == 200)
+    assert enter(gateway, token("ES256", iss=name + "/")) == (401, "invalid_token")
+    gateway.stop()
+    server.stop()
+    issuer.shutdown()
+    issuer.server_close()
 
 
 def test_keys_are_changed_without_a_restart(gateway, folder):

@@ -53,6 +53,15 @@ TEST(Manifest, FillsInWhatATokenRuleLeavesOut) {
   EXPECT_EQ(rule.at("leeway").as_string(), "60s");
 }
 
+TEST(Manifest, NeedsNoKeysOfAnIssuerThatSaysItselfWhereTheyAre) {
+  EXPECT_EQ(error_of(std::string(kHead) + "  access: {jwtRules: [{issuer: \"https://id/a\"}]}\n"),
+            "no error");
+  for (const char* issuer : {"http://id", "https://id?a=b", "https://id#a"})
+    EXPECT_THAT(
+        error_of(std::string(kHead) + "  access: {jwtRules: [{issuer: \"" + issuer + "\"}]}\n"),
+        testing::HasSubstr("no https:// URL"));
+}
+
 TEST(Manifest, ReadsWhatIsWritten) {
   const auto manifest = read_manifest(std::string(kHead) + R"(  replicas: {min: 1, max: 4}
   rollout:

@@ -22,7 +22,7 @@ struct JwtRule {
   std::string issuer;                       // "iss" must be this
   std::vector<std::string> audiences = {};  // one of them must be in "aud"; empty: any
   std::string jwks_uri = {};                // where the keys are: https://… or http://…
-  std::string jwks_file = {};               // or a file; exactly one of both
+  std::string jwks_file = {};               // or a file; of neither, the issuer itself says it
   std::vector<JwtAlgorithm> algorithms = {JwtAlgorithm::kRs256, JwtAlgorithm::kPs256,
                                           JwtAlgorithm::kEs256, JwtAlgorithm::kEdDsa};
   std::chrono::seconds leeway{60};  // by which clocks may differ

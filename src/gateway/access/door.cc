@@ -29,10 +29,6 @@ std::string_view proof_of(const net::RequestHead& head) {
   return bearer.empty() ? head.headers.get("x-api-key") : bearer;
 }
 
-const std::string& source_of(const JwtRule& rule) {
-  return rule.jwks_file.empty() ? rule.jwks_uri : rule.jwks_file;
-}
-
 std::string wanted_proof(const AccessRules& rules) {
   if (rules.jwt_rules.empty()) return "a key: Authorization: Bearer KEY";
   if (rules.key_file.empty()) return "a token: Authorization: Bearer TOKEN";
@@ -92,19 +88,15 @@ void Door::run() {
 }
 
 void Door::use(const std::vector<AccessRules>& rules) {
-  std::set<std::string> key_files, jwks_files, jwks_uris;
+  Sources::Wanted wanted;
   for (const AccessRules& one : rules) {
-    if (!one.key_file.empty()) key_files.insert(one.key_file);
-    for (const JwtRule& rule : one.jwt_rules)
-      (rule.jwks_file.empty() ? jwks_uris : jwks_files).insert(source_of(rule));
+    if (!one.key_file.empty()) wanted.key_files.insert(one.key_file);
+    for (const JwtRule& rule : one.jwt_rules) wanted.token_keys.insert(token_keys_of(rule));
   }
-  const auto list = [](const std::set<std::string>& names) {
-    return std::vector<std::string>(names.begin(), names.end());
-  };
-  sources_.want({list(key_files), list(jwks_files), list(jwks_uris)});
+  sources_.want(wanted);
   refresh(false);  // URLs are left to the thread: nobody waits for another server here
   const std::lock_guard lock(mutex_);
-  std::erase_if(accounts_, [&](const auto& one) { return !key_files.contains(one.first); });
+  std::erase_if(accounts_, [&](const auto& one) { return !wanted.key_files.contains(one.first); });
   hurried_ = true;
   wake_.notify_all();
 }
@@ -143,12 +135,13 @@ Result<Pass> Door::enter_with_token(const AccessRules& rules, std::string_view t
   if (rule == rules.jwt_rules.end())
     return fail({Code::kUnauthenticated, "the token is of an issuer that is not known here",
                  "invalid_token"});
-  const auto keys = sources_.jwks(source_of(*rule));
+  const TokenKeys from = token_keys_of(*rule);
+  const auto keys = sources_.jwks(from);
   if (keys == nullptr) return fail(no_keys_yet());
   auto claims = verify_jwt(token, *rule, *keys, clock_.wall());
   if (!claims) {
-    if (claims.error().reason == "unknown_token_key" && !rule->jwks_uri.empty()) {
-      sources_.hurry(rule->jwks_uri);
+    if (claims.error().reason == "unknown_token_key" && from.kind != TokenKeys::Kind::kFile) {
+      sources_.hurry(from);
       const std::lock_guard lock(mutex_);
       hurried_ = true;
       wake_.notify_all();

@@ -17,6 +17,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr char kUri[] = "https://id.example/keys";
+constexpr char kDocument[] = "https://id.example/.well-known/openid-configuration";
 
 class AccessDoor : public ::testing::Test {
  protected:
@@ -59,13 +60,15 @@ class AccessDoor : public ::testing::Test {
   ManualClock clock_;
   Signer signer_{JwtAlgorithm::kEdDsa, "k1"};
   Result<std::string> served_ = signer_.jwks();
+  std::string document_ = R"({"issuer":"https://id.example","jwks_uri":"https://id.example/keys"})";
   int fetched_ = 0;
   std::optional<TemporaryDirectory> folder_;
   AccessRules rules_;
   Door door_{clock_,
-             [this](const std::string& url) {
-               EXPECT_EQ(url, kUri);
+             [this](const std::string& url) -> Result<std::string> {
                ++fetched_;
+               if (url == kDocument) return document_;
+               EXPECT_EQ(url, kUri);
                return served_;
              },
              false};
@@ -186,6 +189,33 @@ TEST_F(AccessDoor, LetsNoTokenInBeforeItHasKeys) {
   want_tokens();
   EXPECT_EQ(reason(with(token(signer_))), "keys_unavailable");
   served_ = signer_.jwks();
+  clock_.advance(seconds(10));
+  door_.refresh();
+  EXPECT_EQ(reason(with(token(signer_))), "in");
+}
+
+TEST_F(AccessDoor, FindsKeysOfTokensByTheIssuersNameAlone) {
+  rules_.jwt_rules = {{.issuer = "https://id.example"}};
+  use();
+  EXPECT_EQ(fetched_, 2);
+  EXPECT_EQ(reason(with(token(signer_))), "in");
+  const Signer newer(JwtAlgorithm::kEdDsa, "k2");
+  served_ = newer.jwks();
+  EXPECT_EQ(reason(with(token(newer))), "unknown_token_key");
+  clock_.advance(seconds(10));
+  door_.refresh();
+  EXPECT_EQ(fetched_, 4) << "where they are may have changed too";
+  EXPECT_EQ(reason(with(token(newer))), "in");
+}
+
+TEST_F(AccessDoor, BelievesNoDocumentOfAnotherIssuer) {
+  const std::string right = document_;
+  document_ = R"({"issuer":"https://id.example/","jwks_uri":"https://id.example/keys"})";
+  rules_.jwt_rules = {{.issuer = "https://id.example"}};
+  use();
+  EXPECT_EQ(fetched_, 1) << "what it names is not asked";
+  EXPECT_EQ(reason(with(token(signer_))), "keys_unavailable");
+  document_ = right;
   clock_.advance(seconds(10));
   door_.refresh();
   EXPECT_EQ(reason(with(token(signer_))), "in");

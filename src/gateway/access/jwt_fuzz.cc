@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A token from a client, and a set of keys from a server: the input's first line is the token, the
-// rest the set. Nothing that was not signed by the key that is always there may be believed.
+// A token from a client, and a set of keys or a discovery document from a server: the input's first
+// line is the token, the rest the set. Nothing that was not signed by the key that is always there
+// may be believed.
 #include "base/check.h"
+#include "gateway/access/discovery.h"
 #include "gateway/access/jwt.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -21,5 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   SERIN_CHECK(!verify_jwt(token, rule, kKeys, now));
   const auto theirs = JwkSet::parse(input.substr(std::min(line + 1, size)), "keys");
   if (theirs) static_cast<void>(verify_jwt(token, rule, *theirs, now));
+  const auto uri = discovered_jwks_uri(input, rule.issuer, "document");
+  SERIN_CHECK(!uri || uri->starts_with("https://"));
   return 0;
 }

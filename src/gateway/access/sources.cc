@@ -5,6 +5,7 @@
 
 #include "base/files.h"
 #include "base/log.h"
+#include "gateway/access/discovery.h"
 
 namespace serin::gateway {
 namespace {
@@ -13,21 +14,21 @@ constexpr Duration kEvery = std::chrono::minutes(5);
 constexpr Duration kSoonest = std::chrono::seconds(10);
 constexpr std::uint64_t kMostBytes = 1 << 20;
 
-bool among(const std::vector<std::string>& names, const std::string& name) {
-  return std::ranges::find(names, name) != names.end();
-}
-
 }  // namespace
+
+TokenKeys token_keys_of(const JwtRule& rule) {
+  using enum TokenKeys::Kind;
+  if (!rule.jwks_file.empty()) return {kFile, rule.jwks_file};
+  if (!rule.jwks_uri.empty()) return {kUri, rule.jwks_uri};
+  return {kIssuer, rule.issuer};
+}
 
 void Sources::want(const Wanted& wanted) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(key_files_, [&](const auto& one) { return !among(wanted.key_files, one.first); });
-  std::erase_if(jwks_, [&](const auto& one) {
-    return !among(one.second.file ? wanted.jwks_files : wanted.jwks_uris, one.first);
-  });
+  std::erase_if(key_files_, [&](const auto& one) { return !wanted.key_files.contains(one.first); });
+  std::erase_if(jwks_, [&](const auto& one) { return !wanted.token_keys.contains(one.first); });
   for (const std::string& file : wanted.key_files) key_files_.try_emplace(file);
-  for (const std::string& file : wanted.jwks_files) jwks_[file].file = true;
-  for (const std::string& uri : wanted.jwks_uris) jwks_[uri].file = false;
+  for (const TokenKeys& from : wanted.token_keys) jwks_.try_emplace(from);
 }
 
 std::shared_ptr<const KeyRing> Sources::keys(std::string_view file) const {
@@ -36,26 +37,26 @@ std::shared_ptr<const KeyRing> Sources::keys(std::string_view file) const {
   return found == key_files_.end() ? nullptr : found->second.ring;
 }
 
-std::shared_ptr<const JwkSet> Sources::jwks(std::string_view file_or_uri) const {
+std::shared_ptr<const JwkSet> Sources::jwks(const TokenKeys& from) const {
   const std::lock_guard lock(mutex_);
-  const auto found = jwks_.find(file_or_uri);
+  const auto found = jwks_.find(from);
   return found == jwks_.end() ? nullptr : found->second.set;
 }
 
-void Sources::hurry(std::string_view uri) {
+void Sources::hurry(const TokenKeys& from) {
   const std::lock_guard lock(mutex_);
-  const auto found = jwks_.find(uri);
-  if (found != jwks_.end() && !found->second.file)
+  const auto found = jwks_.find(from);
+  if (found != jwks_.end() && from.kind != TokenKeys::Kind::kFile)
     found->second.due = std::min(found->second.due, found->second.fetched + kSoonest);
 }
 
 std::vector<std::string> Sources::refresh(bool fetch) {
   std::map<std::string, std::optional<FileStamp>> files;
-  std::map<std::string, bool> sets;
+  std::vector<TokenKeys> sets;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [file, known] : key_files_) files.emplace(file, known.stamp);
-    for (const auto& [name, known] : jwks_) sets.emplace(name, known.file);
+    for (const auto& [from, known] : jwks_) sets.push_back(from);
   }
   std::vector<std::string> changed;
   for (const auto& [file, known] : files) {
@@ -74,19 +75,32 @@ std::vector<std::string> Sources::refresh(bool fetch) {
     found->second.ring = std::make_shared<const KeyRing>(std::move(*ring));
     changed.push_back(file);
   }
-  for (const auto& [name, file] : sets) {
-    if (file || fetch) refresh_jwks(name, file);
+  for (const TokenKeys& from : sets) {
+    if (from.kind == TokenKeys::Kind::kFile || fetch) refresh_jwks(from);
   }
   return changed;
 }
 
-void Sources::refresh_jwks(const std::string& name, bool file) {
+Result<JwkSet> Sources::read_set(const TokenKeys& from) const {
+  std::string where = from.name;
+  if (from.kind == TokenKeys::Kind::kIssuer) {
+    const std::string url = discovery_url(from.name);
+    SERIN_TRY_ASSIGN(const std::string document, fetch_(url));
+    SERIN_TRY_ASSIGN(where, discovered_jwks_uri(document, from.name, url));
+  }
+  const bool file = from.kind == TokenKeys::Kind::kFile;
+  SERIN_TRY_ASSIGN(const std::string text, file ? read_file(where, kMostBytes) : fetch_(where));
+  return JwkSet::parse(text, where);
+}
+
+void Sources::refresh_jwks(const TokenKeys& from) {
   const Instant now = clock_.now();
+  const bool file = from.kind == TokenKeys::Kind::kFile;
   std::optional<FileStamp> stamp;
-  if (file) stamp = stamp_of(name);
+  if (file) stamp = stamp_of(from.name);
   {
     const std::lock_guard lock(mutex_);
-    const auto found = jwks_.find(name);
+    const auto found = jwks_.find(from);
     if (found == jwks_.end()) return;
     JwksSource& source = found->second;
     if (file ? stamp && stamp == source.stamp : now < source.due) return;
@@ -94,10 +108,9 @@ void Sources::refresh_jwks(const std::string& name, bool file) {
     source.fetched = now;
     source.due = now + (source.set == nullptr ? kSoonest : kEvery);
   }
-  const auto text = file ? read_file(name, kMostBytes) : fetch_(name);
-  auto set = text.and_then([&](const std::string& body) { return JwkSet::parse(body, name); });
+  auto set = read_set(from);
   const std::lock_guard lock(mutex_);
-  const auto found = jwks_.find(name);
+  const auto found = jwks_.find(from);
   if (found == jwks_.end()) return;
   const bool again = file && found->second.stamp == stamp;
   found->second.stamp = stamp;
@@ -106,7 +119,7 @@ void Sources::refresh_jwks(const std::string& name, bool file) {
     found->second.due = now + kEvery;
   } else if (!again) {
     log::error("the keys of tokens cannot be used",
-               {{"from", name}, {"error", set.error().message}});
+               {{"from", from.name}, {"error", set.error().message}});
   }
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where keys come from: files of API keys, and sets of token keys from files and URLs. They are
-// read again without a restart: a file within a second of its change, a URL every five minutes and,
-// when a token names a key that it does not have, at once (but not more often than every ten
-// seconds). What cannot be read is said in the log, and the last good one is kept.
+// Where keys come from: files of API keys, and sets of token keys from files, URLs and what an
+// issuer says of itself (discovery.h). They are read again without a restart: a file within a
+// second of its change, a URL every five minutes and, when a token names a key that it does not
+// have, at once (but not more often than every ten seconds). What cannot be read is said in the
+// log, and the last good one is kept.
 //
 // The readers are safe from any thread and never wait for a file or a server; refresh() does, and
 // is for one thread.
@@ -13,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +27,14 @@
 
 namespace serin::gateway {
 
+// Where the keys of a rule's tokens are.
+struct TokenKeys {
+  enum class Kind : std::uint8_t { kFile, kUri, kIssuer } kind = Kind::kFile;
+  std::string name;  // the file's, the URL's or the issuer's
+  auto operator<=>(const TokenKeys&) const = default;
+};
+TokenKeys token_keys_of(const JwtRule& rule);
+
 class Sources {
  public:
   // Fetches a URL; blocks.
@@ -32,18 +42,17 @@ class Sources {
   Sources(const Clock& clock, Fetch fetch) : clock_(clock), fetch_(std::move(fetch)) {}
 
   struct Wanted {
-    std::vector<std::string> key_files;
-    std::vector<std::string> jwks_files;
-    std::vector<std::string> jwks_uris;
+    std::set<std::string> key_files;
+    std::set<TokenKeys> token_keys;
   };
   // From now on these and no others; refresh() reads the new ones.
   void want(const Wanted& wanted);
 
   // Null until it could be read once.
   std::shared_ptr<const KeyRing> keys(std::string_view file) const;
-  std::shared_ptr<const JwkSet> jwks(std::string_view file_or_uri) const;
+  std::shared_ptr<const JwkSet> jwks(const TokenKeys& from) const;
   // The set lacks a key that a token names.
-  void hurry(std::string_view uri);
+  void hurry(const TokenKeys& from);
 
   // Reads files that have changed and, where it may wait for servers, URLs that are due. Gives the
   // files of API keys that were read anew.
@@ -55,20 +64,20 @@ class Sources {
     std::shared_ptr<const KeyRing> ring;
   };
   struct JwksSource {
-    bool file = false;
     std::optional<FileStamp> stamp;
     Instant due{};
     Instant fetched{};
     std::shared_ptr<const JwkSet> set;
   };
 
-  void refresh_jwks(const std::string& name, bool file);
+  void refresh_jwks(const TokenKeys& from);
+  Result<JwkSet> read_set(const TokenKeys& from) const;
 
   const Clock& clock_;
   const Fetch fetch_;
   mutable std::mutex mutex_;
   std::map<std::string, KeyFile, std::less<>> key_files_;
-  std::map<std::string, JwksSource, std::less<>> jwks_;
+  std::map<TokenKeys, JwksSource> jwks_;
 };
 
 }  // namespace serin::gateway
