@@ -130,7 +130,8 @@ void add_gateway(CLI::App& app, Action& chosen) {
   takes_path(command->add_option("--admin", line->options.admin_socket,
                                  "Unix socket of the admin API: configuration, evidence, metrics"));
   takes_folder(command->add_option("--evidence", line->options.evidence,
-                                   "Folder where evidence of requests outlives the process"));
+                                   "Folder where evidence of requests, and what keys used of "
+                                   "their quotas, outlive the process"));
   takes_path(command->add_option("--access-log", line->options.access_log,
                                  "File for a line of JSON a request; -: standard output"));
   takes_path(command->add_option("--feedback-log", line->options.feedback_log,

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines of evidence in a file, for who comes after a process that was killed. Each line is appended
-// by one system call before the client sees the end of its answer, so that nothing is lost with the
-// process; with the power of the machine up to half a minute is, for nothing waits for the disk.
-//
-//   1 9f2c41d07ab3e865 {"number":1764363600000001,"version":"v1",…}
-//
-// The form's version, a hash of the rest, the line as who asks gets it. A torn line, or one of
-// another version, is passed over and counted; so gateways of two releases may write one file, as
-// they do while the one takes over from the other; what the other one writes after it was read is
-// not read again. A file that has grown to its limit becomes PATH.1, in place of an older one.
+// Lines of evidence in a file, for who comes after a process that was killed. Each is appended
+// before the client sees the end of its answer, so that nothing is lost with the process
+// (line_file.h); with the power of the machine up to half a minute is. What another gateway writes
+// after the file was read is not read again. A file that has grown to its limit becomes PATH.1, in
+// place of an older one.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/descriptor.h"
 #include "base/error.h"
+#include "gateway/line_file.h"
 
 namespace serin::gateway {
 
@@ -55,15 +50,12 @@ class EvidenceFile {
   Status append(const EvidenceLine& line);
 
  private:
-  EvidenceFile(std::filesystem::path path, std::uint64_t most_bytes)
-      : path_(std::move(path)), most_bytes_(most_bytes) {}
-  Status reopen();
+  EvidenceFile(LineFile file, std::uint64_t most_bytes)
+      : file_(std::move(file)), most_bytes_(most_bytes) {}
   Status make_room();
 
-  std::filesystem::path path_;
+  LineFile file_;
   std::uint64_t most_bytes_;
-  std::uint64_t bytes_ = 0;
-  Descriptor file_;
 };
 
 }  // namespace serin::gateway

@@ -55,7 +55,8 @@ class GatewayImpl final : public Gateway {
         log_(std::move(log)),
         feedback_log_(options.feedback_log, options.feedback_log_bytes),
         door_(
-            clock, [this](const std::string& url) { return fetch_keys(url); }, true),
+            clock, [this](const std::string& url) { return fetch_keys(url); }, true,
+            options.evidence.empty() ? std::filesystem::path() : options.evidence / "quotas"),
         core_{clock,         registry_, states_,     tracing_->tracer(), *log_,
               feedback_log_, door_,     clock.now(), unix_now(clock)} {}
 

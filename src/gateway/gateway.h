@@ -25,10 +25,12 @@ namespace serin::gateway {
 struct Question;
 
 struct GatewayOptions {
-  net::ServerOptions data;                    // where clients come; `threads` of it are the lanes
-  std::string admin_socket;                   // empty: no admin API
-  std::filesystem::path access_log;           // "-": standard output; empty: none
-  std::filesystem::path evidence;             // folder, made when missing; empty: in memory alone
+  net::ServerOptions data;           // where clients come; `threads` of it are the lanes
+  std::string admin_socket;          // empty: no admin API
+  std::filesystem::path access_log;  // "-": standard output; empty: none
+  // Folder for evidence and for what keys used of their quotas, made when missing; empty: in memory
+  // alone.
+  std::filesystem::path evidence;
   std::size_t connections_per_worker = 1024;  // of one lane, where a service does not say
   std::size_t remembered_requests = RequestMemory::kCapacity;  // of each service, for feedback
   std::filesystem::path feedback_log;                          // empty: none

@@ -156,6 +156,25 @@ def test_keys_are_changed_without_a_restart(gateway, folder):
     assert enter(gateway, "second")[0] == 200, "a file with a mistake changes nothing"
 
 
+def test_a_quota_outlives_a_gateway_that_is_killed(folder):
+    write_keys(folder, "first", "  limits: {requestsPerDay: 30}\n")
+    server = Server()
+    closed = service("a", {"label": "v1", "replicas": [{"id": "r0", "url": server.url}]})
+    closed["access"] = {"keyFile": str(folder / "keys.yaml")}
+    kept = ("--evidence", str(folder / "evidence"))
+    for _ in range(3):
+        gateway = Gateway(folder, closed, options=kept).wait_ready()
+        assert [enter(gateway, "first")[0] for _ in range(10)] == [200] * 10
+        gateway.process.kill()
+        gateway.process.wait()
+    with open(folder / "evidence/quotas", "a") as quotas:
+        quotas.write('1 0123456789abcdef {"day":')  # as one that was torn
+    gateway = Gateway(folder, closed, options=kept).wait_ready()
+    assert enter(gateway, "first") == (429, "quota_exceeded")
+    gateway.stop()
+    server.stop()
+
+
 def test_a_key_is_held_to_its_limits(gateway, folder):
     write_keys(folder, "second", "  limits: {requestsPerMinute: 2}\n")
     assert until(lambda: enter(gateway, "second")[0] == 200)

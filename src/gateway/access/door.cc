@@ -37,6 +37,12 @@ std::string wanted_proof(const AccessRules& rules) {
 
 }  // namespace
 
+Account::Account(UsageBook& book, UsageBook::Who who, const KeyLimits& limits, const Clock& clock)
+    : book_(book), who_(std::move(who)) {
+  meter_.set(limits);
+  meter_.resume(book_.used(who_, day_of(clock.wall())), clock.wall());
+}
+
 void Account::set(const KeyLimits& limits) {
   const std::lock_guard lock(mutex_);
   meter_.set(limits);
@@ -49,7 +55,9 @@ Result<Meter::Share> Account::begin(double estimated_tokens, const Clock& clock)
 
 void Account::end(const Meter::Share& share, double tokens, const Clock& clock) {
   const std::lock_guard lock(mutex_);
-  meter_.end(share, tokens, clock.now(), clock.wall());
+  const auto wall = clock.wall();
+  const KeyUsage used = meter_.end(share, tokens, clock.now(), wall);
+  if (meter_.has_quota()) book_.add(who_, day_of(wall), used);
 }
 
 Account::Left Account::left(const Clock& clock) const {
@@ -59,8 +67,10 @@ Account::Left Account::left(const Clock& clock) const {
           meter_.requests_left(now), meter_.tokens_left(now)};
 }
 
-Door::Door(const Clock& clock, Sources::Fetch fetch, bool background)
+Door::Door(const Clock& clock, Sources::Fetch fetch, bool background,
+           const std::filesystem::path& quotas)
     : clock_(clock),
+      book_(quotas, day_of(clock.wall())),
       sources_(clock, std::move(fetch)),
       audit_room_(kAuditedPerMinute, std::chrono::minutes(1)) {
   if (background) thread_ = std::thread([this] { run(); });
@@ -122,10 +132,8 @@ void Door::refresh(bool fetch) {
 std::shared_ptr<Account> Door::account_of(const std::string& file, const ApiKey& key) {
   const std::lock_guard lock(mutex_);
   std::shared_ptr<Account>& account = accounts_[file][key.name];
-  if (account == nullptr) {
-    account = std::make_shared<Account>();
-    account->set(key.limits);
-  }
+  if (account == nullptr)
+    account = std::make_shared<Account>(book_, UsageBook::Who{file, key.name}, key.limits, clock_);
   return account;
 }
 

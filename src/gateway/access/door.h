@@ -6,6 +6,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -22,6 +23,7 @@
 #include "gateway/access/keys.h"
 #include "gateway/access/meter.h"
 #include "gateway/access/sources.h"
+#include "gateway/access/usage_book.h"
 #include "gateway/access/who.h"
 #include "net/http/message.h"
 
@@ -30,6 +32,8 @@ namespace serin::gateway {
 // A key's meter, shared by its requests on all threads.
 class Account {
  public:
+  // `book` outlives it.
+  Account(UsageBook& book, UsageBook::Who who, const KeyLimits& limits, const Clock& clock);
   void set(const KeyLimits& limits);
   Result<Meter::Share> begin(double estimated_tokens, const Clock& clock);
   void end(const Meter::Share& share, double tokens, const Clock& clock);
@@ -41,6 +45,8 @@ class Account {
   Left left(const Clock& clock) const;
 
  private:
+  UsageBook& book_;
+  const UsageBook::Who who_;
   mutable std::mutex mutex_;
   Meter meter_;
 };
@@ -56,7 +62,9 @@ struct Pass {
 class Door {
  public:
   // `fetch` as in Sources. With `background`, a thread refreshes every second; else refresh() does.
-  Door(const Clock& clock, Sources::Fetch fetch, bool background);
+  // `quotas`: a file where what keys used today outlives the process; empty: none.
+  Door(const Clock& clock, Sources::Fetch fetch, bool background,
+       const std::filesystem::path& quotas = {});
   ~Door();
 
   // These services' rules are in use from now on; reads their files once before it returns.
@@ -82,6 +90,7 @@ class Door {
   void run();
 
   const Clock& clock_;
+  UsageBook book_;
   Sources sources_;
   std::mutex refreshing_;  // one refresh at a time
 

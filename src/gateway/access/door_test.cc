@@ -141,6 +141,36 @@ TEST_F(AccessDoor, CountsAKeyAcrossRequestsAndChangesOfTheFile) {
   EXPECT_EQ(with("two")->account->left(clock_).requests, 3);
 }
 
+TEST_F(AccessDoor, GoesOnWithQuotasWhereTheOneBeforeItWasKilled) {
+  write("one", "  limits: {requestsPerDay: 3, tokensPerDay: 100}\n");
+  const auto uses = [&](Door& door, double tokens) {
+    net::RequestHead head;
+    head.headers = {{"authorization", "Bearer one"}};
+    const auto pass = door.enter(rules_, head, "glyphs", "/generate");
+    if (!pass) return pass.error().reason;
+    const auto share = pass->account->begin(1, clock_);
+    if (!share) return share.error().reason;
+    pass->account->end(*share, tokens, clock_);
+    return std::string("in");
+  };
+  const auto next = [&] {
+    auto door = std::make_unique<Door>(
+        clock_, [](const std::string&) { return Result<std::string>(""); }, false,
+        folder_->path() / "quotas");
+    door->use({rules_});
+    return door;
+  };
+  EXPECT_EQ(uses(*next(), 50), "in");
+  const auto second = next();
+  EXPECT_EQ(uses(*second, 10), "in");
+  EXPECT_EQ(uses(*second, 10), "in");
+  EXPECT_EQ(uses(*next(), 1), "quota_exceeded") << "of requests";
+  write("one", "  limits: {requestsPerDay: 10, tokensPerDay: 70}\n");
+  EXPECT_EQ(uses(*next(), 1), "quota_exceeded") << "of tokens";
+  clock_.advance(std::chrono::hours(24));
+  EXPECT_EQ(uses(*next(), 1), "in");
+}
+
 TEST_F(AccessDoor, LetsTokensInThatTheirIssuerSigned) {
   want_tokens();
   const auto pass = with(token(signer_));

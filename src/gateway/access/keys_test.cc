@@ -237,6 +237,18 @@ TEST_F(KeyMeter, ARequestOverMidnightCountsWhereItEnds) {
   EXPECT_EQ(request(1), "quota_exceeded");
 }
 
+TEST_F(KeyMeter, SaysWhatARequestCountsForToday) {
+  const auto share = begin(900);
+  const auto today = meter_.end(*share, 5, clock_.now(), clock_.wall());
+  EXPECT_EQ(today.requests, 1);
+  EXPECT_EQ(today.tokens, 5);
+  const auto late = begin(900);
+  clock_.advance(std::chrono::hours(24));
+  const auto tomorrow = meter_.end(*late, 7, clock_.now(), clock_.wall());
+  EXPECT_EQ(tomorrow.requests, 0) << "it was counted when it began";
+  EXPECT_EQ(tomorrow.tokens, 7);
+}
+
 TEST_F(KeyMeter, OtherLimitsKeepWhatWasUsed) {
   limit({.requests_per_minute = 10});
   for (int i = 0; i < 10; ++i) EXPECT_EQ(request(), "");

@@ -21,9 +21,9 @@ Error refused(std::string message, std::string reason, Duration wait) {
   return error;
 }
 
-std::int64_t day_of(Meter::Wall wall) { return floor<Days>(wall).time_since_epoch().count(); }
-
 }  // namespace
+
+std::int64_t day_of(Meter::Wall wall) { return floor<Days>(wall).time_since_epoch().count(); }
 
 void TokenBucket::set(double capacity, Duration period) {
   capacity_ = capacity;
@@ -109,12 +109,20 @@ Result<Meter::Share> Meter::begin(double estimated_tokens, Instant now, Wall wal
   return Share{tokens, day_};
 }
 
-void Meter::end(const Share& share, double tokens, Instant now, Wall wall) {
+KeyUsage Meter::end(const Share& share, double tokens, Instant now, Wall wall) {
   pass_day(wall);
   --in_flight_;
   tokens_.take(tokens - share.tokens, now);
   // What was set aside yesterday is forgotten; what was used counts today.
-  tokens_today_ += tokens - (share.day == day_ ? share.tokens : 0);
+  const bool began_today = share.day == day_;
+  tokens_today_ += tokens - (began_today ? share.tokens : 0);
+  return {began_today ? 1.0 : 0.0, tokens};
+}
+
+void Meter::resume(KeyUsage used, Wall wall) {
+  pass_day(wall);
+  requests_today_ += used.requests;
+  tokens_today_ += used.tokens;
 }
 
 double estimated_tokens(std::uint64_t prompt_bytes, double max_tokens) {

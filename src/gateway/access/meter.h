@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "gateway/access/keys.h"
+#include "gateway/access/usage_book.h"
 
 namespace serin::gateway {
 
@@ -48,8 +49,12 @@ class Meter {
   // kResourceExhausted with retry_after: "rate_limited" (a minute's bound, or requests at once) or
   // "quota_exceeded" (a day's).
   Result<Share> begin(double estimated_tokens, Instant now, Wall wall);
-  // `tokens` were used.
-  void end(const Share& share, double tokens, Instant now, Wall wall);
+  // `tokens` were used. What the request counts for today, which is not a new day's where it began
+  // on the day before.
+  KeyUsage end(const Share& share, double tokens, Instant now, Wall wall);
+  // So much was used today, before this meter was there.
+  void resume(KeyUsage used, Wall wall);
+  bool has_quota() const { return limits_.requests_per_day > 0 || limits_.tokens_per_day > 0; }
 
   std::int64_t in_flight() const { return in_flight_; }
   // For the answer's heads.
@@ -68,6 +73,9 @@ class Meter {
   std::int64_t day_ = 0;
   double requests_today_ = 0, tokens_today_ = 0;
 };
+
+// Since 1970, UTC.
+std::int64_t day_of(Meter::Wall wall);
 
 // What a request may cost: its prompt, at four bytes a token, and the answer that it asks for.
 double estimated_tokens(std::uint64_t prompt_bytes, double max_tokens);
