@@ -37,6 +37,7 @@ void read_version(Object& object, Version& into) {
     if (one.id.empty()) replica.wrong("id", "must not be empty");
     if (!ids.insert(one.id).second) replica.wrong("id", "\"" + one.id + "\" is there twice");
     replica.text("url", one.url);
+    replica.flag("silent", one.silent);
     const auto endpoint = endpoint_of(one);
     if (!endpoint) replica.wrong("url", endpoint.error().message);
   });
@@ -86,8 +87,12 @@ json::object write_service(const Service& from) {
   json::array versions;
   for (const Version& version : from.versions) {
     json::array replicas;
-    for (const Replica& replica : version.replicas)
-      replicas.push_back(json::object{{"id", replica.id}, {"url", replica.url}});
+    for (const Replica& replica : version.replicas) {
+      json::object one{{"id", replica.id}, {"url", replica.url}};
+      // The release before does not know it.
+      if (replica.silent) one["silent"] = true;
+      replicas.push_back(std::move(one));
+    }
     versions.push_back(json::object{{"label", version.label},
                                     {"package", version.package},
                                     {"bitwise", version.bitwise},
@@ -106,7 +111,7 @@ json::object write_service(const Service& from) {
                              {"shadow", split.shadow}}},
       {"resilience", write_resilience(from.resilience)},
       {"access", write_access(from.access)}};
-  // The release before does not know it.
+  // Nor this.
   if (from.sample > 0) written["sample"] = from.sample;
   return written;
 }

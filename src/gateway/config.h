@@ -29,6 +29,9 @@ using std::chrono::milliseconds;
 struct Replica {
   std::string id;   // unique on this machine, for logs and labels
   std::string url;  // "unix:/path/to.sock:", "http://host:port"
+  // It does not answer at this moment. It gets no requests, and who waits there for a first byte
+  // goes elsewhere where that may be.
+  bool silent = false;
   bool operator==(const Replica&) const = default;
 };
 

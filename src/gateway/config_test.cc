@@ -9,10 +9,11 @@ namespace {
 using testing::HasSubstr;
 
 Config whole() {
-  Version v1{.label = "v1",
-             .package = "sha256:aa",
-             .bitwise = true,
-             .replicas = {{"prose-v1-0", "unix:/run/a.sock:"}, {"prose-v1-1", "http://h:5000"}}};
+  Version v1{
+      .label = "v1",
+      .package = "sha256:aa",
+      .bitwise = true,
+      .replicas = {{"prose-v1-0", "unix:/run/a.sock:"}, {"prose-v1-1", "http://h:5000", true}}};
   Version v2{.label = "v2", .package = "sha256:bb", .bitwise = false, .replicas = {}};
   Service service;
   service.name = "prose";

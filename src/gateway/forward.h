@@ -89,6 +89,7 @@ class Forward {
   net::ClientRequest request_for(const ReplicaEntry& replica, const telemetry::SpanContext& trace);
   void send(const ReplicaEntry& replica);
   bool try_again(const TryEnd& tried);
+  bool leave_silent_worker();
   void note_try(const TryEnd& tried);
   void drop_try();
   bool other_replica() const;
@@ -226,6 +227,7 @@ class Forward {
   std::optional<Hedge> hedge_;
   Instant hedge_due_ = Instant::max();
   bool hedged_ = false;  // there was one
+  bool stays_ = false;   // the present one, though its replica is silent
   int retries_ = 0;
   bool failed_try_ = false;  // one that the client never saw
 

@@ -172,6 +172,7 @@ void Forward::on_tick(Instant now) {
   }
   if (phase_ == Phase::kAwaiting) return look_for_worker(now);
   if (held_back_) return;
+  if (leave_silent_worker()) return;
   if (!started_ && now >= hedge_due_) start_hedge();
   if (now < first_byte_due_) return;
   if (started_) {

@@ -87,6 +87,7 @@ net::ClientRequest Forward::request_for(const ReplicaEntry& replica,
 void Forward::send(const ReplicaEntry& replica) {
   replica_ = &replica;
   if (!first_worker_) first_worker_ = replica.worker;
+  stays_ = false;
   try_began_ = core_.clock.now();
   if (std::ranges::find(tried_, &replica) == tried_.end()) tried_.push_back(&replica);
   replica.state->in_flight.fetch_add(1, std::memory_order_relaxed);
@@ -169,6 +170,18 @@ bool Forward::try_again(const TryEnd& tried) {
     start_try();
   }
   return true;
+}
+
+// A worker that is stopped, or does not answer the platform, gives no first byte either. Who waits
+// for one need not wait out its time, where another worker may be asked; else it may wake up yet.
+bool Forward::leave_silent_worker() {
+  const bool silent =
+      replica_ != nullptr && replica_->state->silent.load(std::memory_order_relaxed);
+  if (!silent || started_ || streamed_ || stays_) return false;
+  const auto present = lane_.table()->find_same(service_->name, *version_);
+  if (!present || present->version->replicas.empty()) return false;
+  stays_ = !try_again({End::kLateFirstByte});
+  return !stays_;
 }
 
 }  // namespace serin::gateway

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -146,6 +147,56 @@ TEST(Retries, GoToAnotherReplicaWithTheSameSeed) {
   EXPECT_TRUE(scan_body(bodies[0])->seeded);
   EXPECT_EQ(one.asked().size(), 1u);
   EXPECT_EQ(two.asked().size(), 1u);
+}
+
+// Nothing is decided by its time.
+Service patient(const std::string& name, std::vector<std::string> urls) {
+  Service service = service_of(name, std::move(urls));
+  service.resilience.timeout = service.resilience.first_token_timeout = milliseconds(600'000);
+  return service;
+}
+
+TEST(Retries, LeaveARequestAtASilentWorkerWhereThereWasNoOther) {
+  Holder holder;
+  FakeWorker stopped(holder.answer()), other(says("other"));
+  TestGateway gateway({patient("a", {stopped.url()})});
+  auto waiting = std::async(std::launch::async, [&] { return gateway.post("/generate"); });
+  ASSERT_TRUE(eventually([&] { return holder.held() == 1; }));
+  auto& replicas = gateway.config().services[0].versions[0].replicas;
+  replicas[0].silent = true;
+  replicas.push_back({"r1", other.url()});
+  gateway.apply();
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(gateway.post("/generate").body, "other");
+  holder.release();
+  EXPECT_EQ(waiting.get().body, "late") << "it woke up";
+}
+
+TEST(Retries, MoveWhatWaitsAtASilentWorkerWhereThatMakesNothingTwice) {
+  Holder holder;
+  std::atomic<bool> first{true};
+  const auto holds_first = [&](const std::shared_ptr<net::Exchange>& exchange,
+                               const std::string& body) {
+    if (first.exchange(false)) return holder.answer()(exchange, body);
+    exchange->respond({200, {}, "other"});
+  };
+  FakeWorker one(holds_first), two(holds_first);
+  for (const auto& [path, body] : {std::pair("/generate", "other"), {"/v1/videos", "late"}}) {
+    first = true;
+    TestGateway gateway({patient("a", {one.url(), two.url()})});
+    const std::size_t before = one.asked().size();
+    auto waiting = std::async(std::launch::async, [&] { return gateway.post(path); });
+    ASSERT_TRUE(eventually([&] { return holder.held() == 1; }));
+    const std::size_t at = one.asked().size() > before ? 0 : 1;
+    gateway.config().services[0].versions[0].replicas[at].silent = true;
+    gateway.apply();
+    EXPECT_TRUE(eventually([&] {
+      const std::string metrics = gateway.get("/metrics").body;
+      return metrics.find(R"(after="late_first_byte"} 1)") != std::string::npos ||
+             metrics.find(R"(reason="not_repeatable"} 1)") != std::string::npos;
+    }));
+    holder.release();
+    EXPECT_EQ(waiting.get().body, body) << path;
+  }
 }
 
 TEST(Retries, GetAroundAReplicaThatIsNotThere) {

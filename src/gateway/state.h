@@ -32,6 +32,7 @@ namespace serin::gateway {
 struct ReplicaState {
   std::atomic<std::uint32_t> in_flight{0};
   std::atomic<Duration> closed_until{};  // since the clock's beginning; ejected until then
+  std::atomic<bool> silent{false};       // as the configuration says
 
   bool open(Instant now) const {
     return now.time_since_epoch() >= closed_until.load(std::memory_order_relaxed);

@@ -20,12 +20,18 @@ VersionEntry version_entry(const std::string& service, const Version& version, S
   for (const Replica& replica : version.replicas) {
     auto endpoint = endpoint_of(replica);
     if (!endpoint) continue;
+    auto state = states.replica(service, version.label, replica.id);
+    state->silent.store(replica.silent, std::memory_order_relaxed);
+    if (replica.silent) {
+      entry.silent.push_back(std::move(state));
+      continue;
+    }
     ReplicaEntry& made = entry.replicas.emplace_back();
     made.id = replica.id;
     made.endpoint = std::make_shared<const net::Endpoint>(*std::move(endpoint));
     made.id_hash = hash_bytes(replica.id, 0);
     made.worker = static_cast<std::uint32_t>(made.id_hash);
-    made.state = states.replica(service, version.label, replica.id);
+    made.state = std::move(state);
   }
   return entry;
 }

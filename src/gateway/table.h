@@ -32,7 +32,8 @@ struct VersionEntry {
   std::string package;
   bool bitwise = false;
   std::shared_ptr<const Served> served;
-  std::vector<ReplicaEntry> replicas;
+  std::vector<ReplicaEntry> replicas;                 // that requests may go to
+  std::vector<std::shared_ptr<ReplicaState>> silent;  // of those that do not answer
   std::shared_ptr<VersionState> state;
 
   // Where a try goes that was at `tried` before; null: there is no replica.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """This machine as a platform: real workers and a real gateway below `serin up`, and what happens when each is killed."""
+import concurrent.futures
 import contextlib
 import http.client
 import json
@@ -19,6 +20,7 @@ import pytest
 from worker import ROOT, SERIN
 
 GLYPHS = ROOT / "examples/glyphs/package"
+SLOW = ROOT / "tests/system/packages/slow"
 LONG = 90  # seconds; never waited for when things are right
 
 
@@ -86,13 +88,23 @@ class Up:
                 return pid if alive(pid) else None
         return None
 
-    def post(self, seed=7, timeout=60):
+    def url(self):
         port = self.rows("SELECT value FROM numbers WHERE name = 'gateway_port'")[0][0]
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/services/glyphs/generate",
-                                         json.dumps({"seed": seed, "character": "S"}).encode(),
+        return f"http://127.0.0.1:{port}"
+
+    def ask(self, body, timeout=60):
+        request = urllib.request.Request(self.url() + "/services/glyphs/generate", json.dumps(body).encode(),
                                          {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return answer.read()
+
+    def post(self, seed=7, timeout=60):
+        return self.ask({"seed": seed, "character": "S"}, timeout)
+
+    def metrics(self):
+        """The gateway's."""
+        with urllib.request.urlopen(self.url() + "/metrics", timeout=60) as answer:
+            return answer.read().decode()
 
     def serves(self):
         with contextlib.suppress(OSError, http.client.HTTPException, IndexError, sqlite3.OperationalError):
@@ -184,6 +196,19 @@ def test_a_gateway_that_is_killed_or_stopped_is_replaced_and_nobody_is_refused(u
     assert one.post() == expected, "it waits in the socket's queue for the successor"
     assert until(one.gateway) != before
     assert until(lambda: not alive(before))
+
+
+def test_what_waits_at_a_stopped_worker_goes_to_another_at_once(up):
+    patience = "85s"  # longer than a stopped worker lives
+    one = up(model=SLOW, replicas=2, resilience={"firstTokenTimeout": patience, "timeout": patience})
+    assert until(lambda: len(one.workers()) == 2)
+    assert until(lambda: "serin_gateway_in_flight" in one.metrics())
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(one.ask, {"x": 21, "seconds": 3}, 90) for _ in range(4)]
+        assert until(lambda: 'serin_gateway_in_flight{service="glyphs"} 4' in one.metrics())
+        os.kill(one.workers()[0], signal.SIGSTOP)
+        assert len({each.result() for each in asked}) == 1
+    assert 'after="late_first_byte"}' in one.metrics()
 
 
 def test_random_kills_lose_no_worker_and_leave_none_behind(up):

@@ -128,7 +128,7 @@ class ServiceOf : public testing::Test {
                  {"v0", "sha256:0", false, {replica("story-v0-3")}}};
   }
   static RoutedReplica replica(const std::string& id) {
-    return {id, "/state/" + id + ".sock", "cpu/x/threads=1", "bitwise", true};
+    return {id, "/state/" + id + ".sock", "cpu/x/threads=1", "bitwise"};
   }
   gateway::Service made() {
     auto service = service_of(traffic_, versions_);
@@ -145,6 +145,16 @@ TEST_F(ServiceOf, HasTheVersionsThatRequestsGoToAlone) {
   EXPECT_EQ(service.versions[0].package, "sha256:1");
   ASSERT_EQ(service.versions[0].replicas.size(), 2U);
   EXPECT_EQ(service.versions[0].replicas[0].url, "unix:/state/story-v1-1.sock:");
+}
+
+TEST_F(ServiceOf, NamesReplicasThatDoNotAnswerAndNoneThatOnlyIsNotReady) {
+  versions_[0].replicas[0].ready = false;
+  EXPECT_EQ(made().versions[0].replicas.size(), 1U);
+  versions_[0].replicas[0].silent = true;
+  const auto replicas = made().versions[0].replicas;
+  ASSERT_EQ(replicas.size(), 2U);
+  EXPECT_TRUE(replicas[0].silent);
+  EXPECT_FALSE(replicas[1].silent);
 }
 
 TEST_F(ServiceOf, TakesTheSplitAsItIs) {

@@ -20,7 +20,8 @@ gateway::Version version_of(const RoutedVersion& version) {
   made.package = version.digest;
   made.bitwise = is_bitwise(version);
   for (const RoutedReplica& replica : version.replicas) {
-    if (replica.ready) made.replicas.push_back({replica.id, "unix:" + replica.socket + ":"});
+    if (replica.ready || replica.silent)
+      made.replicas.push_back({replica.id, "unix:" + replica.socket + ":", replica.silent});
   }
   return made;
 }

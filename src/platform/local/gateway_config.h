@@ -15,6 +15,7 @@ struct RoutedReplica {
   std::string id, socket;
   std::string profile, reproducible;  // "cpu/…", "bitwise"; empty: nothing yet
   bool ready = true;                  // requests may go to it
+  bool silent = false;                // it runs, has been ready, and does not answer
 };
 struct RoutedVersion {
   std::string label, digest;
