@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/restarts.h"
 
-#include <algorithm>
+#include "base/backoff.h"
 
 namespace serin {
 
 std::chrono::milliseconds Restarts::ended_after(Duration run) {
   if (run >= policy_.good_run) short_runs_ = 0;
-  constexpr int kMostDoublings = 20;
-  const auto wait = policy_.first * (1 << std::min(short_runs_, kMostDoublings));
-  ++short_runs_;
-  return std::min(wait, policy_.longest);
+  return wait_after(++short_runs_, {policy_.first, policy_.longest}, 1);
 }
 
 }  // namespace serin

@@ -7,10 +7,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/eventually_for_test.h"
 #include "base/files.h"
 #include "base/json.h"
 #include "gateway/gateway.h"
@@ -21,17 +21,6 @@ namespace serin::gateway {
 
 // How long anything may take that must come about: never a matter of a machine's speed.
 constexpr std::chrono::seconds kPatience{60};
-
-// Until something comes about; false when it does not.
-template <class Condition>
-bool eventually(Condition condition) {
-  for (const auto end = std::chrono::steady_clock::now() + kPatience;
-       std::chrono::steady_clock::now() < end;
-       std::this_thread::sleep_for(std::chrono::milliseconds(10))) {
-    if (condition()) return true;
-  }
-  return false;
-}
 
 // A real server that answers as a test says, and remembers what it was asked.
 class FakeWorker {

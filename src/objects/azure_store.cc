@@ -7,6 +7,7 @@
 #include <array>
 
 #include "base/base64.h"
+#include "net/http/uri.h"
 #include "objects/remote_store.h"
 #include "objects/text.h"
 #include "objects/xml.h"
@@ -98,9 +99,9 @@ class AzureStore final : public RemoteStore {
   std::string base() const override { return base_; }
 
   std::string listing_url(std::string_view prefix, std::string_view from) const override {
-    const std::string marker = from.empty() ? "" : "&marker=" + percent_encode(from, false);
+    const std::string marker = from.empty() ? "" : "&marker=" + net::percent_encode(from);
     return base_ + "?restype=container&comp=list&maxresults=" + std::to_string(kPageLimit) +
-           "&prefix=" + percent_encode(prefix, false) + marker;
+           "&prefix=" + net::percent_encode(prefix) + marker;
   }
   Result<Page> parse_listing(std::string_view body) const override {
     return parse_azure_listing(body);
@@ -170,7 +171,7 @@ class AzureStore final : public RemoteStore {
                    const CancelToken& cancel) {
     HttpRequest request;
     request.method = "PUT";
-    request.url = url(put.key) + "?comp=block&blockid=" + percent_encode(id, false);
+    request.url = url(put.key) + "?comp=block&blockid=" + net::percent_encode(id);
     request.body = piece;
     SERIN_TRY_ASSIGN(std::string md5, md5_base64(piece));
     request.headers.emplace_back("Content-MD5", std::move(md5));

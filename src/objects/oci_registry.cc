@@ -6,6 +6,7 @@
 #include "base/base64.h"
 #include "base/digest.h"
 #include "base/json.h"
+#include "net/http/uri.h"
 #include "objects/text.h"
 
 namespace serin::objects {
@@ -161,8 +162,8 @@ class Repository final : public OciRegistry {
     HttpRequest request;
     request.url = challenge->realm;
     request.url += request.url.find('?') == std::string::npos ? "?" : "&";
-    request.url += "service=" + percent_encode(challenge->service, false) +
-                   "&scope=" + percent_encode(challenge->scope, false);
+    request.url += "service=" + net::percent_encode(challenge->service) +
+                   "&scope=" + net::percent_encode(challenge->scope);
     if (!login_.empty())
       request.headers.emplace_back("Authorization", "Basic " + to_base64(login_));
     SERIN_TRY_ASSIGN(const HttpAnswer given, http_->send(request, cancel));
@@ -240,7 +241,7 @@ class Repository final : public OciRegistry {
     HttpRequest request;
     request.method = "PUT";
     request.url = location + (location.find('?') == std::string::npos ? "?" : "&") +
-                  "digest=" + percent_encode(blob.digest, false);
+                  "digest=" + net::percent_encode(blob.digest);
     request.body = Body::bytes({});
     const auto closed = send(request, cancel);
     if (closed) return {};

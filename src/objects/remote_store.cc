@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/digest.h"
+#include "net/http/uri.h"
 #include "objects/text.h"
 
 namespace serin::objects {
@@ -134,7 +135,7 @@ Error condition_lost(std::string_view key, std::string_view said) {
 }  // namespace
 
 std::string RemoteStore::url(std::string_view key) const {
-  return base() + "/" + percent_encode(prefix_ + std::string(key), true);
+  return base() + "/" + net::percent_encode(prefix_ + std::string(key), true);
 }
 
 HttpRequest RemoteStore::request_for(std::string_view key, const char* method) const {

@@ -2,6 +2,7 @@
 #include "objects/s3_identity.h"
 
 #include "base/files.h"
+#include "net/http/uri.h"
 #include "objects/text.h"
 
 namespace serin::objects {
@@ -19,9 +20,9 @@ Result<StsCredentials> assume_role(const WebIdentity& identity, const std::strin
   request.url = endpoint + "/";
   request.headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
   request.body = Body::bytes("Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=" +
-                             percent_encode(identity.role, false) +
-                             "&RoleSessionName=" + percent_encode(identity.session_name, false) +
-                             "&WebIdentityToken=" + percent_encode(trimmed(token), false));
+                             net::percent_encode(identity.role) +
+                             "&RoleSessionName=" + net::percent_encode(identity.session_name) +
+                             "&WebIdentityToken=" + net::percent_encode(trimmed(token)));
   SERIN_TRY_ASSIGN(const HttpAnswer answer, http.send(request, cancel));
   if (answer.ok()) return parse_sts_credentials(answer.body);
   const StoreError said = parse_store_error(answer.body);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/digest.h"
+#include "net/http/uri.h"
 #include "objects/remote_store.h"
 #include "objects/s3_identity.h"
 #include "objects/text.h"
@@ -94,10 +95,10 @@ class S3Store final : public RemoteStore {
   std::string listing_url(std::string_view prefix, std::string_view from) const override {
     // In the order that the signature wants.
     const std::string token =
-        from.empty() ? "" : "continuation-token=" + percent_encode(from, false) + "&";
+        from.empty() ? "" : "continuation-token=" + net::percent_encode(from) + "&";
     return base() + (path_style() ? "?" : "/?") + token +
            "encoding-type=url&list-type=2&max-keys=" + std::to_string(kPageLimit) +
-           "&prefix=" + percent_encode(prefix, false);
+           "&prefix=" + net::percent_encode(prefix);
   }
   Result<Page> parse_listing(std::string_view body) const override {
     return parse_s3_listing(body);
@@ -147,7 +148,7 @@ class S3Store final : public RemoteStore {
     add_marks(begin, put);
     SERIN_TRY_ASSIGN(const HttpAnswer begun, send_with_retries(begin, cancel));
     SERIN_TRY_ASSIGN(const std::string id, parse_upload_id(begun.body));
-    const std::string upload = "uploadId=" + percent_encode(id, false);
+    const std::string upload = "uploadId=" + net::percent_encode(id);
     auto answer = put_parts(put, upload, cancel);
     if (!answer) abort(put, upload);
     return answer;

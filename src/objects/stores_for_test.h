@@ -121,8 +121,8 @@ class AzureForTest final : public StoreForTest {
                              container_ + "\n\n\n\n" + version + "\nc\n\n\n\n\n\n\n";
     const std::string signature = to_base64(hmac_sha256(sas.key, text));
     sas.key.clear();
-    sas.sas = "sv=" + version + "&sr=c&sp=" + permissions + "&se=" + percent_encode(until, false) +
-              "&sig=" + percent_encode(signature, false);
+    sas.sas = "sv=" + version + "&sr=c&sp=" + permissions + "&se=" + net::percent_encode(until) +
+              "&sig=" + net::percent_encode(signature);
     return open(container_, sas, 0);
   }
   std::unique_ptr<ObjectStore> open_elsewhere() override { return open("nobody", settings_, 0); }

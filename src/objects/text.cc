@@ -62,23 +62,6 @@ std::string printable(std::string_view text) {
   return text.size() > 80 ? shown + "…" : shown;
 }
 
-std::string percent_encode(std::string_view text, bool keep_slash) {
-  std::string encoded;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '.' || c == '_' || c == '~' || (c == '/' && keep_slash);
-    if (plain) {
-      encoded += c;
-    } else {
-      encoded += '%';
-      encoded += kHex[byte >> 4];
-      encoded += kHex[byte & 15];
-    }
-  }
-  return encoded;
-}
-
 std::string http_date(std::chrono::system_clock::time_point time) {
   const time_t seconds = std::chrono::system_clock::to_time_t(time);
   tm parts{};

@@ -14,9 +14,6 @@ bool is_utf8(std::string_view text);
 // For messages: at most 80 bytes, what is not printable ASCII as '?'.
 std::string printable(std::string_view text);
 
-// %XX for all but the unreserved characters of RFC 3986; '/' stays when `keep_slash`.
-std::string percent_encode(std::string_view text, bool keep_slash);
-
 // "Tue, 24 Nov 2026 13:46:40 GMT" (RFC 9110) and "2026-11-24T13:46:40.000Z" (ISO 8601).
 // What is read lies between 1970 and 2200, else it is none.
 std::string http_date(std::chrono::system_clock::time_point time);

@@ -12,24 +12,9 @@ namespace {
 constexpr std::chrono::hours kLongest{1};
 const std::string kNoControlPlane = "no_control_plane";
 
-std::string percent_encoded(std::string_view text) {
-  constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-        c == '.' || c == '_' || c == '~') {
-      out += c;
-    } else {
-      out += '%';
-      out += kHex[byte >> 4];
-      out += kHex[byte & 15];
-    }
-  }
-  return out;
+std::string path_of(std::string_view service) {
+  return "/v1/services/" + net::percent_encode(service);
 }
-
-std::string path_of(std::string_view service) { return "/v1/services/" + percent_encoded(service); }
 
 // {"error": {"message", "param", "code"}} as an Error again.
 Error error_of(const net::Response& response) {
@@ -109,8 +94,8 @@ Result<json::value> Client::call_json(std::string_view method, const std::string
 }
 
 Result<json::value> Client::apply(const Manifest& manifest, bool dry_run) const {
-  std::string target = "/v1/apply?file=" + percent_encoded(manifest.file);
-  if (here()) target += "&folder=" + percent_encoded(manifest.folder.string());
+  std::string target = "/v1/apply?file=" + net::percent_encode(manifest.file);
+  if (here()) target += "&folder=" + net::percent_encode(manifest.folder.string());
   if (dry_run) target += "&dryRun=true";
   return call_json("POST", target, manifest.text);
 }
@@ -126,7 +111,7 @@ Status Client::remove(std::string_view name) const {
 }
 Result<std::string> Client::logs(std::string_view name, std::string_view replica,
                                  std::size_t lines) const {
-  return call("GET", path_of(name) + "/logs?replica=" + percent_encoded(replica) +
+  return call("GET", path_of(name) + "/logs?replica=" + net::percent_encode(replica) +
                          "&lines=" + std::to_string(lines));
 }
 Result<json::value> Client::rollout(std::string_view name) const {
@@ -141,9 +126,10 @@ Result<json::value> Client::ask(std::string_view name, Verb verb) const {
 }
 Result<json::array> Client::events(std::string_view service, std::int64_t after,
                                    std::size_t most) const {
-  return array_in(call_json("GET", "/v1/events?service=" + percent_encoded(service) + "&after=" +
-                                       std::to_string(after) + "&most=" + std::to_string(most)),
-                  "events");
+  return array_in(
+      call_json("GET", "/v1/events?service=" + net::percent_encode(service) +
+                           "&after=" + std::to_string(after) + "&most=" + std::to_string(most)),
+      "events");
 }
 Result<json::value> Client::status() const { return call_json("GET", "/v1/status"); }
 Status Client::stop() const {

@@ -105,6 +105,25 @@ std::optional<std::string> percent_decode(std::string_view text) {
   return decoded;
 }
 
+std::string percent_encode(std::string_view text, bool keep_slash) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string encoded;
+  encoded.reserve(text.size());
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '.' || c == '_' || c == '~' || (c == '/' && keep_slash);
+    if (plain) {
+      encoded += c;
+    } else {
+      encoded += '%';
+      encoded += kHex[byte >> 4];
+      encoded += kHex[byte & 15];
+    }
+  }
+  return encoded;
+}
+
 std::string form_decode(std::string_view text) {
   std::string decoded;
   decoded.reserve(text.size());

@@ -14,6 +14,8 @@ namespace serin::net {
 
 // %XX decoded; nullopt for a malformed escape.
 std::optional<std::string> percent_decode(std::string_view text);
+// %XX for all but the unreserved characters; '/' stays when `keep_slash`.
+std::string percent_encode(std::string_view text, bool keep_slash = false);
 // As in application/x-www-form-urlencoded: '+' is a space, and a malformed escape stands for
 // itself.
 std::string form_decode(std::string_view text);

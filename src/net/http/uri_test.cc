@@ -22,6 +22,11 @@ TEST(Uri, DecodesEscapesOrSaysThatItCannot) {
   EXPECT_EQ(form_decode("a+%41%4"), "a A%4");
 }
 
+TEST(Uri, EscapesAllButTheUnreserved) {
+  EXPECT_EQ(percent_encode("a/b c~+%ü", true), "a/b%20c~%2B%25%C3%BC");
+  EXPECT_EQ(percent_encode("a/b"), "a%2Fb");
+}
+
 TEST(Uri, KnowsAuthorities) {
   for (const char* good : {"a", "a.b-c:80", "[::1]", "[::1]:80", "1.2.3.4:65535", "a:"})
     EXPECT_TRUE(is_authority(good)) << good;

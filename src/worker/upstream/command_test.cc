@@ -7,24 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <functional>
-#include <thread>
-
+#include "base/eventually_for_test.h"
 #include "base/files.h"
 
 namespace serin::worker {
 namespace {
 
 using std::chrono::milliseconds;
-
-// Waits for what other processes do; half a minute is never.
-bool eventually(const std::function<bool()>& holds) {
-  for (int i = 0; i < 3000; ++i) {
-    if (holds()) return true;
-    std::this_thread::sleep_for(milliseconds(10));
-  }
-  return false;
-}
 
 // A zombie that nobody reaps lives no more.
 bool lives(int pid) {
