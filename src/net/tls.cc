@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -142,13 +143,15 @@ int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
 
 class Context final : public TlsContext {
  public:
-  explicit Context(ContextHandle context) : context_(std::move(context)) {}
+  explicit Context(ContextHandle context, std::string server_name = {})
+      : context_(std::move(context)), server_name_(std::move(server_name)) {}
 
   std::unique_ptr<TlsSession> accept() override {
     return std::make_unique<Session>(context_.get(), false);
   }
 
-  std::unique_ptr<TlsSession> connect(const std::string& host, bool http2) override {
+  std::unique_ptr<TlsSession> connect(const std::string& to, bool http2) override {
+    const std::string& host = server_name_.empty() ? to : server_name_;
     auto session = std::make_unique<Session>(context_.get(), true);
     SSL* const ssl = session->ssl();
     unsigned char address[16];
@@ -172,6 +175,7 @@ class Context final : public TlsContext {
 
  private:
   ContextHandle context_;
+  const std::string server_name_;
 };
 
 ContextHandle make_context(const SSL_METHOD* method) {
@@ -183,6 +187,72 @@ ContextHandle make_context(const SSL_METHOD* method) {
   // too.
   SSL_CTX_set_cipher_list(context.get(), "ECDHE+AESGCM:ECDHE+CHACHA20");
   return context;
+}
+
+struct FreeParts {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+  void operator()(X509* certificate) const { X509_free(certificate); }
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+using Memory = std::unique_ptr<BIO, FreeParts>;
+using Certificate = std::unique_ptr<X509, FreeParts>;
+using Key = std::unique_ptr<EVP_PKEY, FreeParts>;
+
+Memory reader_of(const std::string& pem) {
+  return Memory(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+}
+
+// By itself OpenSSL would ask at the terminal.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
+Certificate next_certificate(BIO* pem) {
+  return Certificate(PEM_read_bio_X509(pem, nullptr, no_passphrase, nullptr));
+}
+
+Status use_authorities(SSL_CTX* context, const std::string& pem) {
+  const Memory from = reader_of(pem);
+  int count = 0;
+  for (; const Certificate one = next_certificate(from.get()); ++count)
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(context), one.get());
+  const unsigned long end = ERR_peek_last_error();
+  if (count == 0 || ERR_GET_REASON(end) != PEM_R_NO_START_LINE)
+    return invalid("the authorities are not all PEM certificates: " + last_failure(),
+                   "tls.authorities");
+  ERR_clear_error();
+  return {};
+}
+
+Status use_identity(SSL_CTX* context, const TlsClientOptions& options) {
+  const Memory chain = reader_of(options.certificate);
+  const Certificate own = next_certificate(chain.get());
+  if (!own || SSL_CTX_use_certificate(context, own.get()) != 1)
+    return invalid("the certificate is not PEM: " + last_failure(), "tls.certificate");
+  while (const Certificate above = next_certificate(chain.get()))
+    SSL_CTX_add1_chain_cert(context, above.get());
+  ERR_clear_error();
+  const Memory secret = reader_of(options.key);
+  const Key key(PEM_read_bio_PrivateKey(secret.get(), nullptr, no_passphrase, nullptr));
+  if (!key) return invalid("the key is not PEM, or has a passphrase: " + last_failure(), "tls.key");
+  if (SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
+    ERR_clear_error();
+    return invalid("the key is not the certificate's", "tls.key");
+  }
+  return {};
+}
+
+Status use_system_authorities(SSL_CTX* context) {
+  SSL_CTX_set_default_verify_dir(context);
+  // By itself OpenSSL passes over a file that it cannot read, and every server becomes a stranger.
+  const char* const named = std::getenv(X509_get_default_cert_file_env());
+  if (named == nullptr) {
+    SSL_CTX_set_default_verify_file(context);
+  } else if (SSL_CTX_load_verify_file(context, named) != 1) {
+    return fail(Code::kFailedPrecondition, "cannot read PEM certificates from " +
+                                               std::string(named) +
+                                               ", which SSL_CERT_FILE names: " + last_failure());
+  }
+  ERR_clear_error();
+  return {};
 }
 
 }  // namespace
@@ -205,21 +275,17 @@ Result<std::shared_ptr<TlsContext>> TlsContext::server(const std::string& certif
   return std::make_shared<Context>(std::move(context));
 }
 
-Result<std::shared_ptr<TlsContext>> TlsContext::client() {
+Result<std::shared_ptr<TlsContext>> TlsContext::client(const TlsClientOptions& options) {
   ContextHandle context = make_context(TLS_client_method());
-  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  SSL_CTX_set_default_verify_dir(context.get());
-  // By itself OpenSSL passes over a file that it cannot read, and every server becomes a stranger.
-  const char* const named = std::getenv(X509_get_default_cert_file_env());
-  if (named == nullptr) {
-    SSL_CTX_set_default_verify_file(context.get());
-  } else if (SSL_CTX_load_verify_file(context.get(), named) != 1) {
-    return fail(Code::kFailedPrecondition, "cannot read PEM certificates from " +
-                                               std::string(named) +
-                                               ", which SSL_CERT_FILE names: " + last_failure());
+  SSL_CTX_set_verify(context.get(), options.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  if (!options.authorities.empty()) {
+    SERIN_TRY(use_authorities(context.get(), options.authorities));
+  } else if (options.verify) {
+    SERIN_TRY(use_system_authorities(context.get()));
   }
-  ERR_clear_error();
-  return std::make_shared<Context>(std::move(context));
+  if (!options.certificate.empty() || !options.key.empty())
+    SERIN_TRY(use_identity(context.get(), options));
+  return std::make_shared<Context>(std::move(context), options.server_name);
 }
 
 }  // namespace serin::net

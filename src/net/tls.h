@@ -29,6 +29,16 @@ class TlsSession {
   virtual void take(std::string& out) = 0;
 };
 
+// Whom a client trusts, and who it says that it is.
+struct TlsClientOptions {
+  std::string authorities;  // PEM; empty: the system's, and those of SSL_CERT_FILE and SSL_CERT_DIR
+  std::string certificate;  // PEM chain, its own first; empty: it says nothing of itself
+  std::string key;          // PEM, of the certificate
+  std::string server_name;  // verified and asked for instead of the URL's host; empty: the host
+  bool verify = true;       // false: any server is believed
+  bool operator==(const TlsClientOptions&) const = default;
+};
+
 class TlsContext {
  public:
   virtual ~TlsContext() = default;
@@ -36,12 +46,13 @@ class TlsContext {
   // PEM files. Offers h2 and http/1.1. kInvalidArgument names the file.
   static Result<std::shared_ptr<TlsContext>> server(const std::string& certificate,
                                                     const std::string& key);
-  // Verifies against the system's authorities and those that SSL_CERT_FILE and SSL_CERT_DIR name.
-  // kFailedPrecondition when SSL_CERT_FILE cannot be read.
-  static Result<std::shared_ptr<TlsContext>> client();
+  // kInvalidArgument with the option's name as param; kFailedPrecondition when SSL_CERT_FILE cannot
+  // be read.
+  static Result<std::shared_ptr<TlsContext>> client(const TlsClientOptions& options = {});
 
   virtual std::unique_ptr<TlsSession> accept() = 0;
-  // `host` is verified (a name or an address). `http2`: also offer h2.
+  // `host` is verified (a name or an address), where the options have no other. `http2`: also offer
+  // h2.
   virtual std::unique_ptr<TlsSession> connect(const std::string& host, bool http2) = 0;
 };
 

@@ -27,7 +27,10 @@ struct Worker {
 class HttpClient final : public Client {
  public:
   explicit HttpClient(const ClientOptions& options)
-      : body_bytes_(options.limits.body_bytes), addresses_(options.addresses), io_(options.io) {
+      : body_bytes_(options.limits.body_bytes),
+        tls_options_(options.tls),
+        addresses_(options.addresses),
+        io_(options.io) {
     const unsigned threads = io_ ? io_->size() : options.threads;
     ClientLimits limits = options.limits;
     limits.connections_per_host = std::max<std::size_t>(1, limits.connections_per_host / threads);
@@ -68,6 +71,7 @@ class HttpClient final : public Client {
   const Result<std::shared_ptr<TlsContext>>& tls();
 
   std::size_t body_bytes_;
+  const TlsClientOptions tls_options_;
   const decltype(ClientOptions::addresses) addresses_;
   const std::shared_ptr<IoThreads> io_;
   std::once_flag tls_once_;
@@ -78,7 +82,7 @@ class HttpClient final : public Client {
 
 // Reading the system's authorities takes tens of milliseconds: not before somebody asks for https.
 const Result<std::shared_ptr<TlsContext>>& HttpClient::tls() {
-  std::call_once(tls_once_, [this] { tls_ = TlsContext::client(); });
+  std::call_once(tls_once_, [this] { tls_ = TlsContext::client(tls_options_); });
   return tls_;
 }
 

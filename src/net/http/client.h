@@ -14,6 +14,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "net/http/message.h"
+#include "net/tls.h"
 
 namespace serin::net {
 
@@ -28,12 +29,16 @@ struct ClientLimits {
       1024;  // requests that wait for a connection; more end with kResourceExhausted
   std::chrono::milliseconds connect_timeout{5'000};
   std::chrono::milliseconds idle_timeout{60'000};
+  // HTTP/2: a connection that carries requests and has been silent for so long is asked whether it
+  // lives (PING), and closed when it is silent for as long again; 0: it is not asked.
+  std::chrono::milliseconds silence{0};
 };
 
 struct ClientOptions {
   unsigned threads = 1;
   std::shared_ptr<IoThreads> io;  // instead of `threads` of its own: stop them before it goes
   ClientLimits limits;
+  TlsClientOptions tls;  // for https; read at the first request of that kind
   // IP addresses by host, for a process that can look nothing up; other hosts are looked up.
   std::map<std::string, std::vector<std::string>, std::less<>> addresses;
 };

@@ -87,6 +87,12 @@ class Puppet {
     while (!got.ends_with(end) && ::recv(fd, &byte, 1, 0) == 1) got += byte;
     return got;
   }
+  static std::string exactly(int fd, std::size_t bytes) {
+    std::string got(bytes, '\0');
+    const ssize_t came = ::recv(fd, got.data(), bytes, MSG_WAITALL);
+    got.resize(came > 0 ? static_cast<std::size_t>(came) : 0);
+    return got;
+  }
   static void say(int fd, std::string_view bytes) {
     ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
@@ -340,6 +346,49 @@ TEST(Client, TriesAgainOnlyWhatMayBeSentTwice) {
   EXPECT_EQ(puppet.connections(), 1);
   EXPECT_EQ(client->fetch(to(puppet.port())).error().code, Code::kAborted);
   EXPECT_EQ(puppet.connections(), 3);
+}
+
+TEST(Client, GivesUpAnHttp2ConnectionThatSaysNothingAnyMore) {
+  std::atomic<bool> over{false};
+  Puppet puppet([&over](int fd, int) {
+    Puppet::say(fd, std::string_view("\0\0\0\4\0\0\0\0\0", 9));  // SETTINGS, and then no word
+    while (!over) std::this_thread::sleep_for(1ms);
+  });
+  ClientOptions options;
+  options.limits.silence = 40ms;
+  const auto client = make_client(std::move(options));
+  ClientRequest request = to(puppet.port(), "/", "POST", "x");
+  request.http2 = true;
+  const auto answer = client->fetch(std::move(request));
+  over = true;
+  EXPECT_EQ(answer.error().code, Code::kAborted);
+}
+
+TEST(Client, WaitsForAnHttp2ServerThatSaysThatItLives) {
+  Puppet puppet([](int fd, int) {
+    Puppet::say(fd, std::string_view("\0\0\0\4\0\0\0\0\0", 9));
+    Puppet::exactly(fd, 24);  // the preface
+    for (int pings = 0; pings < 3;) {
+      const std::string head = Puppet::exactly(fd, 9);
+      if (head.size() < 9) return;
+      const auto size =
+          static_cast<unsigned char>(head[1]) * 256 + static_cast<unsigned char>(head[2]);
+      const std::string content = Puppet::exactly(fd, static_cast<std::size_t>(size));
+      if (head[3] != 6) continue;
+      ++pings;
+      Puppet::say(fd, std::string_view("\0\0\x08\6\1\0\0\0\0", 9));
+      Puppet::say(fd, content);
+    }
+    Puppet::say(fd, std::string_view("\0\0\1\1\5\0\0\0\1\x88", 10));  // HEADERS: 200, the end
+  });
+  ClientOptions options;
+  options.limits.silence = 500ms;
+  const auto client = make_client(std::move(options));
+  ClientRequest request = to(puppet.port(), "/", "POST", "x");
+  request.http2 = true;
+  const auto answer = client->fetch(std::move(request));
+  ASSERT_TRUE(answer.has_value()) << answer.error().message;
+  EXPECT_EQ(answer->status, 200);
 }
 
 TEST(Client, SaysAbortedWhenAnAnswerBreaksOff) {

@@ -104,6 +104,7 @@ class H2ClientSession final : public ClientSession {
   void take_data(std::int32_t id, std::string_view bytes);
   void close_stream(std::int32_t id, std::uint32_t code);
   void deliver_resumed();
+  void check_life(Instant now);
   void reset(std::int32_t id) {
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
     link_.wake();
@@ -112,6 +113,8 @@ class H2ClientSession final : public ClientSession {
   Link& link_;
   ClientSessionOwner& owner_;
   Instant idle_since_;
+  Instant silent_since_;  // the last byte from the server, or the first request after an idle time
+  bool asked_ = false;    // whether it lives, and it has said nothing since
   nghttp2_session* session_;
   std::unordered_map<std::int32_t, std::unique_ptr<H2ClientStream>> streams_;
   std::vector<std::int32_t> resumed_;
@@ -178,6 +181,10 @@ void H2ClientSession::begin(const std::shared_ptr<ClientCall>& call) {
   if (id < 0) {  // the stream numbers are used up
     closing_ = true;
     return owner_.lost(call, {Code::kUnavailable, "the connection can carry no more requests"});
+  }
+  if (streams_.empty()) {
+    silent_since_ = link_.loop().now();
+    asked_ = false;
   }
   call->session = this;
   call->sent = true;
@@ -339,6 +346,8 @@ void H2ClientSession::close_stream(std::int32_t id, std::uint32_t code) {
 }
 
 void H2ClientSession::on_bytes() {
+  silent_since_ = link_.loop().now();
+  asked_ = false;
   while (link_.open() && !link_.input().empty()) {
     const std::string_view input = link_.input();
     const ssize_t used = nghttp2_session_mem_recv(
@@ -365,7 +374,22 @@ void H2ClientSession::on_flush() {
 }
 
 void H2ClientSession::on_tick() {
-  if (streams_.empty() && link_.loop().now() - idle_since_ > owner_.limits().idle_timeout) close();
+  const Instant now = link_.loop().now();
+  if (streams_.empty()) {
+    if (now - idle_since_ > owner_.limits().idle_timeout) close();
+  } else if (owner_.limits().silence.count() > 0) {
+    check_life(now);
+  }
+}
+
+// What a peer that went away without a word leaves behind is a connection on which nothing comes,
+// and whatever is sent is lost.
+void H2ClientSession::check_life(Instant now) {
+  const auto silence = owner_.limits().silence;
+  if (now - silent_since_ > 2 * silence) return close();
+  if (now - silent_since_ <= silence || std::exchange(asked_, true)) return;
+  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+  link_.wake();
 }
 
 void H2ClientSession::on_closed(LinkEnd end) {

@@ -17,7 +17,8 @@
 
 namespace serin::net {
 
-inline TlsFiles make_tls_files(const std::filesystem::path& folder) {
+inline TlsFiles make_tls_files(const std::filesystem::path& folder,
+                               const std::string& owner = "serin test") {
   const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key(EVP_EC_gen("P-256"), EVP_PKEY_free);
   const std::unique_ptr<X509, void (*)(X509*)> made(X509_new(), X509_free);
   X509_set_version(made.get(), 2);
@@ -27,7 +28,7 @@ inline TlsFiles make_tls_files(const std::filesystem::path& folder) {
   X509_set_pubkey(made.get(), key.get());
   X509_NAME* const name = X509_get_subject_name(made.get());
   X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                             reinterpret_cast<const unsigned char*>("serin test"), -1, -1, 0);
+                             reinterpret_cast<const unsigned char*>(owner.c_str()), -1, -1, 0);
   X509_set_issuer_name(made.get(), name);
   X509_EXTENSION* const names =
       X509V3_EXT_conf_nid(nullptr, nullptr, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
