@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "platform/kubernetes/client/status.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "net/http/status.h"
+#include "platform/kubernetes/client/object.h"
+
+namespace serin::platform::kubernetes {
+namespace {
+
+constexpr std::size_t kShown = 200;  // bytes of an answer that is no Status
+constexpr std::chrono::hours kLongestWait{1};
+
+// Where the reason says more than the number.
+std::optional<Code> code_of_reason(std::string_view reason) {
+  static constexpr std::pair<std::string_view, Code> kCodes[] = {
+      {"AlreadyExists", Code::kAlreadyExists}, {"Conflict", Code::kAborted},
+      {"Expired", Code::kOutOfRange},          {"Gone", Code::kOutOfRange},
+      {"ServerTimeout", Code::kUnavailable},  // 500: the server is to be asked again
+  };
+  const auto found = std::ranges::find(kCodes, reason, [](const auto& one) { return one.first; });
+  if (found == std::end(kCodes)) return std::nullopt;
+  return found->second;
+}
+
+Code code_of_number(std::uint16_t status) {
+  if (status == 410) return Code::kOutOfRange;
+  if (status == 405) return Code::kUnimplemented;
+  return net::code_of_http_status(status);
+}
+
+std::string fields_of_causes(const json::value& status) {
+  std::string fields;
+  const json::value* causes = value_at(status, "/details/causes");
+  if (causes == nullptr || !causes->is_array()) return fields;
+  for (const json::value& cause : causes->get_array()) {
+    const std::string_view field = text_at(cause, "/field");
+    if (field.empty() || fields.find(field) != std::string::npos) continue;
+    fields += (fields.empty() ? "" : ", ") + std::string(field);
+  }
+  return fields;
+}
+
+std::optional<std::chrono::milliseconds> seconds_of(std::string_view text) {
+  std::int64_t seconds = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (read.ec != std::errc() || read.ptr != text.data() + text.size() || seconds < 0)
+    return std::nullopt;
+  return std::min<std::chrono::milliseconds>(
+      kLongestWait, std::chrono::seconds(std::min<std::int64_t>(seconds, 86'400)));
+}
+
+std::uint16_t number_of(const json::value& status) {
+  const json::value* code = value_at(status, "/code");
+  const std::int64_t* number = code == nullptr ? nullptr : code->if_int64();
+  return number != nullptr && *number >= 400 && *number < 600 ? static_cast<std::uint16_t>(*number)
+                                                              : 500;
+}
+
+Error error_of(const json::value& status, std::uint16_t number) {
+  Error error;
+  error.reason = text_at(status, "/reason");
+  error.code = code_of_reason(error.reason).value_or(code_of_number(number));
+  error.message = text_at(status, "/message");
+  if (error.message.empty()) error.message = "the API server answered " + std::to_string(number);
+  error.param = fields_of_causes(status);
+  return error;
+}
+
+}  // namespace
+
+Error error_of_status(const json::value& status) { return error_of(status, number_of(status)); }
+
+Error error_of(const net::Response& response) {
+  const auto body = parse_json(response.body);
+  Error error;
+  if (body && text_at(*body, "/kind") == "Status") {
+    error = error_of(*body, response.status);
+  } else {
+    error.code = code_of_number(response.status);
+    error.message = "the API server answered " + std::to_string(response.status) + ": " +
+                    response.body.substr(0, kShown);
+  }
+  error.retry_after = seconds_of(response.headers.get("retry-after"));
+  return error;
+}
+
+bool may_repeat(const Error& error, bool answered, bool repeatable) {
+  if (!answered)
+    return error.code == Code::kUnavailable || (error.code == Code::kAborted && repeatable);
+  if (error.code == Code::kResourceExhausted) return error.retry_after.has_value();
+  const bool trouble = error.code == Code::kUnavailable || error.code == Code::kInternal ||
+                       error.code == Code::kDeadlineExceeded;
+  return trouble && repeatable;
+}
+
+}  // namespace serin::platform::kubernetes
