@@ -13,24 +13,15 @@
 #include <system_error>
 
 #include "base/descriptor.h"
+#include "base/write_all.h"
 
 namespace serin {
 namespace {
 
-Status write_all(int file, std::string_view bytes, const std::filesystem::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail(error_of_errno(errno, "cannot write " + path.string()));
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return {};
-}
-
 Status write_new(const std::filesystem::path& temporary, std::string_view bytes) {
   const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (file.get() < 0) return fail(error_of_errno(errno, "cannot create " + temporary.string()));
-  SERIN_TRY(write_all(file.get(), bytes, temporary));
+  SERIN_TRY(write_all(file, bytes, temporary.string()));
   if (::fsync(file.get()) != 0) {
     return fail(error_of_errno(errno, "cannot sync " + temporary.string()));
   }

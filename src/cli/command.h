@@ -29,6 +29,7 @@ void add_package(CLI::App& app, Action& chosen);
 void add_registry(CLI::App& package, Action& chosen);
 // The command below `rollout` that rehearses one; called by add_rollout().
 void add_rollout_simulate(CLI::App& rollout, Action& chosen);
+void add_image(CLI::App& app, Action& chosen);
 void add_key(CLI::App& app, Action& chosen);
 void add_lint(CLI::App& app, Action& chosen);
 void add_up(CLI::App& app, Action& chosen);

@@ -60,6 +60,7 @@ int main(int count, char** words) {
   add_load(app, chosen);
   add_gateway(app, chosen);
   add_package(app, chosen);
+  add_image(app, chosen);
   add_key(app, chosen);
   add_lint(app, chosen);
   add_help(app, chosen);

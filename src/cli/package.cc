@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "cli/command.h"
 #include "cli/package_line.h"
+#include "cli/signing.h"
 #include "cli/source.h"
 #include "cli/takes.h"
 #include "engine/golden.h"
@@ -67,7 +68,7 @@ Status seal(const PackageLine& line) {
 
 Status sign(const PackageLine& line) {
   SERIN_TRY_ASSIGN(const auto package, model::open_package(line.package, model::Verify::kDigests));
-  SERIN_TRY_ASSIGN(const auto key, model::SigningKey::load(line.key, {}, line.certificates));
+  SERIN_TRY_ASSIGN(const auto key, signing_key(line.key, line.certificates));
   SERIN_TRY(model::sign_package(package, key));
   std::cout << "wrote " << (line.package / "model.sig").string() << "\n";
   return {};

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "cli/package_line.h"
+#include "cli/signing.h"
 #include "cli/version.h"
 #include "engine/golden.h"
 #include "engine/reproducible.h"
@@ -106,7 +107,7 @@ Status attest(const PackageLine& line, const model::Package& package, std::ostre
   SERIN_TRY_ASSIGN(const auto options, engine_options(line));
   std::optional<model::SigningKey> key;
   if (!line.key.empty()) {
-    SERIN_TRY_ASSIGN(key, model::SigningKey::load(line.key, {}, line.certificates));
+    SERIN_TRY_ASSIGN(key, signing_key(line.key, line.certificates));
   }
   SERIN_TRY_ASSIGN(const auto report, engine::verify_reproducible(package, options));
   model::Attestation attestation;

@@ -32,8 +32,7 @@ std::string said(::archive* archive) {
 }
 
 Error unreadable(::archive* archive) {
-  return {Code::kInvalidArgument,
-          "is not a tar archive compressed with zstd, or is cut: " + said(archive)};
+  return {Code::kInvalidArgument, "is not a tar archive, or is cut: " + said(archive)};
 }
 
 Status add_file(::archive* archive, const Folder& folder, const FoundFile& file) {
@@ -170,10 +169,13 @@ class Extractor {
   std::uint64_t bytes_ = 0;
 };
 
+// Ours, and the layers of an artifact, which somebody else may have compressed.
 Handle reader() {
   Handle archive(archive_read_new());
   archive_read_support_filter_zstd(archive.get());
+  archive_read_support_filter_gzip(archive.get());
   archive_read_support_format_tar(archive.get());
+  archive_read_set_options(archive.get(), "read_concatenated_archives");
   return archive;
 }
 

@@ -23,7 +23,8 @@ struct UnpackLimits {
   std::uint64_t ratio_from = std::uint64_t{64} << 20;
 };
 
-// Makes `folder`, which must not exist yet, and opens it with Verify::kDigests; nothing is left
+// Several archives may lie in one, after another. Makes `folder`, which must not exist yet, and
+// opens it with Verify::kDigests; nothing is left
 // behind on an error. kInvalidArgument naming the entry that is absolute, climbs, is a link or a
 // device, or stands twice; kResourceExhausted past a limit.
 Result<Package> unpack_package(const std::filesystem::path& archive,

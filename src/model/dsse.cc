@@ -9,10 +9,13 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
+
 #include "base/base64.h"
 #include "base/check.h"
 #include "base/digest.h"
 #include "base/files.h"
+#include "model/cosign_key.h"
 
 namespace serin::model {
 namespace {
@@ -67,11 +70,13 @@ const EVP_MD* digest_for(const EVP_PKEY* key) {
   }
 }
 
-std::string hint_of(EVP_PKEY* key) {
+std::string public_pem(EVP_PKEY* key) {
   const Owned<BIO> out(BIO_new(BIO_s_mem()));
   SERIN_CHECK(PEM_write_bio_PUBKEY(out.get(), key) == 1);
-  return sha256_hex(drain(out.get()));
+  return drain(out.get());
 }
+
+std::string hint_of(EVP_PKEY* key) { return sha256_hex(public_pem(key)); }
 
 std::string der_of(X509* certificate) {
   unsigned char* data = nullptr;
@@ -94,21 +99,24 @@ std::vector<Owned<X509>> read_certificates(std::string_view pem) {
   return certificates;
 }
 
-bool verifies(EVP_PKEY* key, const Envelope& envelope) {
+bool verifies(EVP_PKEY* key, std::string_view message, std::string_view signature) {
   const EVP_MD* digest = digest_for(key);
   if (digest == nullptr) return false;
+  const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
+  const bool good =
+      EVP_DigestVerifyInit(context.get(), nullptr, digest, nullptr, key) == 1 &&
+      EVP_DigestVerify(context.get(), reinterpret_cast<const unsigned char*>(signature.data()),
+                       signature.size(), reinterpret_cast<const unsigned char*>(message.data()),
+                       message.size()) == 1;
+  ERR_clear_error();
+  return good;
+}
+
+bool verifies(EVP_PKEY* key, const Envelope& envelope) {
   const std::string message = pre_authentication_encoding(envelope.payload_type, envelope.payload);
-  for (const std::string& signature : envelope.signatures) {
-    const Owned<EVP_MD_CTX> context(EVP_MD_CTX_new());
-    const bool good =
-        EVP_DigestVerifyInit(context.get(), nullptr, digest, nullptr, key) == 1 &&
-        EVP_DigestVerify(context.get(), reinterpret_cast<const unsigned char*>(signature.data()),
-                         signature.size(), reinterpret_cast<const unsigned char*>(message.data()),
-                         message.size()) == 1;
-    ERR_clear_error();
-    if (good) return true;
-  }
-  return false;
+  return std::ranges::any_of(envelope.signatures, [&](const std::string& signature) {
+    return verifies(key, message, signature);
+  });
 }
 
 // Whether the certificate's owner may sign: the key usage for signatures, or the extended one for
@@ -184,7 +192,12 @@ struct SigningKey::State {
   Owned<EVP_PKEY> key;
 };
 
-Result<SigningKey> SigningKey::parse(std::string_view pem, std::string_view password) {
+Result<SigningKey> SigningKey::parse(std::string_view text, std::string_view password) {
+  std::string opened;
+  if (is_cosign_key(text)) {
+    SERIN_TRY_ASSIGN(opened, open_cosign_key(text, password));
+  }
+  const std::string_view pem = opened.empty() ? text : opened;
   const Owned<BIO> in = reading(pem);
   auto state = std::make_shared<State>();
   state->key.reset(PEM_read_bio_PrivateKey(in.get(), nullptr, give_password, &password));
@@ -241,6 +254,8 @@ std::string SigningKey::sign(std::string_view message) const {
 }
 
 std::string SigningKey::hint() const { return hint_of(state_->key.get()); }
+std::string SigningKey::public_key() const { return public_pem(state_->key.get()); }
+int SigningKey::bits() const { return EVP_PKEY_get_bits(state_->key.get()); }
 
 struct Trust::State {
   Owned<EVP_PKEY> key;  // null: certificates
@@ -326,6 +341,14 @@ Result<std::string> Trust::verify(const Envelope& envelope, const Voucher& vouch
   if (envelope.signatures.empty()) return fail(Code::kPermissionDenied, "is not signed");
   return state_->key ? state_->verify_key(envelope, voucher)
                      : state_->verify_chain(envelope, voucher);
+}
+
+Result<std::string> Trust::verify_message(std::string_view message,
+                                          std::string_view signature) const {
+  if (!state_->key) return invalid("certificates are not taken here; give a public key in PEM");
+  const std::string hint = hint_of(state_->key.get());
+  if (verifies(state_->key.get(), message, signature)) return "public key " + hint;
+  return fail(Code::kPermissionDenied, "its signature is not by the trusted key " + hint);
 }
 
 }  // namespace serin::model

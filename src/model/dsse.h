@@ -33,13 +33,16 @@ Result<Envelope> parse_envelope(const json::value& value);
 // some.
 class SigningKey {
  public:
+  // PEM; also as `cosign generate-key-pair` writes it, whose password may be empty.
   static Result<SigningKey> parse(std::string_view pem, std::string_view password = {});
-  // PEM. `certificates` begins with the key's own, which must be for signing, then those up to (not
-  // with) the trusted one.
+  // As parse(). `certificates` begins with the key's own, which must be for signing, then those up
+  // to (not with) the trusted one.
   static Result<SigningKey> load(const std::filesystem::path& key, std::string_view password = {},
                                  const std::vector<std::filesystem::path>& certificates = {});
   std::string sign(std::string_view message) const;
-  std::string hint() const;  // SHA-256 of the public key in PEM, in hexadecimal
+  std::string hint() const;        // SHA-256 of the public key in PEM, in hexadecimal
+  std::string public_key() const;  // PEM
+  int bits() const;                // of its curve
   const std::vector<std::string>& certificates() const { return certificates_; }  // DER
 
  private:
@@ -64,6 +67,9 @@ class Trust {
   // trusted key did. A certificate is judged at the time its validity began, since a bundle without
   // a timestamp has no other time.
   Result<std::string> verify(const Envelope& envelope, const Voucher& voucher) const;
+  // The same for a signature (DER) of a message that no envelope is around, by a bare key.
+  // kInvalidArgument where certificates are trusted.
+  Result<std::string> verify_message(std::string_view message, std::string_view signature) const;
 
  private:
   struct State;

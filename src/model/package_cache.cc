@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/package_cache.h"
 
-#include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <vector>
 
 #include "base/digest.h"
@@ -20,18 +18,16 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Status append(const Descriptor& file, std::string_view bytes, const fs::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail(error_of_errno(errno, "cannot write " + path.string()));
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return {};
-}
-
 bool is_sha256(std::string_view text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+// What names the unpacked archive.
+std::string digest_of(const std::vector<std::string>& parts) {
+  if (parts.size() == 1) return parts.front();
+  std::string all;
+  for (const std::string& part : parts) all += part;
+  return sha256_hex(all);
 }
 
 // What an unpacking that died has left: the folder, and what stands beside it with a longer name.
@@ -86,6 +82,12 @@ std::vector<Removable> removable(const fs::path& folder) {
 
 }  // namespace
 
+std::uint64_t Archive::size() const {
+  std::uint64_t size = 0;
+  for (const objects::Part& part : parts) size += part.size;
+  return size;
+}
+
 Result<HeldPackage> PackageCache::get(const Archive& archive, const CancelToken& cancel) const {
   std::error_code problem;
   fs::create_directories(folder_ / "archives", problem);
@@ -110,7 +112,8 @@ Result<HeldPackage> PackageCache::get(const Archive& archive, const CancelToken&
 Result<HeldPackage> PackageCache::fetch(const Archive& archive, const std::string& key,
                                         const CancelToken& cancel) const {
   const fs::path part = folder_ / "archives" / (key + ".part");
-  SERIN_TRY_ASSIGN(const std::string sha256, download(archive, part));
+  SERIN_TRY_ASSIGN(const auto parts, objects::download(part, archive.parts, archive.read));
+  const std::string sha256 = digest_of(parts);
   if (cancel.cancelled()) return fail(Code::kCancelled, "cancelled");
   std::error_code problem;
   auto held = hold(sha256);  // the same archive may have come from another place
@@ -140,37 +143,6 @@ Status PackageCache::take_place(const fs::path& unpacked, const std::string& sha
   fs::rename(unpacked, target, problem);
   if (!problem) return {};
   return fail(Code::kUnknown, "cannot make " + target.string() + ": " + problem.message());
-}
-
-Result<std::string> PackageCache::download(const Archive& archive, const fs::path& to) const {
-  const Descriptor file(::open(to.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-  if (!file.open()) return fail(error_of_errno(errno, "cannot open " + to.string()));
-  struct stat status{};
-  if (::fstat(file.get(), &status) != 0)
-    return fail(error_of_errno(errno, "cannot read " + to.string()));
-  auto have = static_cast<std::uint64_t>(status.st_size);
-  if (have > archive.size && ::ftruncate(file.get(), 0) == 0) have = 0;
-  std::error_code ignored;
-  if (have < archive.size) {
-    const Status read = archive.read(have, [&](std::string_view bytes) -> Status {
-      have += bytes.size();
-      return append(file, bytes, to);
-    });
-    if (!read && read.error().code == Code::kDataLoss) fs::remove(to, ignored);
-    SERIN_TRY(read);
-  }
-  const auto digest = sha256_hex_of_file(to);
-  const bool right =
-      have == archive.size && digest && (archive.sha256.empty() || *digest == archive.sha256);
-  if (right) return digest;
-  fs::remove(to, ignored);
-  if (have != archive.size) {
-    return fail(Code::kDataLoss, "it has " + std::to_string(have) + " bytes, not the announced " +
-                                     std::to_string(archive.size));
-  }
-  if (!digest) return fail(digest.error());
-  return fail(Code::kDataLoss,
-              "its SHA-256 is " + *digest + ", not the promised " + archive.sha256);
 }
 
 fs::path PackageCache::place_of(const std::string& sha256) const {

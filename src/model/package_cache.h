@@ -11,25 +11,24 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "base/cancel.h"
 #include "base/descriptor.h"
 #include "model/package.h"
+#include "objects/download.h"
 
 namespace serin::model {
 
-// One archive, somewhere.
+// One archive, somewhere, or several that lie in one after another.
 struct Archive {
   std::string name;      // for messages
   std::string identity;  // the same for the same bytes alone: a URL with its etag, a digest
-  std::uint64_t size = 0;
-  std::string sha256;  // of the whole, in hex; empty where nobody promised one
-  // Gives its bytes from `offset` on.
-  std::function<Status(std::uint64_t offset, const std::function<Status(std::string_view)>& sink)>
-      read;
+  std::vector<objects::Part> parts;
+  objects::ReadFrom read;
+
+  std::uint64_t size() const;
 };
 
 // A package for as long as this lives: it is not removed meanwhile.
@@ -51,8 +50,6 @@ class PackageCache {
  private:
   Result<HeldPackage> fetch(const Archive& archive, const std::string& key,
                             const CancelToken& cancel) const;
-  // Returns the SHA-256 of what is then whole.
-  Result<std::string> download(const Archive& archive, const std::filesystem::path& to) const;
   Status take_place(const std::filesystem::path& unpacked, const std::string& sha256,
                     const CancelToken& cancel) const;
   std::filesystem::path place_of(const std::string& sha256) const;

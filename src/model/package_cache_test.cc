@@ -28,7 +28,7 @@ class PackageCacheTest : public testing::Test {
   }
 
   Archive archive(const std::string& identity = "one") {
-    Archive archive{"somewhere", identity, bytes_.size(), sha256_hex(bytes_), {}};
+    Archive archive{"somewhere", identity, {{bytes_.size(), sha256_hex(bytes_)}}, {}};
     archive.read = [this](std::uint64_t offset, const auto& sink) -> Status {
       offsets_.push_back(offset);
       const std::string_view rest = std::string_view(bytes_).substr(offset);
@@ -90,7 +90,7 @@ TEST_F(PackageCacheTest, GoesOnWhereItWasCut) {
 
 TEST_F(PackageCacheTest, RefusesOtherBytesThanThePromisedOnesAndStartsAnew) {
   Archive lies = archive();
-  lies.sha256 = std::string(64, '0');
+  lies.parts[0].sha256 = std::string(64, '0');
   const auto refused = cache_.get(lies, {});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kDataLoss);
@@ -100,7 +100,7 @@ TEST_F(PackageCacheTest, RefusesOtherBytesThanThePromisedOnesAndStartsAnew) {
 
 TEST_F(PackageCacheTest, RefusesAnArchiveThatIsShort) {
   Archive shorter = archive();
-  shorter.size += 1;
+  shorter.parts[0].size += 1;
   EXPECT_EQ(cache_.get(shorter, {}).error().code, Code::kDataLoss);
 }
 

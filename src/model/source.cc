@@ -1,29 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/source.h"
 
-#include <algorithm>
-
 #include "base/digest.h"
 #include "base/file_head.h"
 #include "base/files.h"
-#include "base/json.h"
 #include "model/archive.h"
+#include "model/image/image.h"
 #include "model/import.h"
 #include "model/registry.h"
-#include "objects/oci_registry.h"
+#include "objects/oci_copy.h"
 #include "objects/open_store.h"
 
 namespace serin::model {
 namespace {
 
 namespace fs = std::filesystem;
-
-// The artifact of a package: one layer, the archive; a config that names the package.
-constexpr const char* kArtifactType = "application/vnd.serin.package.v1";
-constexpr const char* kConfigType = "application/vnd.serin.package.config.v1+json";
-constexpr const char* kLayerType = "application/vnd.serin.package.v1.tar+zstd";
-constexpr const char* kTitle = "org.opencontainers.image.title";
-constexpr const char* kPackageAnnotation = "dev.serin.package.digest";
 
 // As zstd does.
 bool begins_as_archive(const fs::path& path) { return head_of(path, 4) == "\x28\xb5\x2f\xfd"; }
@@ -39,7 +30,7 @@ Result<Archive> file_archive(const fs::path& path) {
                    ": is neither a package's folder nor an archive that `serin package pack` made");
   }
   SERIN_TRY_ASSIGN(const std::string digest, body.sha256());
-  Archive archive{path.string(), "sha256:" + digest, body.size(), digest, {}};
+  Archive archive{path.string(), "sha256:" + digest, {{body.size(), digest}}, {}};
   archive.read = [body](std::uint64_t offset, const auto& sink) {
     return body.piece(offset, body.size() - offset).each(sink);
   };
@@ -51,7 +42,7 @@ Result<Archive> object_archive(const std::string& url, const SourceOptions& opti
   SERIN_TRY_ASSIGN(auto opened, objects::open_store(location.store, options.environment));
   const std::shared_ptr<objects::ObjectStore> store = std::move(opened);
   SERIN_TRY_ASSIGN(const auto info, store->head(location.key, options.cancel));
-  Archive archive{url, url + "\n" + info.etag, info.size, {}, {}};
+  Archive archive{url, url + "\n" + info.etag, {{info.size}}, {}};
   archive.read = [store, info, cancel = options.cancel](std::uint64_t offset,
                                                         const auto& sink) -> Status {
     objects::GetOptions piece;
@@ -63,22 +54,40 @@ Result<Archive> object_archive(const std::string& url, const SourceOptions& opti
   return archive;
 }
 
+// From `offset` of all layers together on.
+Status read_layers(objects::OciRegistry& registry, const std::vector<objects::OciBlob>& layers,
+                   std::uint64_t offset, const objects::Sink& sink, const CancelToken& cancel) {
+  std::uint64_t before = 0;
+  for (const objects::OciBlob& layer : layers) {
+    const std::uint64_t from = offset > before ? offset - before : 0;
+    if (from < layer.size) SERIN_TRY(registry.pull_blob(layer, from, sink, cancel));
+    before += layer.size;
+  }
+  return {};
+}
+
 Result<Archive> artifact_archive(const std::string& url, const SourceOptions& options) {
   SERIN_TRY_ASSIGN(auto reference, objects::parse_oci_url(url));
   SERIN_TRY_ASSIGN(auto opened,
                    objects::OciRegistry::create(std::move(reference), options.environment));
   const std::shared_ptr<objects::OciRegistry> registry = std::move(opened);
-  SERIN_TRY_ASSIGN(const auto manifest, registry->pull_manifest(options.cancel));
-  const auto layer =
-      std::ranges::find(manifest.layers, std::string(kLayerType), &objects::OciBlob::media_type);
-  if (layer == manifest.layers.end()) {
-    return invalid(url + ": it is not a package: no layer of its manifest is a " +
-                   std::string(kLayerType));
+  SERIN_TRY_ASSIGN(const auto document, registry->pull_image(options.cancel));
+  auto manifest = objects::parse_oci_manifest(document.text);
+  if (!manifest) return fail(std::move(manifest).error().within(url));
+  if (manifest->artifact_type != kArtifactType) {
+    return invalid(url +
+                   ": is an image, not a package's artifact; `serin package push` and `serin " +
+                   "image build --artifact` make those");
   }
-  Archive archive{url, layer->digest, layer->size, layer->digest.substr(7), {}};
-  archive.read = [registry, blob = *layer, cancel = options.cancel](std::uint64_t offset,
-                                                                    const auto& sink) {
-    return registry->pull_blob(blob, offset, sink, cancel);
+  Archive archive{url, document.digest(), {}, {}};
+  for (const objects::OciBlob& layer : manifest->layers) {
+    if (!is_artifact_layer(layer.media_type))
+      return invalid(url + ": has a layer that is no archive: " + layer.media_type);
+    archive.parts.push_back({layer.size, layer.digest.substr(7)});
+  }
+  archive.read = [registry, layers = manifest->layers, cancel = options.cancel](
+                     std::uint64_t offset, const objects::Sink& sink) {
+    return read_layers(*registry, layers, offset, sink, cancel);
   };
   return archive;
 }
@@ -101,7 +110,7 @@ Result<Archive> archive_of(const std::string& source, const SourceOptions& optio
 
 // The same archive, telling how far it has come.
 Archive with_progress(Archive archive, const SourceOptions& options) {
-  archive.read = [read = std::move(archive.read), total = archive.size, tell = options.progress](
+  archive.read = [read = std::move(archive.read), total = archive.size(), tell = options.progress](
                      std::uint64_t offset, const auto& sink) {
     return read(offset, [&, done = offset](std::string_view bytes) mutable -> Status {
       SERIN_TRY(sink(bytes));
@@ -143,37 +152,25 @@ Status push_archive(const fs::path& archive, const std::string& destination, boo
               destination + " holds something else; --replace writes over it");
 }
 
-Result<std::string> push_artifact(const fs::path& archive, const Package& package,
-                                  const std::string& destination, bool replace,
-                                  const SourceOptions& options) {
+// As `serin image build --artifact` makes it.
+Result<std::string> push_artifact(const Package& package, const std::string& destination,
+                                  bool replace, const SourceOptions& options) {
   SERIN_TRY_ASSIGN(auto reference, objects::parse_oci_url(destination));
-  if (!reference.digest.empty())
-    return invalid(destination + " names a digest; name a tag to push to");
   SERIN_TRY_ASSIGN(const auto registry,
                    objects::OciRegistry::create(std::move(reference), options.environment));
-  SERIN_TRY_ASSIGN(const objects::Body body, objects::Body::file(archive));
-  SERIN_TRY_ASSIGN(const std::string digest, body.sha256());
-  const std::string config =
-      canonical_json(json::object{{"name", package.manifest.name}, {"package", package.digest}});
-  objects::OciManifest manifest;
-  manifest.artifact_type = kArtifactType;
-  manifest.config = {kConfigType, "sha256:" + sha256_hex(config), config.size(), {}};
-  manifest.layers.push_back(
-      {kLayerType, "sha256:" + digest, body.size(), {{kTitle, package.manifest.name + ".serin"}}});
-  manifest.annotations = {{kPackageAnnotation, package.digest}, {kTitle, package.manifest.name}};
+  SERIN_TRY_ASSIGN(const auto folder, TemporaryDirectory::create("serin-push"));
+  SERIN_TRY_ASSIGN(auto layout, objects::OciLayout::create(folder.path()));
+  SERIN_TRY_ASSIGN(const objects::OciBlob artifact, build_artifact(package, layout));
   if (!replace) {
-    const std::string ours = "sha256:" + sha256_hex(objects::oci_manifest_json(manifest));
-    const auto there = registry->pull_manifest(options.cancel);
-    if (there && there->digest == ours) return ours;
+    const auto there = registry->pull_document(registry->reference().name(), options.cancel);
+    if (there && there->digest() == artifact.digest) return artifact.digest;
     if (there || there.error().code == Code::kInvalidArgument) {
       return fail(Code::kAlreadyExists,
                   destination + " is another artifact; --replace moves the tag");
     }
     if (there.error().code != Code::kNotFound) return fail(there.error());
   }
-  SERIN_TRY(registry->push_blob(manifest.config, objects::Body::bytes(config), options.cancel));
-  SERIN_TRY(registry->push_blob(manifest.layers.front(), body, options.cancel));
-  return registry->push_manifest(manifest, options.cancel);
+  return objects::push_image(layout, artifact, *registry, options.progress, options.cancel);
 }
 
 Status check_registry(const std::string& name, const SourceOptions& options) {
@@ -225,14 +222,13 @@ Result<Pushed> push_package(const fs::path& root, const std::string& destination
   if (const auto name = parse_reference(destination))
     return push_name(root, *name, replace, options);
   SERIN_TRY_ASSIGN(const Package package, open_package(root, Verify::kDigests));
+  if (destination.starts_with("oci://")) {
+    SERIN_TRY_ASSIGN(std::string stored, push_artifact(package, destination, replace, options));
+    return Pushed{package.digest, std::move(stored)};
+  }
   SERIN_TRY_ASSIGN(const auto folder, TemporaryDirectory::create("serin-push"));
   const fs::path archive = folder.path() / (package.manifest.name + ".serin");
   SERIN_TRY(pack_package(root, archive));
-  if (destination.starts_with("oci://")) {
-    SERIN_TRY_ASSIGN(std::string stored,
-                     push_artifact(archive, package, destination, replace, options));
-    return Pushed{package.digest, std::move(stored)};
-  }
   SERIN_TRY(push_archive(archive, destination, replace, options));
   SERIN_TRY_ASSIGN(const std::string stored, sha256_hex_of_file(archive));
   return Pushed{package.digest, "sha256:" + stored};

@@ -6,7 +6,7 @@
 //   ./glyphs.serin, file:///…          an archive
 //   s3://BUCKET/KEY                    an archive in S3
 //   azblob://ACCOUNT/CONTAINER/KEY     an archive in Azure Blob
-//   oci://HOST/REPOSITORY[:TAG|@DIGEST]  an artifact in a registry (package_artifact.h)
+//   oci://HOST/REPOSITORY[:TAG|@DIGEST]  an artifact in a registry (image/image.h)
 //
 // Archives are fetched and unpacked into the cache (package_cache.h). Blocks; any thread.
 #pragma once

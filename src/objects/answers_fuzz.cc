@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include "objects/oci_reference.h"
-#include "objects/oci_registry.h"
+#include "objects/oci_login.h"
+#include "objects/oci_manifest.h"
 #include "objects/xml.h"
 
 // Whatever a store or a registry sends.
@@ -21,6 +21,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
   }
   (void)parse_oci_manifest(text);
+  (void)manifest_for_this_machine(text);
+  (void)login_in(text, {"docker.io", "library/a", "b", ""});
+  (void)login_of_helper(text);
   (void)parse_bearer_challenge(text);
   return 0;
 }

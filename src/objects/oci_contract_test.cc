@@ -5,9 +5,10 @@
 #include <cstdlib>
 
 #include "base/digest.h"
+#include "base/files.h"
 #include "net/http/uri.h"
 #include "objects/cutting_proxy.h"
-#include "objects/oci_registry.h"
+#include "objects/oci_copy.h"
 #include "objects/stores_for_test.h"
 
 namespace serin::objects {
@@ -42,6 +43,15 @@ class Registry : public testing::Test {
     return pulled;
   }
 
+  OciDocument manifest() const {
+    OciManifest manifest;
+    manifest.config = blob_;
+    manifest.layers = {blob_};
+    return oci_manifest(manifest);
+  }
+
+  std::uint64_t told_ = 0;
+  const CopyProgress progress_ = [this](std::uint64_t done, std::uint64_t) { told_ = done; };
   std::string name_ = "r" + random_id();
   std::string bytes_;
   OciBlob blob_;
@@ -49,20 +59,72 @@ class Registry : public testing::Test {
 
 TEST_F(Registry, GivesBackABlobAndAManifest) {
   const auto registry = open();
-  EXPECT_EQ(registry->pull_manifest({}).error().code, Code::kNotFound);
+  EXPECT_EQ(registry->pull_image({}).error().code, Code::kNotFound);
   ASSERT_TRUE(registry->push_blob(blob_, Body::bytes(bytes_), {}));
   ASSERT_TRUE(registry->push_blob(blob_, Body::bytes(bytes_), {}));
   EXPECT_TRUE(*pull(*registry) == bytes_);
   EXPECT_TRUE(*pull(*registry, 12'345) == bytes_.substr(12'345));
-  OciManifest manifest;
-  manifest.artifact_type = "application/vnd.example";
-  manifest.config = blob_;
-  manifest.layers = {blob_};
-  const auto digest = registry->push_manifest(manifest, {});
-  ASSERT_TRUE(digest) << digest.error().message;
-  const auto pulled = registry->pull_manifest({});
+  const OciDocument document = manifest();
+  ASSERT_TRUE(registry->push_document("v1", document, {}));
+  const auto pulled = registry->pull_image({});
   ASSERT_TRUE(pulled) << pulled.error().message;
-  EXPECT_EQ(pulled->digest, *digest);
+  EXPECT_EQ(pulled->text, document.text);
+  EXPECT_EQ(registry->pull_document(document.digest(), {})->media_type, kOciManifestType);
+}
+
+TEST_F(Registry, GivesTheImageForThisMachineOfAnIndex) {
+  const auto registry = open();
+  ASSERT_TRUE(registry->push_blob(blob_, Body::bytes(bytes_), {}));
+  const OciDocument document = manifest();
+  ASSERT_TRUE(registry->push_document(document.digest(), document, {}));
+  const OciDocument index{
+      std::string(kOciIndexType),
+      R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[)"
+      R"({"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":")" +
+          document.digest() + R"(","size":)" + std::to_string(document.text.size()) +
+          R"(,"platform":{"os":"linux","architecture":"amd64"}}]})"};
+  ASSERT_TRUE(registry->push_document("v1", index, {}));
+  EXPECT_EQ(registry->pull_document("v1", {})->media_type, kOciIndexType);
+  EXPECT_EQ(registry->pull_image({})->text, document.text);
+}
+
+TEST_F(Registry, TakesAWholeImageAndGivesItBack) {
+  const auto folder = TemporaryDirectory::create();
+  auto from = *OciLayout::create(folder->path() / "from");
+  auto to = *OciLayout::create(folder->path() / "to");
+  ASSERT_TRUE(from.add("application/octet-stream", bytes_));
+  const auto image = from.add(kOciManifestType, manifest().text);
+  // Both ways are cut on the way, and go on.
+  CuttingProxy up(port(), {.up = 5'000'000, .times = 2});
+  const auto pushed = push_image(from, *image, *open(up.port()), progress_, {});
+  ASSERT_TRUE(pushed) << pushed.error().message;
+  EXPECT_EQ(up.cut(), 2);
+  CuttingProxy down(port(), {.down = 5'000'000, .times = 2});
+  const auto pulled = pull_image(*open(down.port()), to, progress_, {});
+  ASSERT_TRUE(pulled) << pulled.error().message;
+  EXPECT_EQ(down.cut(), 2);
+  EXPECT_EQ(pulled->digest, *pushed);
+  EXPECT_EQ(*to.blob(blob_)->sha256(), blob_.digest.substr(7));
+  EXPECT_EQ(told_, 2 * bytes_.size());  // of config and layer, which are one blob here
+}
+
+TEST_F(Registry, GoesOnWithAPullThatAnotherProcessBegan) {
+  const auto folder = TemporaryDirectory::create();
+  auto to = *OciLayout::create(folder->path());
+  const auto registry = open();
+  ASSERT_TRUE(registry->push_blob(blob_, Body::bytes(bytes_), {}));
+  ASSERT_TRUE(registry->push_document("v1", manifest(), {}));
+  const auto part = folder->path() / "blobs/sha256" / (blob_.digest.substr(7) + ".part");
+  ASSERT_TRUE(write_file(part, bytes_.substr(0, 19'000'000)));
+  CuttingProxy proxy(port(), {.down = 2'000'000});
+  const auto pulled = pull_image(*open(proxy.port()), to, progress_, {});
+  ASSERT_TRUE(pulled) << pulled.error().message;
+  EXPECT_EQ(proxy.cut(), 0);  // less came than would be cut
+  // Bytes that were others are found out, and the next pull begins anew.
+  std::filesystem::remove(folder->path() / "blobs/sha256" / blob_.digest.substr(7));
+  ASSERT_TRUE(write_file(part, std::string(19'000'000, 'x')));
+  EXPECT_EQ(pull_image(*open(), to, progress_, {}).error().code, Code::kDataLoss);
+  EXPECT_TRUE(pull_image(*open(), to, progress_, {}));
 }
 
 TEST_F(Registry, GoesOnWithAnUploadThatWasCut) {

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "objects/oci_manifest.h"
+
 #include "base/digest.h"
 #include "base/json.h"
-#include "objects/oci_registry.h"
+#include "objects/oci_reference.h"
 #include "objects/text.h"
 
 namespace serin::objects {
 namespace {
 
-constexpr const char* kManifestType = "application/vnd.oci.image.manifest.v1+json";
 constexpr std::size_t kMostLayers = 10'000;
+constexpr std::size_t kMostManifests = 1000;
 constexpr std::uint64_t kLargestBlob = std::uint64_t{16} << 40;
 
-json::object annotations_json(const std::map<std::string, std::string>& annotations) {
+json::object annotations_json(const OciAnnotations& annotations) {
   json::object object;
   for (const auto& [name, value] : annotations) object[name] = value;
   return object;
@@ -28,8 +30,8 @@ std::string text_of(const json::object& object, std::string_view key) {
   return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
 }
 
-std::map<std::string, std::string> read_annotations(const json::object& object) {
-  std::map<std::string, std::string> annotations;
+OciAnnotations read_annotations(const json::object& object) {
+  OciAnnotations annotations;
   const json::value* value = object.if_contains("annotations");
   if (value == nullptr || !value->is_object()) return annotations;
   for (const auto& [name, one] : value->as_object()) {
@@ -52,36 +54,55 @@ Result<OciBlob> read_blob(const json::value& value, const std::string& where) {
   return blob;
 }
 
+Result<json::object> read_document(std::string_view text) {
+  SERIN_TRY_ASSIGN(json::value document, parse_json(text));
+  if (!document.is_object()) return invalid("the manifest is no JSON object");
+  return std::move(document.as_object());
+}
+
+// "linux/amd64"; empty where an index says nothing of it.
+std::string platform_of(const json::value& manifest) {
+  const json::value* platform = manifest.as_object().if_contains("platform");
+  const json::object* object = platform == nullptr ? nullptr : platform->if_object();
+  if (object == nullptr) return {};
+  return text_of(*object, "os") + "/" + text_of(*object, "architecture");
+}
+
 }  // namespace
 
-std::string oci_manifest_json(const OciManifest& manifest) {
+std::string OciDocument::digest() const { return "sha256:" + sha256_hex(text); }
+
+OciBlob OciDocument::blob() const { return {media_type, digest(), text.size(), {}}; }
+
+bool is_oci_index(std::string_view media_type) {
+  return media_type == kOciIndexType || media_type == kDockerIndexType;
+}
+
+OciDocument oci_manifest(const OciManifest& manifest) {
   json::array layers;
   for (const OciBlob& layer : manifest.layers) layers.push_back(blob_json(layer));
   json::object object{{"schemaVersion", 2},
-                      {"mediaType", kManifestType},
-                      {"artifactType", manifest.artifact_type},
+                      {"mediaType", kOciManifestType},
                       {"config", blob_json(manifest.config)},
                       {"layers", std::move(layers)}};
+  if (!manifest.artifact_type.empty()) object["artifactType"] = manifest.artifact_type;
   if (!manifest.annotations.empty()) object["annotations"] = annotations_json(manifest.annotations);
-  return canonical_json(object);
+  return {std::string(kOciManifestType), canonical_json(object)};
 }
 
 Result<OciManifest> parse_oci_manifest(std::string_view text) {
-  SERIN_TRY_ASSIGN(const json::value document, parse_json(text));
-  const json::object* object = document.if_object();
-  if (object == nullptr) return invalid("the manifest is no JSON object");
-  if (object->contains("manifests"))
+  SERIN_TRY_ASSIGN(const json::object object, read_document(text));
+  if (object.contains("manifests"))
     return invalid("it is an index of several manifests; name the one by its digest");
-  const json::value* config = object->if_contains("config");
-  const json::value* layers = object->if_contains("layers");
+  const json::value* config = object.if_contains("config");
+  const json::value* layers = object.if_contains("layers");
   if (config == nullptr || layers == nullptr || !layers->is_array())
     return invalid("it is no image manifest: it has no config or no layers");
   if (layers->as_array().size() > kMostLayers)
     return fail(Code::kResourceExhausted, "the manifest has too many layers");
   OciManifest manifest;
-  manifest.artifact_type = text_of(*object, "artifactType");
-  manifest.annotations = read_annotations(*object);
-  manifest.digest = "sha256:" + sha256_hex(text);
+  manifest.artifact_type = text_of(object, "artifactType");
+  manifest.annotations = read_annotations(object);
   SERIN_TRY_ASSIGN(manifest.config, read_blob(*config, "config"));
   for (const json::value& layer : layers->as_array()) {
     SERIN_TRY_ASSIGN(OciBlob blob,
@@ -89,6 +110,36 @@ Result<OciManifest> parse_oci_manifest(std::string_view text) {
     manifest.layers.push_back(std::move(blob));
   }
   return manifest;
+}
+
+Result<std::vector<OciBlob>> parse_oci_index(std::string_view text) {
+  SERIN_TRY_ASSIGN(const json::object object, read_document(text));
+  const json::value* manifests = object.if_contains("manifests");
+  if (manifests == nullptr || !manifests->is_array())
+    return invalid("it is no index: it has no manifests");
+  if (manifests->as_array().size() > kMostManifests)
+    return fail(Code::kResourceExhausted, "the index has too many manifests");
+  std::vector<OciBlob> blobs;
+  for (const json::value& one : manifests->as_array()) {
+    SERIN_TRY_ASSIGN(OciBlob blob,
+                     read_blob(one, "manifests[" + std::to_string(blobs.size()) + "]"));
+    blobs.push_back(std::move(blob));
+  }
+  return blobs;
+}
+
+Result<OciBlob> manifest_for_this_machine(std::string_view index) {
+  SERIN_TRY_ASSIGN(std::vector<OciBlob> blobs, parse_oci_index(index));
+  SERIN_TRY_ASSIGN(const json::object object, read_document(index));
+  const json::array& manifests = object.at("manifests").as_array();
+  const std::string wanted = std::string(kOs) + "/" + std::string(kArchitecture);
+  std::string there;
+  for (std::size_t i = 0; i < blobs.size(); ++i) {
+    const std::string platform = platform_of(manifests[i]);
+    if (platform == wanted || (platform.empty() && blobs.size() == 1)) return std::move(blobs[i]);
+    there += (there.empty() ? "" : ", ") + printable(platform);
+  }
+  return fail(Code::kNotFound, "it has no image for " + wanted + ", only for " + there);
 }
 
 }  // namespace serin::objects

@@ -2,19 +2,22 @@
 #include "objects/oci_registry.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/base64.h"
 #include "base/digest.h"
 #include "base/json.h"
 #include "net/http/uri.h"
+#include "objects/oci_login.h"
 #include "objects/text.h"
 
 namespace serin::objects {
 namespace {
 
-constexpr std::string_view kManifestType = "application/vnd.oci.image.manifest.v1+json";
+// Kinds of documents that are understood.
+constexpr std::array kDocumentTypes = {kOciManifestType, kOciIndexType, kDockerManifestType,
+                                       kDockerIndexType};
 constexpr std::uint64_t kChunk = std::uint64_t{16} << 20;
-constexpr std::size_t kLargestManifest = std::size_t{4} << 20;
 constexpr std::uint64_t kWorthAnAttempt = std::uint64_t{1} << 20;
 
 // {"errors": [{"code": "NAME_UNKNOWN", "message": "…"}]}
@@ -33,31 +36,48 @@ std::string said_in(const HttpAnswer& answer) {
   return said;
 }
 
+// Said in the head, in the document, or in neither, by old registries.
+std::string type_of(const HttpAnswer& answer) {
+  const std::string_view said = answer.header("content-type");
+  const std::string type(trimmed(said.substr(0, said.find(';'))));
+  if (type != "application/json" && type != "text/plain" && !type.empty()) return type;
+  const auto document = parse_json(answer.body);
+  const json::object* object = document ? document->if_object() : nullptr;
+  const json::value* own = object == nullptr ? nullptr : object->if_contains("mediaType");
+  return own != nullptr && own->is_string() ? std::string(own->as_string())
+                                            : std::string(kOciManifestType);
+}
+
 class Repository final : public OciRegistry {
  public:
-  Repository(OciReference reference, std::unique_ptr<HttpClient> http, std::string login,
-             bool plain, const RetryPolicy& retry)
+  Repository(OciReference reference, std::unique_ptr<HttpClient> http, OciLogin login, bool plain,
+             const RetryPolicy& retry)
       : at_(std::move(reference)),
         http_(std::move(http)),
         login_(std::move(login)),
         scheme_(plain ? "http://" : "https://"),
         retry_(retry) {}
 
-  Result<OciManifest> pull_manifest(const CancelToken& cancel) override {
+  Result<OciDocument> pull_document(const std::string& name, const CancelToken& cancel) override {
     HttpRequest request;
-    request.url = base() + "/manifests/" + at_.name();
-    request.headers.emplace_back("Accept", kManifestType);
+    request.url = base() + "/manifests/" + name;
+    std::string types;
+    for (const std::string_view type : kDocumentTypes)
+      types.append(types.empty() ? "" : ", ").append(type);
+    request.headers.emplace_back("Accept", types);
     request.answer_limit = kLargestManifest;
     request.follow = true;
     SERIN_TRY_ASSIGN(const HttpAnswer answer, send_again(request, cancel));
-    if (!at_.digest.empty() && "sha256:" + sha256_hex(answer.body) != at_.digest) {
-      return fail(Code::kDataLoss, where() +
-                                       ": the registry sent a manifest with the digest sha256:" +
-                                       sha256_hex(answer.body));
+    OciDocument document{type_of(answer), answer.body};
+    if (is_oci_digest(name) && document.digest() != name) {
+      return fail(Code::kDataLoss, where() + ": the registry sent a manifest with the digest " +
+                                       document.digest() + " for " + name);
     }
-    auto manifest = parse_oci_manifest(answer.body);
-    if (!manifest) return fail(std::move(manifest).error().within(where()));
-    return manifest;
+    if (std::ranges::find(kDocumentTypes, document.media_type) == kDocumentTypes.end()) {
+      return invalid(where() + ": is a " + printable(document.media_type) +
+                     ", not an image or an artifact");
+    }
+    return document;
   }
 
   Status pull_blob(const OciBlob& blob, std::uint64_t offset, const Sink& sink,
@@ -95,26 +115,22 @@ class Repository final : public OciRegistry {
     return upload(blob, body, cancel);
   }
 
-  Result<std::string> push_manifest(const OciManifest& manifest,
-                                    const CancelToken& cancel) override {
-    const std::string text = oci_manifest_json(manifest);
-    const std::string digest = "sha256:" + sha256_hex(text);
-    if (!at_.digest.empty() && at_.digest != digest)
-      return invalid(where() + ": the manifest would have the digest " + digest);
+  Status push_document(const std::string& name, const OciDocument& document,
+                       const CancelToken& cancel) override {
     HttpRequest request;
     request.method = "PUT";
-    request.url = base() + "/manifests/" + at_.name();
-    request.headers.emplace_back("Content-Type", kManifestType);
-    request.body = Body::bytes(text);
+    request.url = base() + "/manifests/" + name;
+    request.headers.emplace_back("Content-Type", document.media_type);
+    request.body = Body::bytes(document.text);
     SERIN_TRY(send_again(request, cancel));
-    return digest;
+    return {};
   }
 
+  const OciReference& reference() const override { return at_; }
+
  private:
-  std::string base() const { return scheme_ + at_.host + "/v2/" + at_.repository; }
-  std::string where() const {
-    return at_.host + "/" + at_.repository + (at_.digest.empty() ? ":" : "@") + at_.name();
-  }
+  std::string base() const { return scheme_ + at_.api_host() + "/v2/" + at_.repository; }
+  std::string where() const { return at_.text(); }
 
   Result<HttpAnswer> send_again(const HttpRequest& request, const CancelToken& cancel) {
     for (Retry retry(retry_, cancel);;) {
@@ -140,7 +156,7 @@ class Repository final : public OciRegistry {
   }
 
   Result<HttpAnswer> send_as(HttpRequest request, const CancelToken& cancel) {
-    const std::string origin = scheme_ + at_.host + "/";
+    const std::string origin = scheme_ + at_.api_host() + "/";
     if (scheme_ == "https://" && !request.url.starts_with("https://"))
       return fail(Code::kFailedPrecondition,
                   where() + ": the registry leads to a place without TLS");
@@ -150,23 +166,17 @@ class Repository final : public OciRegistry {
     return http_->send(request, cancel);
   }
 
+  std::string basic() const { return "Basic " + to_base64(login_.user + ":" + login_.password); }
+
   Status authenticate(const HttpAnswer& answer, const CancelToken& cancel) {
-    const std::string_view header = answer.header("www-authenticate");
-    const auto challenge = parse_bearer_challenge(header);
+    const auto challenge = parse_bearer_challenge(answer.header("www-authenticate"));
     if (!challenge) {
-      if (!login_.empty()) authorization_ = "Basic " + to_base64(login_);
+      if (!login_.user.empty()) authorization_ = basic();
       return {};
     }
     if (scheme_ == "https://" && !challenge->realm.starts_with("https://"))
       return fail(Code::kFailedPrecondition, where() + ": its token service is not behind TLS");
-    HttpRequest request;
-    request.url = challenge->realm;
-    request.url += request.url.find('?') == std::string::npos ? "?" : "&";
-    request.url += "service=" + net::percent_encode(challenge->service) +
-                   "&scope=" + net::percent_encode(challenge->scope);
-    if (!login_.empty())
-      request.headers.emplace_back("Authorization", "Basic " + to_base64(login_));
-    SERIN_TRY_ASSIGN(const HttpAnswer given, http_->send(request, cancel));
+    SERIN_TRY_ASSIGN(const HttpAnswer given, http_->send(token_request(*challenge), cancel));
     if (!given.ok())
       return fail(error_of_answer(given, where() + ": no token from " + challenge->realm));
     const auto document = parse_json(given.body);
@@ -178,6 +188,25 @@ class Repository final : public OciRegistry {
       return {};
     }
     return fail(Code::kDataLoss, where() + ": " + challenge->realm + " sent no token");
+  }
+
+  // Asks by a query with a password; an identity token is exchanged by a form.
+  HttpRequest token_request(const BearerChallenge& challenge) const {
+    const std::string wanted = "service=" + net::percent_encode(challenge.service) +
+                               "&scope=" + net::percent_encode(challenge.scope);
+    HttpRequest request;
+    request.url = challenge.realm;
+    if (!login_.identity_token.empty()) {
+      request.method = "POST";
+      request.headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
+      request.body = Body::bytes("grant_type=refresh_token&client_id=serin&" + wanted +
+                                 "&refresh_token=" + net::percent_encode(login_.identity_token));
+      return request;
+    }
+    request.url += request.url.find('?') == std::string::npos ? "?" : "&";
+    request.url += wanted;
+    if (!login_.user.empty()) request.headers.emplace_back("Authorization", basic());
+    return request;
   }
 
   HttpRequest blob_request(const OciBlob& blob, std::uint64_t& at, const Sink& sink,
@@ -209,7 +238,7 @@ class Repository final : public OciRegistry {
   // The place of an upload as the registry names it, made absolute.
   Result<std::string> location_of(const HttpAnswer& answer) const {
     std::string location(answer.header("location"));
-    if (location.starts_with('/')) location = scheme_ + at_.host + location;
+    if (location.starts_with('/')) location = scheme_ + at_.api_host() + location;
     if (location.starts_with("http://") || location.starts_with("https://")) return location;
     return fail(Code::kDataLoss, where() + ": the registry names no place for an upload");
   }
@@ -290,7 +319,7 @@ class Repository final : public OciRegistry {
 
   OciReference at_;
   std::unique_ptr<HttpClient> http_;
-  std::string login_;
+  OciLogin login_;
   std::string scheme_;
   RetryPolicy retry_;
   std::string authorization_;
@@ -298,10 +327,18 @@ class Repository final : public OciRegistry {
 
 }  // namespace
 
+Result<OciDocument> OciRegistry::pull_image(const CancelToken& cancel) {
+  SERIN_TRY_ASSIGN(OciDocument document, pull_document(reference().name(), cancel));
+  if (!is_oci_index(document.media_type)) return document;
+  auto manifest = manifest_for_this_machine(document.text);
+  if (!manifest) return fail(std::move(manifest).error().within(reference().text()));
+  return pull_document(manifest->digest, cancel);
+}
+
 Result<std::unique_ptr<OciRegistry>> OciRegistry::create(OciReference reference,
                                                          const Environment& environment,
                                                          const RetryPolicy& retry) {
-  SERIN_TRY_ASSIGN(std::string login, registry_login(reference, environment));
+  SERIN_TRY_ASSIGN(OciLogin login, registry_login(reference, environment));
   SERIN_TRY_ASSIGN(auto http, HttpClient::create(http_options_from(environment)));
   const bool plain = is_plain_http(reference, environment);
   return std::unique_ptr<OciRegistry>(

@@ -3,7 +3,10 @@
 
 #include "base/base64.h"
 #include "base/digest.h"
-#include "objects/oci_registry.h"
+#include "base/files.h"
+#include "objects/oci_login.h"
+#include "objects/oci_manifest.h"
+#include "objects/oci_reference.h"
 
 namespace serin::objects {
 namespace {
@@ -42,22 +45,84 @@ TEST(OciReference, SpeaksWithoutTlsToThisMachineAlone) {
   EXPECT_TRUE(is_plain_http(*parse_oci_url("oci://lan.example:5000/a"), asked));
 }
 
-TEST(OciLogin, TakesTheMostExactEntry) {
-  const std::string text = R"({"auths": {"r.example": {"auth": ")" + to_base64("a:b") +
-                           R"("}, "r.example/models": {"auth": ")" + to_base64("c:d") + R"("}}})";
-  EXPECT_EQ(**login_in(text, *parse_oci_url("oci://r.example/models/glyphs")), "c:d");
-  EXPECT_EQ(**login_in(text, *parse_oci_url("oci://r.example/other")), "a:b");
-  EXPECT_EQ(*login_in(text, *parse_oci_url("oci://s.example/other")), std::nullopt);
+TEST(OciReference, IsReadWithoutAScheme) {
+  EXPECT_EQ(parse_image_name("r.example/models/glyphs:v1")->text(), "r.example/models/glyphs:v1");
+  EXPECT_EQ(parse_image_name("oci://r.example/glyphs")->text(), "r.example/glyphs:latest");
+  EXPECT_EQ(parse_image_name("localhost/glyphs")->host, "localhost");
+  const auto local = parse_image_name("models/glyphs:v1");
+  EXPECT_EQ(local->host, "");
+  EXPECT_EQ(local->text(), "models/glyphs:v1");
+  for (const char* wrong : {"", ":v1", "Glyphs", "a b", "r.example/", "r.example/A", "a@sha256:1"})
+    EXPECT_FALSE(parse_image_name(wrong)) << wrong;
 }
 
-TEST(OciLogin, SaysThatHelpersAreNotRun) {
-  const auto login = login_in(R"({"credHelpers": {"r.example": "ecr-login"}})",
-                              *parse_oci_url("oci://r.example/a"));
-  ASSERT_FALSE(login);
-  EXPECT_EQ(login.error().code, Code::kUnimplemented);
-  EXPECT_FALSE(login_in("[", *parse_oci_url("oci://r.example/a")));
-  EXPECT_FALSE(
-      login_in(R"({"auths": {"r.example": {"auth": "%%"}}})", *parse_oci_url("oci://r.example/a")));
+TEST(OciReference, KnowsDockerHubsNames) {
+  const auto debian = parse_image_name("docker.io/debian:12");
+  EXPECT_EQ(debian->text(), "docker.io/library/debian:12");
+  EXPECT_EQ(debian->api_host(), "registry-1.docker.io");
+  EXPECT_EQ(parse_image_name("index.docker.io/me/x")->text(), "docker.io/me/x:latest");
+}
+
+std::string entry(const std::string& login) { return R"({"auth": ")" + to_base64(login) + R"("})"; }
+
+TEST(OciLogin, TakesTheMostExactEntry) {
+  const std::string text = R"({"auths": {"r.example": )" + entry("a:b") +
+                           R"(, "r.example/models": )" + entry("c:d") + "}}";
+  EXPECT_EQ(login_in(text, *parse_oci_url("oci://r.example/models/glyphs"))->login.user, "c");
+  EXPECT_EQ(login_in(text, *parse_oci_url("oci://r.example/other"))->login.password, "b");
+  EXPECT_TRUE(login_in(text, *parse_oci_url("oci://s.example/other"))->login.empty());
+}
+
+TEST(OciLogin, FindsWhatDockerWrites) {
+  const std::string text =
+      R"({"auths": {"https://index.docker.io/v1/": )" + entry("a:b:c") +
+      R"(, "https://old.example": )" + entry("d:e") +
+      R"(, "t.example": {"auth": "", "identitytoken": "long"}, "empty.example": {}}})";
+  EXPECT_EQ(login_in(text, *parse_oci_url("oci://docker.io/x"))->login.password, "b:c");
+  EXPECT_EQ(login_in(text, *parse_oci_url("oci://old.example/x"))->login.user, "d");
+  EXPECT_EQ(login_in(text, *parse_oci_url("oci://t.example/x"))->login.identity_token, "long");
+  EXPECT_TRUE(login_in(text, *parse_oci_url("oci://empty.example/x"))->login.empty());
+}
+
+TEST(OciLogin, NamesTheHelperToAsk) {
+  const std::string text =
+      R"({"credsStore": "desktop", "credHelpers": {"r.example": "ecr-login"}, "auths": {}})";
+  const auto own = login_in(text, *parse_oci_url("oci://r.example/a"));
+  EXPECT_EQ(own->helper, "ecr-login");
+  EXPECT_EQ(own->helper_host, "r.example");
+  EXPECT_EQ(login_in(text, *parse_oci_url("oci://s.example/a"))->helper, "desktop");
+  EXPECT_EQ(login_in(text, *parse_oci_url("oci://docker.io/a"))->helper_host,
+            "https://index.docker.io/v1/");
+}
+
+TEST(OciLogin, ReadsWhatAHelperPrints) {
+  const auto login = login_of_helper(R"({"ServerURL": "x", "Username": "u", "Secret": "p"})");
+  EXPECT_EQ(login->user + login->password, "up");
+  const auto token = login_of_helper(R"({"Username": "<token>", "Secret": "t"})");
+  EXPECT_EQ(token->identity_token, "t");
+  EXPECT_TRUE(token->user.empty());
+  EXPECT_FALSE(login_of_helper("no"));
+}
+
+TEST(OciLogin, RefusesFilesThatAreNone) {
+  const auto reference = *parse_oci_url("oci://r.example/a");
+  for (const char* wrong : {"[", "[]", R"({"auths": {"r.example": {"auth": "%%"}}})",
+                            R"({"auths": {"r.example": {"auth": "YQ=="}}})"})
+    EXPECT_FALSE(login_in(wrong, reference)) << wrong;
+}
+
+TEST(OciLogin, DoesNotRunWhatIsNoHelper) {
+  const auto folder = TemporaryDirectory::create();
+  const std::string file = (folder->path() / "auth.json").string();
+  const auto environment = [&](const char* name) {
+    return std::string_view(name) == "REGISTRY_AUTH_FILE" ? std::optional(file) : std::nullopt;
+  };
+  for (const char* name : {"../evil", "a b", "no-such-helper-anywhere"}) {
+    ASSERT_TRUE(write_file(file, R"({"credsStore": ")" + std::string(name) + R"("})"));
+    const auto login = registry_login(*parse_oci_url("oci://r.example/a"), environment);
+    ASSERT_FALSE(login) << name;
+    EXPECT_THAT(login.error().message, HasSubstr(name));
+  }
 }
 
 TEST(OciChallenge, IsReadInAnyOrder) {
@@ -75,13 +140,42 @@ TEST(OciManifest, IsReadAsItWasWritten) {
   manifest.artifact_type = "application/vnd.example";
   manifest.config = {"application/json", "sha256:" + kHex, 2, {}};
   manifest.layers.push_back({"application/x", "sha256:" + kHex, 9, {{"title", "a"}}});
-  const std::string text = oci_manifest_json(manifest);
-  const auto read = parse_oci_manifest(text);
+  const OciDocument document = oci_manifest(manifest);
+  EXPECT_EQ(document.digest(), "sha256:" + sha256_hex(document.text));
+  EXPECT_EQ(document.blob().size, document.text.size());
+  const auto read = parse_oci_manifest(document.text);
   ASSERT_TRUE(read) << read.error().message;
-  EXPECT_EQ(read->digest, "sha256:" + sha256_hex(text));
   EXPECT_EQ(read->artifact_type, manifest.artifact_type);
   ASSERT_EQ(read->layers.size(), 1U);
   EXPECT_EQ(read->layers[0].annotations.at("title"), "a");
+}
+
+TEST(OciManifest, OfAnImageHasNoArtifactType) {
+  OciManifest manifest;
+  manifest.config = {"application/json", "sha256:" + kHex, 2, {}};
+  EXPECT_EQ(oci_manifest(manifest).text.find("artifactType"), std::string::npos);
+}
+
+std::string index_of(const std::vector<std::string>& architectures) {
+  std::string manifests;
+  for (const std::string& architecture : architectures) {
+    manifests += (manifests.empty() ? "" : ", ") +
+                 (R"({"mediaType": "m", "size": 1, "digest": "sha256:)" + sha256_hex(architecture) +
+                  R"(", "platform": {"os": "linux", "architecture": ")" + architecture + R"("}})");
+  }
+  return R"({"schemaVersion": 2, "manifests": [)" + manifests + "]}";
+}
+
+TEST(OciIndex, GivesTheImageForThisMachine) {
+  const auto mine = manifest_for_this_machine(index_of({"arm64", "amd64"}));
+  ASSERT_TRUE(mine) << mine.error().message;
+  EXPECT_EQ(mine->digest, "sha256:" + sha256_hex("amd64"));
+  const auto none = manifest_for_this_machine(index_of({"arm64", "s390x"}));
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code, Code::kNotFound);
+  EXPECT_THAT(none.error().message, HasSubstr("linux/arm64, linux/s390x"));
+  for (const char* wrong : {"", "[]", "{}", R"({"manifests": [1]})"})
+    EXPECT_FALSE(manifest_for_this_machine(wrong)) << wrong;
 }
 
 TEST(OciManifest, RefusesWhatIsNone) {

@@ -12,32 +12,15 @@ import shutil
 import subprocess
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 
 import pytest
 
-SERIN = os.environ["SERIN"]
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-EXAMPLE = ROOT / "examples/spoken-digits/package"
-REGISTRY = os.environ["SERIN_TEST_REGISTRY"]
+from conftest import EXAMPLE, ROOT, SERIN, blob_of, manifest_of
+
 DRIVER = os.environ["SERIN_OBJECTS_DRIVER"]
-
-
-@pytest.fixture
-def serin(tmp_path):
-    """serin(*words) runs the program with a cache of its own; its result must be `code`."""
-    def run(*words, code=0, **environment):
-        done = subprocess.run([SERIN, *map(str, words)], capture_output=True, text=True, timeout=120, cwd=tmp_path,
-                              env={**os.environ, "SERIN_CACHE": str(tmp_path / "cache"), **environment})
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-    return run
-
-
-@pytest.fixture
-def digest(serin):
-    return serin("package", "verify", EXAMPLE).stdout.split()[0]  # what is attested follows
 
 
 @pytest.fixture
@@ -52,11 +35,6 @@ def container():
     url = "azblob://devstoreaccount1/container-" + uuid.uuid4().hex[:12]
     subprocess.run([DRIVER, "make", url], check=True)
     return url
-
-
-@pytest.fixture
-def repository():
-    return f"{REGISTRY}/models/{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture(params=["s3", "azure", "file", "oci"])
@@ -132,10 +110,12 @@ def test_two_at_once_fetch_once_and_both_have_it(serin, digest, bucket, tmp_path
 
 def test_a_fetch_that_was_cut_goes_on_where_it_was(serin, digest, repository, tmp_path):
     serin("package", "push", EXAMPLE, f"oci://{repository}:v1")
-    layer = manifest_of(repository)["layers"][0]
+    raw = manifest_of(repository)
+    layer = json.loads(raw)["layers"][0]
     archives = tmp_path / "cache/packages/archives"
     archives.mkdir(parents=True)
-    part = archives / (hashlib.sha256(layer["digest"].encode()).hexdigest() + ".part")
+    artifact = "sha256:" + hashlib.sha256(raw).hexdigest()
+    part = archives / (hashlib.sha256(artifact.encode()).hexdigest() + ".part")
     part.write_bytes(blob_of(repository, layer["digest"])[:5000])
     assert serin("package", "verify", f"oci://{repository}:v1").stdout.split()[0] == digest
     # And where those bytes were others, the digest of the whole says so, and the next try starts anew.
@@ -154,23 +134,9 @@ def test_the_cache_keeps_to_its_bound(serin, bucket, tmp_path):
     assert len(kept) == 1  # the one in use
 
 
-def manifest_of(repository, reference="v1"):
-    host, name = repository.split("/", 1)
-    request = urllib.request.Request(f"http://{host}/v2/{name}/manifests/{reference}",
-                                     headers={"Accept": "application/vnd.oci.image.manifest.v1+json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def blob_of(repository, digest):
-    host, name = repository.split("/", 1)
-    with urllib.request.urlopen(f"http://{host}/v2/{name}/blobs/{digest}", timeout=30) as answer:
-        return answer.read()
-
-
 def test_a_registry_that_lies_is_refused(serin, digest, repository):
     serin("package", "push", EXAMPLE, f"oci://{repository}:v1")
-    layer = manifest_of(repository)["layers"][0]["digest"][7:]
+    layer = json.loads(manifest_of(repository))["layers"][0]["digest"][7:]
     stored = pathlib.Path(os.environ["SERIN_TEST_REGISTRY_BLOBS"]) / layer[:2] / layer / "data"
     whole = stored.read_bytes()
     try:
@@ -221,6 +187,12 @@ class TokenRegistry(http.server.BaseHTTPRequestHandler):
 
     def serve(self):
         basic = "Basic " + base64.b64encode(b"user:secret").decode()
+        if self.path == "/token":  # an identity token is exchanged
+            form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            good = form["refresh_token"] == ["long+lived"] and form["grant_type"] == ["refresh_token"]
+            if good:
+                self.tokens.append(uuid.uuid4().hex)
+            return self.answer(200 if good else 401, {}, json.dumps({"access_token": self.tokens[-1]}).encode() if good else b"")
         if self.path.startswith("/token?"):
             good = self.headers.get("Authorization") == basic
             if good:
@@ -263,6 +235,9 @@ def test_a_token_service_is_asked_for_a_token(serin, digest, tmp_path):
         serin("package", "push", EXAMPLE, f"oci://{host}/models/tokens:v1", **logins)
         assert serin("package", "verify", f"oci://{host}/models/tokens:v1", **logins).stdout.split()[0] == digest
         assert TokenRegistry.tokens
+        auth["auths"][host] = {"identitytoken": "long+lived"}
+        (tmp_path / "auth.json").write_text(json.dumps(auth))
+        assert serin("package", "verify", f"oci://{host}/models/tokens:v1", **logins).stdout.split()[0] == digest
         serin("package", "verify", f"oci://{host}/models/tokens:v1", code=1)
     finally:
         server.shutdown()
@@ -287,7 +262,7 @@ def test_an_image_that_is_no_package_is_refused(serin, repository, tmp_path):
          "annotations": {"org.opencontainers.image.ref.name": "v1"}}]}))
     subprocess.run(["skopeo", "copy", "--insecure-policy", "--dest-tls-verify=false", f"oci:{layout}:v1",
                     f"docker://{repository}:v1"], check=True, capture_output=True, timeout=60)
-    assert "not a package" in serin("package", "verify", f"oci://{repository}:v1", code=2).stderr
+    assert "not a package's artifact" in serin("package", "verify", f"oci://{repository}:v1", code=2).stderr
 
 
 def test_a_worker_serves_what_it_fetched(serin, digest, bucket, tmp_path):

@@ -33,7 +33,7 @@ def test_the_program_links_no_framework():
 def test_every_command_explains_itself():
     top = run("--help").stdout
     assert run("help").stdout.startswith(top.rstrip()) and "Topics: " in run("help").stdout
-    for command in ("serve", "gateway", "package", "key", "help", "completion", "man"):
+    for command in ("serve", "gateway", "package", "image", "key", "help", "completion", "man"):
         assert command in top
         assert run("help", command).stdout == run(command, "--help").stdout != ""
 
