@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # serin_module(base SRCS a.cc TESTS a_test.cc DEPS … PRIVATE …)
 #   One static library serin_base and one test program base_test per folder. DEPS are other modules (names without the
-#   prefix) and libraries that the headers need; PRIVATE those that only the sources see.
+#   prefix) and libraries that the headers need; PRIVATE those that only the sources see. `make test` runs the test
+#   programs under sanitizers alone; UNSANITIZED: no sanitizer builds this folder, so its tests are in every build.
 include(GoogleTest)
 
 function(serin_module name)
-  cmake_parse_arguments(M "" "" "SRCS;TESTS;DEPS;PRIVATE;TEST_DEPS" ${ARGN})
+  cmake_parse_arguments(M "UNSANITIZED" "" "SRCS;TESTS;DEPS;PRIVATE;TEST_DEPS" ${ARGN})
   add_library(serin_${name} STATIC ${M_SRCS})
   target_include_directories(serin_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   serin_link_(serin_${name} PUBLIC ${M_DEPS})
   serin_link_(serin_${name} PRIVATE ${M_PRIVATE})
-  if(SERIN_TESTS AND M_TESTS)
+  if(SERIN_TESTS AND M_TESTS AND (SERIN_UNIT_TESTS OR M_UNSANITIZED))
     add_executable(${name}_test ${M_TESTS})
     target_link_libraries(${name}_test PRIVATE serin_${name} GTest::gmock_main)
     serin_link_(${name}_test PRIVATE ${M_PRIVATE} ${M_TEST_DEPS})
