@@ -62,4 +62,9 @@ std::string to_string(const YamlMark& mark);  // "3:14"
 // An empty document is a null scalar. kInvalidArgument: "line:column: what".
 Result<YamlNode> parse_yaml(std::string_view text, const YamlLimits& limits = {});
 
+// The other way round: in blocks, members in their order, as Kubernetes' tools print it, with a
+// newline at the end. Readers of YAML 1.1 and of 1.2 take it for the same: "on" and "1e3" stand in
+// quotes.
+std::string write_yaml(const json::value& value);
+
 }  // namespace serin

@@ -87,6 +87,69 @@ TEST(ParseYaml, RefusesAValueThatContainsItself) {
   EXPECT_NE(error_of("a: &x [1, *x]").find("contains it"), std::string::npos);
 }
 
+TEST(WriteYaml, LooksLikeWhatKubernetesToolsPrint) {
+  const auto value = parse_json(
+      R"({"kind":"Service","metadata":{"labels":{"a/b":"c"},"annotations":{}},"list":[],)"
+      R"("spec":{"ports":[{"name":"http","port":80},{"port":5000}],"ip":null,"cpu":0.5,)"
+      R"("nested":[["a",[]],[{"b":true}]]}})");
+  EXPECT_EQ(write_yaml(*value), R"(kind: Service
+metadata:
+  labels:
+    a/b: c
+  annotations: {}
+list: []
+spec:
+  ports:
+  - name: http
+    port: 80
+  - port: 5000
+  ip: null
+  cpu: 0.5
+  nested:
+  - - a
+    - []
+  - - b: true
+)");
+}
+
+TEST(WriteYaml, QuotesWhatAnyReaderWouldTakeForSomethingElse) {
+  const std::pair<std::string, std::string> kRows[] = {{"on", "\"on\""},
+                                                       {"No", "\"No\""},
+                                                       {"null", "\"null\""},
+                                                       {"", "\"\""},
+                                                       {"2", "\"2\""},
+                                                       {"1e3", "\"1e3\""},
+                                                       {"0x1F", "\"0x1F\""},
+                                                       {"12:30:45", "\"12:30:45\""},
+                                                       {"20%", "\"20%\""},
+                                                       {"~", "\"~\""},
+                                                       {"-", "\"-\""},
+                                                       {"*.a", "\"*.a\""},
+                                                       {"a: b", "\"a: b\""},
+                                                       {"a #b", "\"a #b\""},
+                                                       {"a:", "\"a:\""},
+                                                       {"a ", "\"a \""},
+                                                       {"a\nb", "\"a\\nb\""},
+                                                       {"\x01", "\"\\x01\""},
+                                                       {"\xc2\x85", "\"\\u0085\""},
+                                                       {"\xe2\x80\xa8", "\"\\u2028\""},
+                                                       {"say \"a\"", "say \"a\""},
+                                                       {"--port=1", "--port=1"},
+                                                       {"---", "\"---\""},
+                                                       {"60s", "60s"},
+                                                       {"4Gi", "4Gi"},
+                                                       {"sha256:0f", "sha256:0f"},
+                                                       {"/health/live", "/health/live"},
+                                                       {"^a$", "^a$"},
+                                                       {"it's [a] {b}, c", "it's [a] {b}, c"}};
+  for (const auto& [text, written] : kRows) {
+    EXPECT_EQ(write_yaml(json::value(text)), written + "\n");
+    const auto read = parse_yaml(write_yaml(json::object{{text, text}}));
+    ASSERT_TRUE(read) << text << ": " << read.error().message;
+    EXPECT_EQ(canonical_json(*read->to_json()), canonical_json(json::object{{text, text}}));
+  }
+}
+
 TEST(ParseYaml, HoldsItsLimits) {
   EXPECT_NE(error_of(std::string(5000, '[') + std::string(5000, ']')).find("deeper than 64 levels"),
             std::string::npos);
