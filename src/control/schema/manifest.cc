@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/quantity.h"
 #include "control/schema/generative_service_json.h"
+#include "control/schema/kubernetes_fields.h"
 
 namespace serin::control {
 namespace {
@@ -324,6 +325,8 @@ std::vector<Finding> contradictions(const YamlNode& document) {
     check_adaptive(*limits, findings);
   if (const YamlNode* targets = at(document, {"spec", "notifications"}))
     check_notifications(*targets, findings);
+  if (const YamlNode* fields = at(document, {"spec", "kubernetes"}))
+    check_kubernetes(*fields, findings);
   const YamlNode* metrics = at(document, {"spec", "rollout", "analysis", "metrics"});
   if (metrics != nullptr) check_metrics(*metrics, findings);
   if (const YamlNode* scorers = at(document, {"spec", "rollout", "analysis", "scorers"}))

@@ -209,12 +209,56 @@ TEST(Manifest, SaysWhereAndWhatIsWrong) {
        "m.yaml:6:52: spec.notifications[0].timeout: is longer than may be"},
       {"  notifications: [{name: a, command: [y], events: [\"a*b\"]}]\n",
        "m.yaml:6:52: spec.notifications[0].events[0]: \"a*b\" does not have the form"},
+      {"  kubernetes: {hosts: [a.example]}\n",
+       "m.yaml:6:23: spec.kubernetes.hosts: means something with router istio or gatewayAPI only"},
+      {"  kubernetes: {router: istio, gateways: [a/b]}\n",
+       "m.yaml:6:41: spec.kubernetes.gateways: hosts are missing"},
+      {"  kubernetes: {router: istio, hosts: [a.example]}\n",
+       "m.yaml:6:38: spec.kubernetes.hosts: gateways are missing"},
+      {"  kubernetes: {router: istio, endpointPicker: p}\n",
+       "m.yaml:6:47: spec.kubernetes.endpointPicker: means something with gatewayAPI only"},
+      {"  kubernetes: {modelSource: volumeClaim}\n",
+       "m.yaml:6:15: spec.kubernetes.volumeClaim: is missing"},
+      {"  kubernetes: {volumeClaim: models}\n",
+       "m.yaml:6:29: spec.kubernetes.volumeClaim: means something with modelSource volumeClaim"},
+      {"  kubernetes: {modelSource: image, modelSecret: s}\n",
+       "m.yaml:6:49: spec.kubernetes.modelSecret: means something with modelSource pull only"},
+      {"  kubernetes: {modelSource: image, image: a/b}\n",
+       "m.yaml:6:43: spec.kubernetes.image: is spec.model itself with modelSource image"},
+      {"  kubernetes: {podLabels: {serin.dev/version: v9}}\n",
+       "m.yaml:6:28: spec.kubernetes.podLabels.serin.dev/version: is given by Serin"},
+      {"  kubernetes: {tolerations: [{operator: Maybe}]}\n",
+       "m.yaml:6:41: spec.kubernetes.tolerations[0].operator: \"Maybe\" is not known"},
+      {"  kubernetes: {gpuResource: gpu}\n", "m.yaml:6:29: spec.kubernetes.gpuResource: \"gpu\" "},
       {"  backup: {}\n", "m.yaml:6:3: spec.backup: is not a field"},
       {"  rollout: [\n", "m.yaml:7:1: "},
   };
   for (const auto& row : kRows)
     EXPECT_THAT(error_of(std::string(kHead) + row.text), testing::StartsWith(row.error))
         << row.text;
+}
+
+// As a cluster stores it, whose server fills in defaults, but for the scorer of a metric.
+TEST(Manifest, IsTheSameWithWhatAClusterFillsIn) {
+  const auto manifest = read_manifest(kHead, "m.yaml");
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  json::value stored = manifest->document;
+  for (json::value& metric :
+       stored.at("spec").at("rollout").at("analysis").at("metrics").as_array())
+    if (metric.at("name") != "quality") metric.as_object().erase("scorer");
+  const auto again = read_manifest(canonical_json(stored), "cluster");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(canonical_json(again->document), canonical_json(manifest->document));
+}
+
+TEST(Manifest, TakesWhatAPodsAffinityMayBeWithoutKnowingIt) {
+  const auto manifest = read_manifest(
+      std::string(kHead) + "  kubernetes: {affinity: {nodeAffinity: {x: [1]}}}\n", "m.yaml");
+  ASSERT_TRUE(manifest) << manifest.error().message;
+  const json::value& fields = manifest->document.at("spec").at("kubernetes");
+  EXPECT_EQ(canonical_json(fields.at("affinity")), R"({"nodeAffinity":{"x":[1]}})");
+  EXPECT_EQ(fields.at("router").as_string(), "serin");
+  EXPECT_EQ(fields.at("topologySpreadConstraints").at(1).at("maxSkew").as_int64(), 1);
 }
 
 TEST(Manifest, SaysEverythingThatIsWrongAtOnce) {

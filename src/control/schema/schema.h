@@ -42,6 +42,9 @@ class Schema {
   // the nearest field that there is. An empty path is the whole document.
   Result<std::string> explain(std::string_view path) const;
 
+  // As it was given.
+  const json::value& document() const { return root_; }
+
   static constexpr std::size_t kMostFindings = 50;
 
  private:
