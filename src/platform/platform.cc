@@ -2,6 +2,7 @@
 #include "platform/platform.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace serin::platform {
 namespace {
@@ -24,6 +25,10 @@ bool is_name(std::string_view text) {
   };
   return !text.empty() && text.size() <= kLongestName && std::ranges::all_of(text, fits) &&
          text.front() != '-' && text.back() != '-';
+}
+
+int threads_of(const Resources& resources) {
+  return std::max(1, static_cast<int>(std::floor(resources.cpus)));
 }
 
 std::string_view name_of(ReplicaState state) {

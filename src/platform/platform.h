@@ -30,6 +30,9 @@ struct Resources {
   std::uint64_t memory_bytes = 0;  // resident; 0: not bounded
   int gpus = 0;
 };
+// Of one operation of a model: its processors, rounded down. Part of a worker's profile, and so of
+// what it answers, hence the same on every platform.
+int threads_of(const Resources& resources);
 
 // A package that a name in a manifest was found to stand for.
 struct Model {

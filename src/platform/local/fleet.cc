@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 
 #include "base/digest.h"
 #include "base/log.h"
@@ -133,11 +132,10 @@ fs::path Fleet::log_of_replica(const Replica& replica) const {
 
 // What the manifest and the machine make of a line; those who start us may want another value.
 std::vector<std::string> Fleet::own_options(const ReplicaRecord& record) const {
-  const int threads = std::max(1, static_cast<int>(std::floor(record.resources.cpus)));
   const auto drain = std::max(milliseconds(1'000), options_.life.grace - milliseconds(5'000));
   const std::array<std::pair<std::string, std::string>, 3> ours{{
       {"--device", record.gpus.empty() ? "cpu" : "cuda:0"},
-      {"--threads", std::to_string(threads)},
+      {"--threads", std::to_string(threads_of(record.resources))},
       {"--drain-within", std::to_string(drain.count() / 1000)},
   }};
   std::vector<std::string> line;

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "platform/gateway_config.h"
 #include "platform/local/asker.h"
 #include "platform/local/cgroups.h"
-#include "platform/local/gateway_config.h"
 #include "platform/local/life.h"
 #include "platform/local/options.h"
 #include "platform/local/plan.h"

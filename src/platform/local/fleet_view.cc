@@ -71,8 +71,9 @@ std::vector<RoutedVersion> Fleet::routed(std::string_view service) const {
       if (state == ReplicaState::kStopping) continue;
       const bool silent = state == ReplicaState::kUnready &&
                           !reason_of(replica.life, clock_.now(), options_.life).empty();
-      one.replicas.push_back({record.id(), socket_of(replica).string(), record.profile,
-                              record.reproducible, state == ReplicaState::kReady, silent});
+      one.replicas.push_back({record.id(), "unix:" + socket_of(replica).string() + ":",
+                              record.profile, record.reproducible, state == ReplicaState::kReady,
+                              silent});
     }
     all.push_back(std::move(one));
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "platform/local/gateway_config.h"
+#include "platform/gateway_config.h"
 
-namespace serin::platform::local {
+namespace serin::platform {
 namespace {
 
 bool is_bitwise(const RoutedVersion& version) {
@@ -21,7 +21,7 @@ gateway::Version version_of(const RoutedVersion& version) {
   made.bitwise = is_bitwise(version);
   for (const RoutedReplica& replica : version.replicas) {
     if (replica.ready || replica.silent)
-      made.replicas.push_back({replica.id, "unix:" + replica.socket + ":", replica.silent});
+      made.replicas.push_back({replica.id, replica.url, replica.silent});
   }
   return made;
 }
@@ -50,4 +50,4 @@ Result<gateway::Service> service_of(const Traffic& traffic,
   return service;
 }
 
-}  // namespace serin::platform::local
+}  // namespace serin::platform

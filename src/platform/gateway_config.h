@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the gateway is told, made of what the control plane wants and of what runs. Pure.
+// What our gateway is told, made of what the control plane wants and of what runs, wherever it
+// runs. Pure.
 #pragma once
 
 #include <string>
@@ -8,11 +9,11 @@
 #include "gateway/config.h"
 #include "platform/platform.h"
 
-namespace serin::platform::local {
+namespace serin::platform {
 
 // A replica, and what it says of itself, or said before it was started again.
 struct RoutedReplica {
-  std::string id, socket;
+  std::string id, url;                // url: as gateway::Replica has it
   std::string profile, reproducible;  // "cpu/…", "bitwise"; empty: nothing yet
   bool ready = true;                  // requests may go to it
   bool silent = false;                // it runs, has been ready, and does not answer
@@ -31,4 +32,4 @@ struct RoutedVersion {
 Result<gateway::Service> service_of(const Traffic& traffic,
                                     const std::vector<RoutedVersion>& versions);
 
-}  // namespace serin::platform::local
+}  // namespace serin::platform
