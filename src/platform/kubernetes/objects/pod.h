@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pod of a worker. Pure.
+#pragma once
+
+#include "base/json.h"
+#include "platform/kubernetes/objects/version.h"
+
+namespace serin::platform::kubernetes {
+
+// The template of a Deployment: metadata and spec.
+json::object pod_template_of(const VersionPlan& plan);
+
+}  // namespace serin::platform::kubernetes
