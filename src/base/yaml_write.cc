@@ -111,7 +111,7 @@ class Writer {
     for (const auto& entry : object) {
       if (!first) out.append(indent, ' ');
       first = false;
-      out += scalar(entry.key()) + ":";
+      key(scalar(entry.key()), indent);
       if (!is_block(entry.value())) {
         out += " ";
         value(entry.value(), indent);
@@ -122,6 +122,13 @@ class Writer {
       (out += "\n").append(below, ' ');
       value(entry.value(), below);
     }
+  }
+
+  // A reader looks for the colon of a plain "key:" 1,024 characters far.
+  void key(const std::string& text, std::size_t indent) {
+    constexpr std::size_t kLongestSimple = 1000;
+    if (text.size() > kLongestSimple) (out += "? " + text + "\n").append(indent, ' ');
+    out += text.size() > kLongestSimple ? ":" : text + ":";
   }
 
   void items(const json::array& array, std::size_t indent) {
