@@ -22,6 +22,10 @@ inline constexpr CelRule kCelRules[] = {
      "!has(self.spec.resilience.mirror) || self.spec.resilience.mirror.service != "
      "self.metadata.name",
      "spec.resilience.mirror.service is this service itself"},
+    {"",
+     "self.spec.rollout.analysis.scorers.all(s, !has(s.service) || s.service != "
+     "self.metadata.name)",
+     "a scorer of spec.rollout.analysis.scorers is this service itself"},
     {"spec",
      "self.kubernetes.modelSource != 'pull' || self.model.startsWith('oci://') || "
      "self.model.startsWith('s3://') || self.model.startsWith('azblob://')",
@@ -47,8 +51,8 @@ inline constexpr CelRule kCelRules[] = {
     {"spec.rollout.analysis",
      "self.scorers.all(s, self.metrics.exists(m, has(m.scorer) && m.scorer == s.name))",
      "there is a scorer that no metric has"},
-    {"spec.rollout.analysis.scorers[]", "has(self.url) && !has(self.command)",
-     "on a cluster a scorer is a server, which url names"},
+    {"spec.rollout.analysis.scorers[]", "!has(self.command) && has(self.url) != has(self.service)",
+     "on a cluster a scorer is a server, which url names, or a service"},
     {"spec.rollout.analysis.scorers[]", "self.name != 'feedback'", "feedback is what users say"},
     {"spec.rollout.analysis.metrics",
      "self.all(m, self.exists_one(n, n.name == m.name && (has(n.scorer) ? n.scorer : '') == "
@@ -58,8 +62,12 @@ inline constexpr CelRule kCelRules[] = {
      "only quality has a scorer"},
     {"spec.resilience.adaptiveConcurrency", "self.minLimit <= self.maxLimit",
      "minLimit must be at most maxLimit"},
-    {"spec.access.jwtRules[]", "has(self.jwksUri) != has(self.jwksFile)",
-     "needs jwksUri or jwksFile, and not both"},
+    {"spec.access.jwtRules[]", "!has(self.jwksUri) || !has(self.jwksFile)",
+     "has both jwksUri and jwksFile: one of them"},
+    {"spec.access.jwtRules[]",
+     "has(self.jwksUri) || has(self.jwksFile) || self.issuer.startsWith('https://')",
+     "needs jwksUri or jwksFile: where the issuer's keys are, which an issuer that is no https:// "
+     "URL cannot say itself"},
     {"spec.notifications[]", "has(self.url) && !has(self.command)",
      "on a cluster events go to a server, which url names"},
     {"spec.notifications[]", "has(self.secretFile)",
