@@ -7,6 +7,7 @@
 
 #include "base/base64.h"
 #include "base/files.h"
+#include "base/words.h"
 #include "model/manifest_reader.h"
 #include "net/http/uri.h"
 
@@ -88,7 +89,7 @@ Result<Found> find(const Documents& documents, const std::string& kind, std::str
   SERIN_TRY(first_problem(documents));
   const std::vector<std::string_view> names(known.begin(), known.end());
   return invalid(asked_by + ": there is no " + kind + " " + model::shown(name) +
-                     (names.empty() ? "" : "; there is " + model::either(names)),
+                     (names.empty() ? "" : "; " + there_are(names)),
                  kind + "s");
 }
 

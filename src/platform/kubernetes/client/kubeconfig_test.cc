@@ -79,7 +79,7 @@ TEST(Kubeconfig, IsReadForAnotherContextWhereOneIsNamed) {
   EXPECT_FALSE(bare->certificate.given());
   EXPECT_EQ(read(kWhole, "rooted")->token.file, "/etc/token");
   EXPECT_THAT(read(kWhole, "devv").error().message,
-              HasSubstr(R"(there is no context "devv"; there is dev, bare or rooted)"));
+              HasSubstr(R"(there is no context "devv"; there are dev, bare and rooted)"));
 }
 
 TEST(Kubeconfig, FilesAreJoinedAsKubectlJoinsThem) {

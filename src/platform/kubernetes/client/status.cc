@@ -2,11 +2,11 @@
 #include "platform/kubernetes/client/status.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "net/http/retry_after.h"
 #include "net/http/status.h"
 #include "platform/kubernetes/client/object.h"
 
@@ -46,15 +46,6 @@ std::string fields_of_causes(const json::value& status) {
   return fields;
 }
 
-std::optional<std::chrono::milliseconds> seconds_of(std::string_view text) {
-  std::int64_t seconds = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (read.ec != std::errc() || read.ptr != text.data() + text.size() || seconds < 0)
-    return std::nullopt;
-  return std::min<std::chrono::milliseconds>(
-      kLongestWait, std::chrono::seconds(std::min<std::int64_t>(seconds, 86'400)));
-}
-
 std::uint16_t number_of(const json::value& status) {
   const json::value* code = value_at(status, "/code");
   const std::int64_t* number = code == nullptr ? nullptr : code->if_int64();
@@ -86,7 +77,8 @@ Error error_of(const net::Response& response) {
     error.message = "the API server answered " + std::to_string(response.status) + ": " +
                     response.body.substr(0, kShown);
   }
-  error.retry_after = seconds_of(response.headers.get("retry-after"));
+  if (const auto wait = net::parse_retry_after(response.headers.get("retry-after")))
+    error.retry_after = std::min<std::chrono::milliseconds>(*wait, kLongestWait);
   return error;
 }
 
