@@ -9,7 +9,7 @@ Usage: cluster.py up --state DIR [--control-plane-only]    starts one; DIR is ne
        cluster.py down --state DIR                         ends it and removes DIR, also what a killed one left
        cluster.py run [--control-plane-only] -- COMMAND…   all of it around one command; ends also when this process is killed
 
-A control plane alone (etcd, API server, controller manager) has no node, so pods stay pending; it starts in half the time.
+A control plane alone (etcd, API server, controller manager) has no node: pods stay pending, and take nothing of the machine.
 A command finds KUBECONFIG, kubectl, helm, kustomize and kubeconform, and in SERIN_TEST_CLUSTER the state folder. Exits with
 what the command exits with; 3 when the cluster does not come up. Logs lie in DIR/log.
 """
