@@ -82,7 +82,6 @@ TEST(YamlMistakes, BracketsAreClosed) {
       {"a: 1\nb: [1, 2\nc: 3\n", "2:4: [ is not closed"},
       {"a: [1, 2\nb: [3]\n", "1:4: [ is not closed"},
       {"a: {x: 1, y: 2\n", "1:4: { is not closed"},
-      {"- {name: x, kind: text\n- {name: y}\n", "1:3: { is not closed"},
       {"a: [1, 2}\n", "1:9: } cannot close the [ of 1:4"},
       {"a: [1, 2]]\n", "1:10: ] closes nothing; put the value in quotes if it is a part of it"},
       {"a: {x: \"1\" y: 2}\n", "1:12: a comma, or a colon, is missing before this"},

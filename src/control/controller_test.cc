@@ -182,6 +182,7 @@ TEST_F(ControllerTest, ShowsHowVersionsDidLately) {
 TEST_F(ControllerTest, WhatEndedBeforeItBeganIsNotShownAsOfNow) {
   serve();
   world_.run(seconds(60), {});
+  world_.run(seconds(1));
   world_.begin(*world_.store, *world_.platform);
   world_.controller->pass();
   EXPECT_THAT(world_.view().lately, IsEmpty());

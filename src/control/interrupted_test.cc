@@ -253,8 +253,8 @@ TEST(InterruptedControlPlane, EveryRequestCountsOnceAndIsComparedOnce) {
   }
 }
 
-// How many scores were counted, and the evidence for harm that they are.
-std::pair<std::uint64_t, double> scored(Interrupted& at, const std::string& scorer) {
+// How many scores were counted.
+std::uint64_t scored(Interrupted& at, const std::string& scorer) {
   const std::string scorers =
       scorer == "feedback" ? "" : "scorers: [{name: " + scorer + ", command: [\"true\"]}], ";
   const std::string held =
@@ -269,20 +269,15 @@ std::pair<std::uint64_t, double> scored(Interrupted& at, const std::string& scor
   at.run(6, {.requests = 3, .stable_rating = 0.9, .candidate_rating = 0.3, .scorer = scorer});
   at.run(3, {.requests = 0});
   const auto metrics = at.world.view().seen.report.metrics;
-  if (metrics.size() != 2) return {};
-  return {metrics[1].stable_count + metrics[1].candidate_count, metrics[1].evidence.harm};
+  return metrics.size() == 2 ? metrics[1].stable_count + metrics[1].candidate_count : 0;
 }
 
 void each_score_counts_once(const std::string& scorer) {
   Interrupted undisturbed(-1);
-  const auto [count, harm] = scored(undisturbed, scorer);
-  EXPECT_EQ(count, 18U);
-  EXPECT_GT(harm, 0);
+  EXPECT_EQ(scored(undisturbed, scorer), 18U);
   for (int i = 0; i < undisturbed.fuse.burned; ++i) {
     Interrupted at(i);
-    const auto [again, evidence] = scored(at, scorer);
-    EXPECT_EQ(again, count) << "killed at call " << i;
-    EXPECT_NEAR(evidence, harm, 1e-9) << "killed at call " << i;
+    EXPECT_EQ(scored(at, scorer), 18U) << "killed at call " << i;
     if (testing::Test::HasFailure()) return;
   }
 }

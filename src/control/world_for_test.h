@@ -111,7 +111,7 @@ class ControlWorld {
       // Like each other, and not all the same.
       evidence.request.latency = 0.1 + 0.001 * static_cast<double>(asked_ * 7919 % 100);
       const auto rating = candidate ? load.candidate_rating : load.stable_rating;
-      if (rating) rate(evidence, asked_ * 0x9e3779b97f4a7c15, load.scorer, *rating);
+      if (rating) rate(evidence, asked_ * 0x9e3779b97f4a7c15, *rating, load.scorer);
       platform->record("story", evidence);
       if (!candidate || !traffic->shadow) continue;
       // What the user got, which is compared with nothing.
@@ -128,8 +128,8 @@ class ControlWorld {
     }
   }
   // What the gateway would tell of a user's rating of the request, or of a scorer's score.
-  void rate(platform::Evidence evidence, std::uint64_t user, const std::string& scorer,
-            double rating) {
+  void rate(platform::Evidence evidence, std::uint64_t user, double rating,
+            const std::string& scorer = "feedback") {
     evidence.late = true;
     evidence.request.key = user;
     evidence.scores = {{scorer, rating}};

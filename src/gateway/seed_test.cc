@@ -17,6 +17,7 @@ net::RequestHead post(std::string path, net::Headers headers = {}) {
   head.target = path;
   head.path = std::move(path);
   head.headers = std::move(headers);
+  head.http2 = true;
   return head;
 }
 

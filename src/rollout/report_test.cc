@@ -136,10 +136,17 @@ TEST(Interval, HoldsTheDifferenceAtEveryLookTogether) {
 }
 
 TEST(Interval, OfPartsOfOneNeverSaysMoreThanOne) {
-  Traffic traffic(world(0.005), 1);
   Analysis analysis(spec(), {});
-  for (const Request& request : traffic.next(0.3)) analysis.add(request);
-  analysis.close_block(traffic.now());
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    Request request;
+    request.assigned = 1;
+    request.arm = i > 18 ? Arm::kCandidate : Arm::kStable;
+    request.weight = 0.1;
+    request.key = i;
+    request.scores = {1.0};
+    analysis.add(request);
+  }
+  analysis.close_block(2);
   for (const std::size_t metric : {0, 2}) {
     const auto shown = analysis.report().metrics[metric].difference;
     ASSERT_TRUE(shown);

@@ -192,7 +192,7 @@ def troubled(seen, tmp_path_factory):
     for number in (1, 2):
         seen.apply(TROUBLED, seen.models.package(f"troubled-{number}", "fails"), HELD, rules)
         assert seen.until(lambda: seen.service(TROUBLED)["state"] == ("Serving", "Rolling")[number - 1]), seen.log()
-    assert seen.serin("rollout", "promote", TROUBLED).returncode == 0
+    assert seen.until(lambda: seen.serin("rollout", "promote", TROUBLED).returncode == 0), "once v2 is ready"
     assert seen.serving(TROUBLED), seen.log()
     seen.apply("texts", TYPIST)
     assert seen.serving("texts"), seen.log()

@@ -73,7 +73,7 @@ TEST(Lint, FindsTimesThatDoNotFit) {
 
 TEST(Lint, SaysWhatTheSchemaSays) {
   EXPECT_THAT(found(kHead + "  rolout: {}\n"), ElementsAre("6: schema"));
-  EXPECT_THAT(found("a: [\n"), ElementsAre(testing::HasSubstr("2:")));
+  EXPECT_THAT(found("a: [\n"), ElementsAre(testing::HasSubstr("1:4: [ is not closed")));
 }
 
 TEST(Lint, FindsFormsOfIstioThatAreIgnored) {

@@ -231,7 +231,7 @@ TEST(Manifest, SaysWhereAndWhatIsWrong) {
        "m.yaml:6:41: spec.kubernetes.tolerations[0].operator: \"Maybe\" is not known"},
       {"  kubernetes: {gpuResource: gpu}\n", "m.yaml:6:29: spec.kubernetes.gpuResource: \"gpu\" "},
       {"  backup: {}\n", "m.yaml:6:3: spec.backup: is not a field"},
-      {"  rollout: [\n", "m.yaml:7:1: "},
+      {"  rollout: [\n", "m.yaml:6:12: [ is not closed"},
   };
   for (const auto& row : kRows)
     EXPECT_THAT(error_of(std::string(kHead) + row.text), testing::StartsWith(row.error))

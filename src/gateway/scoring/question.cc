@@ -38,7 +38,7 @@ net::ClientRequest request_to(const ServiceEntry& service, std::string body, Dur
   request.host = {.connections = service.resilience.max_connections,
                   .pending = service.resilience.max_pending_requests,
                   .requests_per_connection = service.resilience.max_requests_per_connection};
-  request.timeout = left;
+  request.timeout = left + std::chrono::seconds(1);  // the copy's own deadline comes first
   return request;
 }
 

@@ -91,6 +91,7 @@ TEST_F(InformerTest, GoesOnWhereAWatchBrokeOff) {
     server_.erase(path_of("a"));
     server_.put(path_of(in_order ? "c" : "b"));
   }
+  EXPECT_TRUE(eventually([&] { return told().size() >= 9; }));
   EXPECT_TRUE(knows({"b", "c"}));
   EXPECT_THAT(told(), ElementsAre("+a", "-a", "+b", "+a", "-a", "+c", "+a", "-a", "*b"));
   EXPECT_EQ(lists(), 1u);
