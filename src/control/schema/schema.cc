@@ -5,6 +5,7 @@
 #include <array>
 #include <regex>
 
+#include "base/json_defaults.h"
 #include "base/nearest.h"
 #include "base/quantity.h"
 #include "base/words.h"
@@ -252,27 +253,6 @@ class Validation {
   }
 };
 
-json::value filled(const json::value& schema, const json::value& document) {
-  json::value result = document;
-  if (auto* object = result.if_object()) {
-    if (const json::value* properties = keyword(schema, "properties")) {
-      for (const auto& property : properties->as_object()) {
-        const json::value* otherwise = keyword(property.value(), "default");
-        json::value* own = object->if_contains(property.key());
-        if (own == nullptr && otherwise != nullptr) {
-          own = &object->emplace(property.key(), *otherwise).first->value();
-        }
-        if (own != nullptr) *own = filled(property.value(), *own);
-      }
-    }
-  } else if (auto* array = result.if_array()) {
-    if (const json::value* items = keyword(schema, "items")) {
-      for (json::value& item : *array) item = filled(*items, item);
-    }
-  }
-  return result;
-}
-
 // "string, default canary; one of canary, blueGreen"
 std::string summary(const json::value& schema) {
   std::vector<std::string> types;
@@ -324,7 +304,7 @@ std::vector<Finding> Schema::validate(const YamlNode& document) const {
 }
 
 json::value Schema::with_defaults(const json::value& document) const {
-  return filled(root_, document);
+  return serin::with_defaults(document, root_);
 }
 
 Result<std::string> Schema::explain(std::string_view path) const {

@@ -7,27 +7,11 @@
 #include <string>
 #include <string_view>
 
+#include "base/json_defaults.h"
 #include "platform/kubernetes/golden_for_test.h"
 #include "platform/kubernetes/objects/version.h"
 
 namespace serin::platform::kubernetes {
-
-// As control::Schema::with_defaults, for objects in objects and in lists.
-inline json::value filled(const json::value& schema, json::value document) {
-  if (auto* object = document.if_object()) {
-    const json::value* properties = schema.as_object().if_contains("properties");
-    if (properties == nullptr) return document;
-    for (const auto& [name, field] : properties->as_object()) {
-      const json::value* otherwise = field.as_object().if_contains("default");
-      if (!object->contains(name) && otherwise != nullptr) (*object)[name] = *otherwise;
-      if (json::value* own = object->if_contains(name)) *own = filled(field, *own);
-    }
-  } else if (auto* array = document.if_array()) {
-    const json::value* items = schema.as_object().if_contains("items");
-    for (json::value& item : *array) item = items == nullptr ? item : filled(*items, item);
-  }
-  return document;
-}
 
 // A part of spec ("kubernetes", "resilience") as JSON, with its defaults.
 inline json::object spec_part(const std::string& name, std::string_view written = "{}") {
@@ -35,7 +19,7 @@ inline json::object spec_part(const std::string& name, std::string_view written 
   const json::value schema = parse_json(*text)->at("properties").at("spec").at("properties");
   const auto document = parse_json(written);
   EXPECT_TRUE(document) << written;
-  return filled(schema.at(name), *document).as_object();
+  return with_defaults(*document, schema.at(name)).as_object();
 }
 
 inline VersionPlan plan_of(std::string_view kubernetes = "{}") {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/json_defaults.h"
 #include "platform/kubernetes/objects/crd_rules.h"
 #include "platform/kubernetes/objects/status_json.h"
 
@@ -96,6 +97,9 @@ json::object structural(const json::value& schema, const std::string& path) {
       !node.contains("additionalProperties"))
     node["x-kubernetes-preserve-unknown-fields"] = true;
   amend(node, path);
+  // A cluster tries rules on a default as it stands there: it has to be whole.
+  if (json::value* otherwise = node.if_contains("default"))
+    *otherwise = with_defaults(*otherwise, node);
   return node;
 }
 

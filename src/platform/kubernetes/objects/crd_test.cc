@@ -72,7 +72,10 @@ TEST(Crd, GivesEveryValueOneTypeAndUsesWhatStructuralSchemasAllow) {
 
 TEST(Crd, KeepsBoundsAndDefaults) {
   EXPECT_EQ(canonical_json(spec_node("spec.replicas.min").at("default")), "1");
-  EXPECT_EQ(canonical_json(spec_node("spec.replicas").at("default")), "{}");
+  // A cluster refuses a definition whose rules do not hold of a default as it stands there.
+  EXPECT_EQ(canonical_json(spec_node("spec.replicas").at("default")), R"({"min":1})");
+  EXPECT_EQ(spec_node("spec.rollout").at("default").at("analysis").at("metrics").at(0).at("name"),
+            "errorRate");
   const json::value rate = spec_node("spec.rollout.analysis.falseRollback");
   EXPECT_EQ(canonical_json(rate.at("minimum")), "0");
   EXPECT_EQ(canonical_json(rate.at("exclusiveMinimum")), "true");
