@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/named.h"
 #include "base/quantity.h"
 #include "control/schema/generative_service_json.h"
 #include "control/schema/kubernetes_fields.h"
@@ -32,15 +33,6 @@ constexpr std::pair<std::string_view, rollout::HoldPolicy> kHoldPolicies[] = {
     {"pause", rollout::HoldPolicy::kPause},
     {"rollBack", rollout::HoldPolicy::kRollBack},
     {"promote", rollout::HoldPolicy::kPromote}};
-
-// The schema has checked that the name is one of them.
-template <class E, std::size_t N>
-E named(const std::pair<std::string_view, E> (&names)[N], const json::value& value) {
-  const std::string_view name = value.as_string();
-  const auto* found = std::ranges::find(names, name, [](const auto& pair) { return pair.first; });
-  SERIN_CHECK(found != std::end(names));
-  return found->second;
-}
 
 rollout::Seconds duration(const json::value& value) {
   return rollout::Seconds(*parse_duration(value.as_string()));
@@ -68,7 +60,7 @@ ScorerSpec scorer_of(const json::value& scorer) {
 rollout::MetricSpec metric_of(const json::value& metric, const std::vector<ScorerSpec>& scorers) {
   rollout::MetricSpec spec;
   spec.name = std::string(metric.at("name").as_string());
-  spec.kind = named(kMetrics, metric.at("name"));
+  spec.kind = named(kMetrics, metric.at("name").as_string());
   if (spec.kind == MetricKind::kScore) {
     const std::string scorer(metric.at("scorer").as_string());
     if (scorer == kFeedback) spec.kind = MetricKind::kRating;
@@ -87,12 +79,12 @@ rollout::MetricSpec metric_of(const json::value& metric, const std::vector<Score
 
 RolloutSpec rollout_of(const json::value& document) {
   RolloutSpec spec;
-  spec.strategy = named(kStrategies, document.at("strategy"));
+  spec.strategy = named(kStrategies, document.at("strategy").as_string());
   spec.canary.initial_weight = static_cast<int>(document.at("initialWeight").as_int64());
   spec.canary.step_weight = static_cast<int>(document.at("stepWeight").as_int64());
   spec.canary.interval = duration(document.at("interval"));
   spec.canary.hold_limit = duration(document.at("holdLimit"));
-  spec.canary.on_hold_limit = named(kHoldPolicies, document.at("onHoldLimit"));
+  spec.canary.on_hold_limit = named(kHoldPolicies, document.at("onHoldLimit").as_string());
   spec.canary.dry_run = document.at("dryRun").as_bool();
   spec.progress_deadline = duration(document.at("progressDeadline"));
   spec.undo_window = duration(document.at("undoWindow"));
@@ -339,18 +331,11 @@ std::vector<Finding> contradictions(const YamlNode& document) {
 
 }  // namespace
 
-std::string_view name_of(Strategy strategy) {
-  const auto* found =
-      std::ranges::find(kStrategies, strategy, [](const auto& pair) { return pair.second; });
-  return found == std::end(kStrategies) ? std::string_view("unknown") : found->first;
-}
+std::string_view name_of(Strategy strategy) { return name_in(kStrategies, strategy); }
 
 Result<Strategy> strategy_of(std::string_view name) {
-  const auto* found =
-      std::ranges::find(kStrategies, name, [](const auto& pair) { return pair.first; });
-  if (found == std::end(kStrategies))
-    return invalid("there is no strategy \"" + std::string(name) + "\"");
-  return found->second;
+  if (const Strategy* found = find_named(kStrategies, name)) return *found;
+  return invalid("there is no strategy \"" + std::string(name) + "\"");
 }
 
 bool goes_by_evidence(Strategy strategy) {
@@ -375,12 +360,10 @@ Result<std::uint64_t> parse_bytes(std::string_view text) {
       {"Ki", 1024.0}, {"Mi", 1048576.0}, {"Gi", 0x1p30}, {"Ti", 0x1p40}};
   constexpr double kMost = 0x1p50;
   const auto quantity = quantity_of(text);
-  const auto* unit = std::end(kUnits);
-  if (quantity)
-    unit = std::ranges::find(kUnits, quantity->unit, [](const auto& pair) { return pair.first; });
-  if (unit == std::end(kUnits))
+  const double* unit = quantity ? find_named(kUnits, quantity->unit) : nullptr;
+  if (unit == nullptr)
     return invalid("\"" + std::string(text) + "\" is no number of bytes; write 512Mi or 4Gi");
-  const double bytes = std::ceil(quantity->number * unit->second);
+  const double bytes = std::ceil(quantity->number * *unit);
   if (bytes < 1 || bytes > kMost) return invalid("must be at least one byte and at most 1024Ti");
   return static_cast<std::uint64_t>(bytes);
 }

@@ -13,6 +13,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/named.h"
 
 namespace serin::gateway {
 namespace {
@@ -147,15 +148,10 @@ std::string der_of(std::string_view signature) {
 
 }  // namespace
 
-std::string_view name_of(JwtAlgorithm algorithm) {
-  return std::ranges::find(kAlgorithms, algorithm, [](const auto& pair) { return pair.second; })
-      ->first;
-}
+std::string_view name_of(JwtAlgorithm algorithm) { return name_in(kAlgorithms, algorithm); }
 
 Result<JwtAlgorithm> parse_algorithm(std::string_view name) {
-  for (const auto& [known, algorithm] : kAlgorithms) {
-    if (name == known) return algorithm;
-  }
+  if (const JwtAlgorithm* found = find_named(kAlgorithms, name)) return *found;
   return invalid("must be RS256, PS256, ES256 or EdDSA");
 }
 

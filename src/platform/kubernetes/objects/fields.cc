@@ -2,10 +2,9 @@
 #include "platform/kubernetes/objects/fields.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
-#include "base/check.h"
+#include "base/named.h"
 
 namespace serin::platform::kubernetes {
 namespace {
@@ -24,15 +23,6 @@ constexpr std::pair<std::string_view, Scaler> kScalers[] = {{"hpa", Scaler::kHpa
 constexpr std::pair<std::string_view, NoRoom> kPolicies[] = {{"wait", NoRoom::kWait},
                                                              {"swap", NoRoom::kSwap}};
 
-// The schema has checked that the name is one of them.
-template <class E, std::size_t N>
-E named(const std::pair<std::string_view, E> (&names)[N], const json::value& value) {
-  const std::string_view name = value.as_string();
-  const auto* found = std::ranges::find(names, name, [](const auto& pair) { return pair.first; });
-  SERIN_CHECK(found != std::end(names));
-  return found->second;
-}
-
 std::string text(const json::object& fields, std::string_view name) {
   const json::value* value = fields.if_contains(name);
   return value == nullptr ? std::string() : std::string(value->as_string());
@@ -50,27 +40,22 @@ bool begins_with_any(std::string_view text, std::initializer_list<std::string_vi
 
 }  // namespace
 
-std::string_view name_of(Router router) {
-  const auto* found =
-      std::ranges::find(kRouters, router, [](const auto& pair) { return pair.second; });
-  SERIN_CHECK(found != std::end(kRouters));
-  return found->first;
-}
+std::string_view name_of(Router router) { return name_in(kRouters, router); }
 
 Fields read_fields(const json::object& kubernetes) {
   Fields fields;
-  fields.router = named(kRouters, kubernetes.at("router"));
+  fields.router = named(kRouters, kubernetes.at("router").as_string());
   fields.hosts = texts(kubernetes.at("hosts"));
   fields.gateways = texts(kubernetes.at("gateways"));
   fields.endpoint_picker = text(kubernetes, "endpointPicker");
   fields.image = text(kubernetes, "image");
-  fields.model_source = named(kSources, kubernetes.at("modelSource"));
+  fields.model_source = named(kSources, kubernetes.at("modelSource").as_string());
   fields.volume_claim = text(kubernetes, "volumeClaim");
   fields.model_secret = text(kubernetes, "modelSecret");
   fields.service_account = text(kubernetes, "serviceAccountName");
   fields.image_pull_secrets = kubernetes.at("imagePullSecrets").as_array();
   const json::value& autoscaling = kubernetes.at("autoscaling");
-  fields.scaler = named(kScalers, autoscaling.at("scaler"));
+  fields.scaler = named(kScalers, autoscaling.at("scaler").as_string());
   fields.queue_depth = autoscaling.at("queueDepth").as_int64();
   fields.cpu_utilization = autoscaling.at("cpuUtilization").as_int64();
   fields.node_selector = kubernetes.at("nodeSelector").as_object();
@@ -82,7 +67,7 @@ Fields read_fields(const json::object& kubernetes) {
   fields.pod_labels = kubernetes.at("podLabels").as_object();
   fields.pod_annotations = kubernetes.at("podAnnotations").as_object();
   fields.gpu_resource = text(kubernetes, "gpuResource");
-  fields.no_room = named(kPolicies, kubernetes.at("noRoom"));
+  fields.no_room = named(kPolicies, kubernetes.at("noRoom").as_string());
   return fields;
 }
 
