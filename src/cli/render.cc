@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/takes.h"
 #include "control/schema/manifest.h"
+#include "objects/oci_reference.h"
 #include "platform/kubernetes/objects/crd.h"
 #include "platform/kubernetes/routers/standalone.h"
 
@@ -51,9 +52,9 @@ Status check_for_cluster(const control::Manifest& manifest, const kubernetes::Fi
 
 Result<kubernetes::VersionPlan> plan_of(const control::Manifest& manifest,
                                         const kubernetes::Fields& fields, const RenderLine& line) {
-  if (line.digest.empty())
+  if (!objects::is_oci_digest(line.digest))
     return invalid(
-        "--without-operator needs --digest: what the package is; serin package inspect "
+        "--without-operator needs --digest: what the package is, sha256:…; serin package inspect "
         "says it");
   if (line.image.empty())
     return invalid("--without-operator needs --image: what workers and the gateway run");
@@ -105,12 +106,22 @@ void add_render(CLI::App& app, Action& chosen) {
   CLI::App* service = command->add_subcommand(
       "kubernetes", "A service, once a cluster would take it and its router can do what it asks");
   takes_file(service->add_option("-f,--file", line->file, "The service's manifest"))->required();
-  service->add_flag("--without-operator", line->without_operator,
-                    "The Deployment, Services, routes, … for a cluster that has no operator");
-  service->add_option("--image", line->image, "Without operator: the image of this release");
-  service->add_option("--digest", line->digest, "Without operator: the package's, sha256:…");
-  service->add_option("--version-label", line->label, "Without operator: of the one version")
-      ->capture_default_str();
+  CLI::Option* alone =
+      service->add_flag("--without-operator", line->without_operator,
+                        "The Deployment, Services, routes, … for a cluster that has no operator");
+  service
+      ->add_option("--image", line->image,
+                   "With --without-operator, required: what workers and the gateway run")
+      ->needs(alone);
+  service
+      ->add_option("--digest", line->digest,
+                   "With --without-operator, required: the package's, sha256:…")
+      ->needs(alone);
+  service
+      ->add_option("--version-label", line->label,
+                   "With --without-operator: what the one version is called")
+      ->capture_default_str()
+      ->needs(alone);
   service->callback([line, &chosen] { chosen = [line] { return render_service(*line); }; });
 }
 

@@ -60,6 +60,17 @@ def test_what_a_cluster_would_not_take_is_told(manifest):
     assert refused.returncode == 2 and "on a cluster a worker can fetch oci://" in refused.stderr
 
 
+@pytest.mark.parametrize("words, said", [
+    (["--without-operator", "--image", "a"], "needs --digest"),
+    (["--without-operator", "--image", "a", "--digest", "sha256:4e91"], "needs --digest"),
+    (["--without-operator", "--digest", DIGEST], "needs --image"),
+    (["--image", "a"], "--without-operator"),
+])
+def test_without_operator_it_has_to_be_said_what_runs(manifest, words, said):
+    refused = render("kubernetes", "-f", manifest(), *words)
+    assert refused.returncode == 2 and said in refused.stderr and refused.stdout == ""
+
+
 @pytest.mark.parametrize("router", ["serin", "istio", "linkerd", "gatewayAPI"])
 def test_without_operator_each_object_belongs_to_the_service_or_to_the_gateway(manifest, router):
     objects = without_operator(manifest(f"  kubernetes: {{router: {router}}}\n"))
