@@ -7,7 +7,7 @@ export SERIN_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/serin
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 # What the sanitizers watch: folders that link neither libtorch nor TensorFlow.
-TSAN_TESTS := base_test telemetry_test net_test engine_test gateway_test
+TSAN_TESTS := base_test telemetry_test net_test engine_test gateway_test platform_kubernetes_client_test
 
 .PHONY: help
 help: ## What there is
