@@ -271,7 +271,7 @@ void add_package(CLI::App& app, Action& chosen) {
     made->add_flag("--replace", line->replace, "Write over what is there, or move the name");
     return made;
   };
-  moves("push", "Store a package elsewhere as one archive, or give it a name on this machine")
+  moves("push", "Store a package elsewhere, or give it a name on this machine")
       ->add_option("destination", line->destination,
                    "NAME:VERSION, s3://BUCKET/KEY, azblob://ACCOUNT/CONTAINER/KEY, "
                    "oci://HOST/REPOSITORY:TAG or file:///PATH")
