@@ -33,7 +33,7 @@ class FusedPlatform final : public platform::Platform {
   Status unroute(std::string_view service) override {
     return around([&] { return platform_.unroute(service); });
   }
-  Result<platform::EvidencePage> evidence(std::string_view service, std::uint64_t after,
+  Result<platform::EvidencePage> evidence(std::string_view service, std::string_view after,
                                           std::size_t most) override {
     return around([&] { return platform_.evidence(service, after, most); });
   }

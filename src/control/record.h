@@ -75,10 +75,10 @@ struct RolloutRecord {
   Ending ending = Ending::kNone;
   Moment ended{};
 
-  // The statistics (rollout::Analysis::save) and what they have counted: evidence before `next`,
+  // The statistics (rollout::Analysis::save) and what they have counted: evidence up to the cursor,
   // and so many crashes. Written together, so that nothing counts twice.
   std::string analysis;
-  std::uint64_t evidence_next = 0;
+  platform::EvidenceCursor evidence_next;
   std::uint64_t stable_crashes = 0;
   std::uint64_t candidate_crashes = 0;
   // Of a shadow rollout, what comparing answers has shown so far (rollout::Agreements::save).

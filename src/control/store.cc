@@ -84,7 +84,7 @@ Result<RolloutRecord> rollout_of(const SqlRow& row) {
   SERIN_TRY_ASSIGN(rollout.ending, ending_of(row.text(16)));
   rollout.ended = moment(row.integer(17));
   rollout.analysis = row.text(18);
-  rollout.evidence_next = count(row.integer(19));
+  rollout.evidence_next = row.text(19);
   rollout.stable_crashes = count(row.integer(20));
   rollout.candidate_crashes = count(row.integer(21));
   rollout.agreements = row.text(22);
@@ -177,7 +177,7 @@ class SqliteStore final : public Store {
     return database_.run(
         "UPDATE rollouts SET analysis = ?3, evidence_next = ?4, stable_crashes = ?5, "
         "candidate_crashes = ?6, agreements = ?7 WHERE service = ?1 AND number = ?2",
-        {std::string(service), rollout.number, rollout.analysis, number(rollout.evidence_next),
+        {std::string(service), rollout.number, rollout.analysis, rollout.evidence_next,
          number(rollout.stable_crashes), number(rollout.candidate_crashes), rollout.agreements});
   }
 
@@ -237,7 +237,7 @@ class SqliteStore final : public Store {
                                    std::string(name_of(rollout.ending)),
                                    number(rollout.ended),
                                    rollout.analysis,
-                                   number(rollout.evidence_next),
+                                   rollout.evidence_next,
                                    number(rollout.stable_crashes),
                                    number(rollout.candidate_crashes),
                                    rollout.agreements}));

@@ -53,7 +53,7 @@ class Witness {
   void take_late(const platform::Evidence& evidence, const ServiceRecord& record);
   void count_crashes(const ServiceRecord& record, const Seen& seen);
 
-  std::uint64_t next_ = 0;
+  platform::EvidenceCursor next_;
   std::deque<rollout::Request> history_;
   std::string history_of_;  // label
   std::optional<Moment> watches_since_;

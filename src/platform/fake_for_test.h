@@ -162,15 +162,17 @@ class FakePlatform final : public Platform {
     return {};
   }
 
-  Result<EvidencePage> evidence(std::string_view service, std::uint64_t after,
+  Result<EvidencePage> evidence(std::string_view service, std::string_view after,
                                 std::size_t most) override {
     SERIN_TRY(available());
     const Log& log = evidence_[std::string(service)];
+    const std::uint64_t read = after.empty() ? 0 : std::stoull(std::string(after));
+    std::uint64_t next = std::max<std::uint64_t>(read, log.forgotten);
     EvidencePage page;
-    page.next = std::max(after, log.forgotten);
-    page.lost = page.next - after;
-    while (page.records.size() < most && page.next < log.forgotten + log.records.size())
-      page.records.push_back(log.records[page.next++ - log.forgotten]);
+    page.lost = next - read;
+    while (page.records.size() < most && next < log.forgotten + log.records.size())
+      page.records.push_back(log.records[next++ - log.forgotten]);
+    page.next = std::to_string(next);
     return page;
   }
 

@@ -59,7 +59,7 @@ TEST_F(Fake, TellsEachRequestOnceAndHowManyWereForgotten) {
     evidence.request.assigned = i;
     platform_.record("story", evidence);
   }
-  const auto first = platform_.evidence("story", 0, 2);
+  const auto first = platform_.evidence("story", {}, 2);
   ASSERT_TRUE(first.has_value());
   EXPECT_EQ(first->lost, 3U);
   ASSERT_EQ(first->records.size(), 2U);
@@ -67,9 +67,9 @@ TEST_F(Fake, TellsEachRequestOnceAndHowManyWereForgotten) {
   const auto second = platform_.evidence("story", first->next, 1);
   EXPECT_EQ(second->lost, 0U);
   EXPECT_EQ(second->records[0].request.assigned, 5);
-  const auto none = platform_.evidence("story", 100'003, 5);
+  const auto none = platform_.evidence("story", "100003", 5);
   EXPECT_TRUE(none->records.empty());
-  EXPECT_EQ(none->next, 100'003U);
+  EXPECT_EQ(none->next, "100003");
 }
 
 TEST_F(Fake, IsUnreadyWhenTold) {

@@ -114,9 +114,12 @@ struct Evidence {
   // the candidate's. Said once.
   std::optional<rollout::Compared> compared;
 };
+// How far a service's evidence was read. Its platform's own words, for one gateway or many; empty:
+// nothing was. Good over gateways' and platforms' lives.
+using EvidenceCursor = std::string;
 struct EvidencePage {
   std::vector<Evidence> records;
-  std::uint64_t next = 0;  // to be asked for after these; grows, also over gateways' lives
+  EvidenceCursor next;     // what comes after these
   std::uint64_t lost = 0;  // that were forgotten before anybody asked
 };
 
@@ -157,8 +160,9 @@ class Platform {
   virtual Status route(const Traffic& traffic) = 0;
   // The gateway does not know the service any more; success when it never did.
   virtual Status unroute(std::string_view service) = 0;
-  // Of one service, after record `after`, the oldest first; at most `most`.
-  virtual Result<EvidencePage> evidence(std::string_view service, std::uint64_t after,
+  // Of one service, what comes after `after`, the oldest first; at most `most`. kInvalidArgument
+  // for a cursor that is none.
+  virtual Result<EvidencePage> evidence(std::string_view service, std::string_view after,
                                         std::size_t most) = 0;
 
   // Of the part `part` of the service's requests, those that the scorer has not scored, the oldest

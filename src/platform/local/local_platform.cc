@@ -386,11 +386,14 @@ Error no_answer(const net::Response& response) {
 
 }  // namespace
 
-Result<EvidencePage> LocalPlatform::evidence(std::string_view service, std::uint64_t after,
+// The cursor is the number of the record that was read last.
+Result<EvidencePage> LocalPlatform::evidence(std::string_view service, std::string_view after,
                                              std::size_t most) {
   if (!is_name(service)) return invalid("\"" + std::string(service) + "\" is no name", "service");
+  if (!std::ranges::all_of(after, [](char c) { return c >= '0' && c <= '9'; }))
+    return invalid("\"" + std::string(after) + "\" is no number of a record", "after");
   const std::string path = "/evidence?service=" + std::string(service) +
-                           "&after=" + std::to_string(after) +
+                           "&after=" + (after.empty() ? "0" : std::string(after)) +
                            "&most=" + std::to_string(std::min(most, kMostEvidence)) + "&wait=0ms";
   SERIN_TRY_ASSIGN(const net::Response response,
                    state_->asker->client().fetch(
@@ -401,7 +404,7 @@ Result<EvidencePage> LocalPlatform::evidence(std::string_view service, std::uint
   if (response.status == 404) return page;
   if (response.status != 200) return fail(no_answer(response));
   SERIN_TRY_ASSIGN(page.records, read_evidence(response.body));
-  page.next = number_in(response.headers.get("serin-next"), after);
+  if (const auto next = response.headers.get("serin-next"); !next.empty()) page.next = next;
   page.lost = number_in(response.headers.get("serin-lost"), 0);
   return page;
 }

@@ -57,7 +57,7 @@ class LocalPlatform final : public Platform {
                const std::vector<SampleScore>& scores) override;
   Result<Reply> ask(std::string_view service, std::string body, std::chrono::milliseconds within,
                     const CancelToken& cancel) override;
-  Result<EvidencePage> evidence(std::string_view service, std::uint64_t after,
+  Result<EvidencePage> evidence(std::string_view service, std::string_view after,
                                 std::size_t most) override;
   Result<std::string> logs(std::string_view service, std::string_view replica,
                            std::size_t lines) override;

@@ -455,16 +455,17 @@ TEST_F(Local, ArgumentsOfTheUserStandInPlaceOfOurs) {
 
 TEST_F(Local, EvidenceIsWhatTheGatewayTells) {
   ASSERT_TRUE(gateway_serves());
-  const auto page = platform().evidence("story", 7, 10);
+  const auto page = platform().evidence("story", "7", 10);
   ASSERT_TRUE(page.has_value()) << page.error().message;
   ASSERT_EQ(page->records.size(), 1U);
   EXPECT_EQ(page->records[0].version, "v1");
-  EXPECT_EQ(page->next, 9U);
+  EXPECT_EQ(page->next, "9");
   EXPECT_EQ(page->lost, 2U);
-  const auto none = platform().evidence("nobody", 7, 10);
+  const auto none = platform().evidence("nobody", "7", 10);
   ASSERT_TRUE(none.has_value()) << none.error().message;
   EXPECT_TRUE(none->records.empty());
-  EXPECT_EQ(none->next, 7U);
+  EXPECT_EQ(none->next, "7");
+  EXPECT_EQ(platform().evidence("story", "7 apples", 10).error().code, Code::kInvalidArgument);
 }
 
 TEST_F(Local, SamplesAreWhatTheGatewayHas) {
