@@ -70,16 +70,25 @@ Result<LineFile> LineFile::open(std::filesystem::path path) {
 
 Status LineFile::reopen() {
   file_ = Descriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  SERIN_TRY(measure());
+  end_torn_line();
+  return {};
+}
+
+Status LineFile::measure() {
   struct stat info{};
   if (!file_.open() || ::fstat(file_.get(), &info) != 0)
     return fail(error_of_errno(errno, "cannot open " + path_.string()));
   bytes_ = static_cast<std::uint64_t>(info.st_size);
-  // A line that was torn ends here, and not in the one that follows.
+  return {};
+}
+
+// So that it does not go on in the one that follows.
+void LineFile::end_torn_line() {
   char last = '\n';
   if (bytes_ > 0 && ::pread(file_.get(), &last, 1, static_cast<off_t>(bytes_ - 1)) == 1 &&
       last != '\n' && ::write(file_.get(), "\n", 1) == 1)
     ++bytes_;
-  return {};
 }
 
 bool LineFile::is_at_path() const { return is_at(path_, file_.get()); }
@@ -104,6 +113,14 @@ std::string LineFile::tail(std::uint64_t bytes) const {
   const ssize_t got = ::pread(file_.get(), read.data(), read.size(), static_cast<off_t>(from));
   read.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
   return read;
+}
+
+std::string LineFile::take_appended() {
+  const std::uint64_t before = bytes_;
+  if (!measure() || bytes_ <= before) return {};
+  std::string appended = tail(bytes_ - before);
+  end_torn_line();
+  return appended;
 }
 
 }  // namespace serin::gateway

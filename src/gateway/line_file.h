@@ -40,12 +40,16 @@ class LineFile {
   Status reopen();
   bool is_at_path() const;  // false: another one is, or none
   std::string tail(std::uint64_t bytes) const;
+  // What others have appended since this one last looked or wrote; while nobody else writes.
+  std::string take_appended();
 
   const std::filesystem::path& path() const { return path_; }
   std::uint64_t bytes() const { return bytes_; }  // without what others have written since
 
  private:
   explicit LineFile(std::filesystem::path path) : path_(std::move(path)) {}
+  Status measure();
+  void end_torn_line();
 
   std::filesystem::path path_;
   std::uint64_t bytes_ = 0;

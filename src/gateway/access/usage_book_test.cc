@@ -2,6 +2,7 @@
 #include "gateway/access/usage_book.h"
 
 #include <gtest/gtest.h>
+#include <sys/file.h>
 
 #include <fstream>
 
@@ -90,6 +91,69 @@ TEST_F(UsageBookTest, HasWhatTwoWritersAddWhileOneTakesOver) {
   EXPECT_EQ(read("a").requests, 2);
 }
 
+TEST_F(UsageBookTest, LosesNothingOfTwoWritersOfWhomOneWritesItAnew) {
+  constexpr std::uint64_t kMost = 1000;
+  UsageBook old(path_, kDay), young(path_, kDay, kMost);
+  for (int i = 0; i < 100; ++i) {
+    old.add(a_, kDay, {1, 2});
+    young.add(b_, kDay, {1, 1});
+    young.add(a_, kDay, {1, 1});
+  }
+  EXPECT_EQ(read("a").requests, 200);
+  EXPECT_EQ(read("a").tokens, 300);
+  EXPECT_EQ(read("b").requests, 100);
+  EXPECT_LE(std::filesystem::file_size(path_), 2 * kMost);
+}
+
+TEST_F(UsageBookTest, TellsOnceWhatOthersAdded) {
+  UsageBook young(path_, kDay);
+  UsageBook old(path_, kDay, 500);
+  young.add(a_, kDay, {1, 1});
+  for (int i = 0; i < 20; ++i) old.add(i % 2 == 0 ? a_ : b_, kDay, {1, 3});
+  EXPECT_EQ(young.used(b_, kDay).requests, 0) << "it has not looked yet";
+  const auto told = young.used_elsewhere(kDay);
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told.at(a_).requests, 10);
+  EXPECT_EQ(told.at(b_).tokens, 30);
+  EXPECT_EQ(young.used(a_, kDay).requests, 11);
+  EXPECT_TRUE(young.used_elsewhere(kDay).empty());
+  old.add(b_, kDay, {1, 3});
+  young.add(a_, kDay, {1, 1});
+  EXPECT_EQ(young.used(b_, kDay).requests, 11);
+  EXPECT_TRUE(young.used_elsewhere(kDay).empty()) << "used() said so";
+}
+
+TEST_F(UsageBookTest, WaitsForNobodyWhoHoldsTheLock) {
+  UsageBook book(path_, kDay);
+  const Descriptor lock = *open_lock(path_.string() + ".lock");
+  ASSERT_EQ(::flock(lock.get(), LOCK_EX), 0);
+  book.add(a_, kDay, {1, 1});
+  EXPECT_EQ(book.used(a_, kDay).requests, 1);
+  EXPECT_EQ(std::filesystem::file_size(path_), 0u);
+  ASSERT_EQ(::flock(lock.get(), LOCK_UN), 0);
+  book.used_elsewhere(kDay);
+  EXPECT_EQ(read("a").requests, 1);
+}
+
+TEST_F(UsageBookTest, PassesOverARequestThatEndsAfterOneOfTheNextDay) {
+  UsageBook book(path_, kDay);
+  book.add(a_, kDay + 1, {1, 1});
+  book.add(b_, kDay, {1, 1});
+  book.add(a_, kDay + 1, {1, 1});
+  EXPECT_EQ(book.used(a_, kDay + 1).requests, 2);
+  EXPECT_EQ(read("a", kDay + 1).requests, 2);
+}
+
+TEST_F(UsageBookTest, IsForItsUserAlone) {
+  UsageBook book(path_, kDay, 100);
+  std::filesystem::create_symlink(folder_.path() / "elsewhere", path_.string() + ".new");
+  for (int i = 0; i < 10; ++i) book.add(a_, kDay, {1, 1});
+  using std::filesystem::perms;
+  EXPECT_EQ(std::filesystem::status(path_).permissions(), perms::owner_read | perms::owner_write);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "elsewhere"));
+  EXPECT_EQ(read("a").requests, 10);
+}
+
 TEST_F(UsageBookTest, CountsWithoutAFileToo) {
   UsageBook none("", kDay);
   none.add(a_, kDay, {1, 1});
@@ -102,6 +166,16 @@ TEST_F(UsageBookTest, CountsWithoutAFileToo) {
   full.add(a_, kDay, {1, 1});
   full.add(a_, kDay, {1, 1});
   EXPECT_EQ(full.used(a_, kDay).requests, 2);
+  // A disk that becomes full: the next one finds what was written before.
+  std::filesystem::remove(path_);
+  UsageBook book(path_, kDay);
+  book.add(a_, kDay, {1, 1});
+  std::filesystem::rename(path_, folder_.path() / "kept");
+  std::filesystem::create_symlink("/dev/full", path_);
+  book.add(a_, kDay, {1, 1});
+  EXPECT_EQ(book.used(a_, kDay).requests, 2);
+  std::filesystem::rename(folder_.path() / "kept", path_);
+  EXPECT_EQ(read("a").requests, 1);
 }
 
 }  // namespace
