@@ -55,8 +55,11 @@ class GatewayImpl final : public Gateway {
         log_(std::move(log)),
         feedback_log_(options.feedback_log, options.feedback_log_bytes),
         door_(
-            clock, [this](const std::string& url) { return fetch_keys(url); }, true,
-            options.evidence.empty() ? std::filesystem::path() : options.evidence / "quotas"),
+            clock,
+            [this](const std::string& url, const CancelToken& cancel) {
+              return fetch_keys(url, cancel);
+            },
+            true, options.evidence.empty() ? std::filesystem::path() : options.evidence / "quotas"),
         core_{clock,         registry_, states_,     tracing_->tracer(), *log_,
               feedback_log_, door_,     clock.now(), unix_now(clock)} {}
 
@@ -84,7 +87,7 @@ class GatewayImpl final : public Gateway {
 
  private:
   Status hand_out(std::shared_ptr<const Table> table);
-  Result<std::string> fetch_keys(const std::string& url);
+  Result<std::string> fetch_keys(const std::string& url, const CancelToken& cancel);
 
   telemetry::Registry registry_;
   telemetry::Gauge& revision_ =
@@ -138,7 +141,7 @@ Status GatewayImpl::start(GatewayOptions options, Config config) {
 }
 
 // The keys of tokens, of another server.
-Result<std::string> GatewayImpl::fetch_keys(const std::string& url) {
+Result<std::string> GatewayImpl::fetch_keys(const std::string& url, const CancelToken& cancel) {
   if (keys_client_ == nullptr) {
     net::ClientOptions options;
     options.limits.body_bytes = 1 << 20;
@@ -148,6 +151,7 @@ Result<std::string> GatewayImpl::fetch_keys(const std::string& url) {
   request.url = url;
   request.headers = {{"accept", "application/json"}};
   request.timeout = milliseconds(5'000);
+  request.cancel = cancel;
   SERIN_TRY_ASSIGN(net::Response response, keys_client_->fetch(std::move(request)));
   if (response.status != 200)
     return fail(Code::kUnavailable, url + " answered " + std::to_string(response.status));

@@ -60,6 +60,11 @@ void Account::end(const Meter::Share& share, double tokens, const Clock& clock) 
   if (meter_.has_quota()) book_.add(who_, day_of(wall), used);
 }
 
+void Account::used_elsewhere(KeyUsage used, const Clock& clock) {
+  const std::lock_guard lock(mutex_);
+  meter_.resume(used, clock.wall());
+}
+
 Account::Left Account::left(const Clock& clock) const {
   const std::lock_guard lock(mutex_);
   const Instant now = clock.now();
@@ -73,28 +78,35 @@ Door::Door(const Clock& clock, Sources::Fetch fetch, bool background,
       book_(quotas, day_of(clock.wall())),
       sources_(clock, std::move(fetch)),
       audit_room_(kAuditedPerMinute, std::chrono::minutes(1)) {
-  if (background) thread_ = std::thread([this] { run(); });
+  if (!background) return;
+  files_ = std::jthread([this](const std::stop_token& stop) { look_after_files(stop); });
+  fetches_ = std::jthread([this](const std::stop_token& stop) { look_after_servers(stop); });
 }
 
-Door::~Door() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
+Door::~Door() { cancel_.cancel(); }
+
+void Door::look_after_files(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    look_at_files();
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, stop, kBetween, [] { return false; });
   }
-  wake_.notify_all();
-  if (thread_.joinable()) thread_.join();
 }
 
-void Door::run() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    wake_.wait_for(lock, kBetween, [this] { return stopping_ || hurried_; });
-    if (stopping_) return;
+void Door::look_after_servers(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    sources_.fetch_due(cancel_);
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, stop, kBetween, [this] { return hurried_; });
     hurried_ = false;
-    lock.unlock();
-    refresh();
-    lock.lock();
   }
+}
+
+// A set of token keys is due before its time.
+void Door::hurry() {
+  const std::lock_guard lock(mutex_);
+  hurried_ = true;
+  wake_.notify_all();
 }
 
 void Door::use(const std::vector<AccessRules>& rules) {
@@ -104,28 +116,46 @@ void Door::use(const std::vector<AccessRules>& rules) {
     for (const JwtRule& rule : one.jwt_rules) wanted.token_keys.insert(token_keys_of(rule));
   }
   sources_.want(wanted);
-  refresh(false);  // URLs are left to the thread: nobody waits for another server here
-  const std::lock_guard lock(mutex_);
-  std::erase_if(accounts_, [&](const auto& one) { return !wanted.key_files.contains(one.first); });
-  hurried_ = true;
-  wake_.notify_all();
+  look_at_files();
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(accounts_,
+                  [&](const auto& one) { return !wanted.key_files.contains(one.first); });
+  }
+  hurry();
 }
 
-void Door::refresh(bool fetch) {
-  const std::lock_guard one_at_a_time(refreshing_);
-  const auto changed = sources_.refresh(fetch);
-  for (const std::string& file : changed) {
-    const auto ring = sources_.keys(file);
-    const std::lock_guard lock(mutex_);
-    auto& accounts = accounts_[file];
-    std::map<std::string, std::shared_ptr<Account>> kept;
-    for (const ApiKey& key : ring->keys()) {
-      const auto found = accounts.find(key.name);
-      if (found == accounts.end()) continue;
-      found->second->set(key.limits);
-      kept.insert(*found);
-    }
-    accounts = std::move(kept);
+void Door::look_at_files() {
+  const std::lock_guard one_at_a_time(reading_);
+  for (const std::string& file : sources_.read_files()) take_keys(file);
+  take_usage();
+}
+
+// Keys that stay keep what they have used.
+void Door::take_keys(const std::string& file) {
+  const auto ring = sources_.keys(file);
+  if (ring == nullptr) return;
+  const std::lock_guard lock(mutex_);
+  auto& accounts = accounts_[file];
+  std::map<std::string, std::shared_ptr<Account>> kept;
+  for (const ApiKey& key : ring->keys()) {
+    const auto found = accounts.find(key.name);
+    if (found == accounts.end()) continue;
+    found->second->set(key.limits);
+    kept.insert(*found);
+  }
+  accounts = std::move(kept);
+}
+
+// What the gateway before this one still counts while its last requests end. An account that is
+// made later begins with it.
+void Door::take_usage() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [who, used] : book_.used_elsewhere(day_of(clock_.wall()))) {
+    const auto file = accounts_.find(who.keys);
+    if (file == accounts_.end()) continue;
+    const auto account = file->second.find(who.key);
+    if (account != file->second.end()) account->second->used_elsewhere(used, clock_);
   }
 }
 
@@ -150,9 +180,7 @@ Result<Pass> Door::enter_with_token(const AccessRules& rules, std::string_view t
   if (!claims) {
     if (claims.error().reason == "unknown_token_key" && from.kind != TokenKeys::Kind::kFile) {
       sources_.hurry(from);
-      const std::lock_guard lock(mutex_);
-      hurried_ = true;
-      wake_.notify_all();
+      hurry();
     }
     return fail(std::move(claims).error());
   }

@@ -2,7 +2,8 @@
 // Who may enter a service: finds who a request is from (an API key or a token), whether that may
 // make it, and what it may still use. What is refused is written to the log as an audit entry.
 //
-// Safe from any thread. A thread of its own reads files and fetches keys of tokens.
+// Safe from any thread. One thread of its own reads files and one fetches keys of tokens, so that
+// nobody, and no file, waits for an issuer that is slow.
 #pragma once
 
 #include <condition_variable>
@@ -10,11 +11,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log_room.h"
@@ -37,6 +40,8 @@ class Account {
   void set(const KeyLimits& limits);
   Result<Meter::Share> begin(double estimated_tokens, const Clock& clock);
   void end(const Meter::Share& share, double tokens, const Clock& clock);
+  // Another process has written that the key used so much today.
+  void used_elsewhere(KeyUsage used, const Clock& clock);
 
   struct Left {
     std::int64_t requests = 0, tokens = 0;  // limits of a minute; 0: not bounded
@@ -61,15 +66,19 @@ struct Pass {
 
 class Door {
  public:
-  // `fetch` as in Sources. With `background`, a thread refreshes every second; else refresh() does.
+  // `fetch` as in Sources. With `background`, threads look every second; else refresh() does.
   // `quotas`: a file where what keys used today outlives the process; empty: none.
   Door(const Clock& clock, Sources::Fetch fetch, bool background,
        const std::filesystem::path& quotas = {});
   ~Door();
 
-  // These services' rules are in use from now on; reads their files once before it returns.
+  // These services' rules are in use from now on; reads their files once before it returns, and
+  // waits for no server.
   void use(const std::vector<AccessRules>& rules);
-  void refresh() { refresh(true); }
+  void refresh() {
+    look_at_files();
+    sources_.fetch_due(cancel_);
+  }
 
   // kUnauthenticated: "invalid_api_key", "expired_api_key", "invalid_token", "expired_token";
   // kPermissionDenied as may_call(); kUnavailable "keys_unavailable" where keys could not be read
@@ -86,22 +95,27 @@ class Door {
   Result<Pass> enter_with_key(const AccessRules& rules, std::string_view secret, const Call& call);
   std::shared_ptr<Account> account_of(const std::string& file, const ApiKey& key);
   void audit(const Error& refused, const Call& call, std::string_view peer);
-  void refresh(bool fetch);
-  void run();
+  void look_at_files();
+  void take_keys(const std::string& file);
+  void take_usage();
+  void hurry();
+  void look_after_files(const std::stop_token& stop);
+  void look_after_servers(const std::stop_token& stop);
 
   const Clock& clock_;
   UsageBook book_;
   Sources sources_;
-  std::mutex refreshing_;  // one refresh at a time
+  CancelToken cancel_;  // of the fetch under way, when the door goes
+  std::mutex reading_;  // one look at the files at a time
 
   std::mutex mutex_;
   std::map<std::string, std::map<std::string, std::shared_ptr<Account>>> accounts_;  // by file, key
   LogRoom audit_room_;
 
-  std::condition_variable wake_;
+  std::condition_variable_any wake_;
   bool hurried_ = false;
-  bool stopping_ = false;
-  std::thread thread_;  // last: it uses everything above
+  // Last: they use everything above.
+  std::jthread files_, fetches_;
 };
 
 }  // namespace serin::gateway

@@ -7,17 +7,20 @@
 #include <atomic>
 
 #include "base/digest.h"
+#include "base/eventually_for_test.h"
 #include "base/files.h"
 #include "gateway/access/signer_for_test.h"
 
 namespace serin::gateway {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr char kUri[] = "https://id.example/keys";
 constexpr char kDocument[] = "https://id.example/.well-known/openid-configuration";
+
+// Of doors that have nothing to fetch.
+Result<std::string> nothing(const std::string&, const CancelToken&) { return std::string(); }
 
 class AccessDoor : public ::testing::Test {
  protected:
@@ -65,7 +68,7 @@ class AccessDoor : public ::testing::Test {
   std::optional<TemporaryDirectory> folder_;
   AccessRules rules_;
   Door door_{clock_,
-             [this](const std::string& url) -> Result<std::string> {
+             [this](const std::string& url, const CancelToken&) -> Result<std::string> {
                ++fetched_;
                if (url == kDocument) return document_;
                EXPECT_EQ(url, kUri);
@@ -154,9 +157,7 @@ TEST_F(AccessDoor, GoesOnWithQuotasWhereTheOneBeforeItWasKilled) {
     return std::string("in");
   };
   const auto next = [&] {
-    auto door = std::make_unique<Door>(
-        clock_, [](const std::string&) { return Result<std::string>(""); }, false,
-        folder_->path() / "quotas");
+    auto door = std::make_unique<Door>(clock_, nothing, false, folder_->path() / "quotas");
     door->use({rules_});
     return door;
   };
@@ -169,6 +170,26 @@ TEST_F(AccessDoor, GoesOnWithQuotasWhereTheOneBeforeItWasKilled) {
   EXPECT_EQ(uses(*next(), 1), "quota_exceeded") << "of tokens";
   clock_.advance(std::chrono::hours(24));
   EXPECT_EQ(uses(*next(), 1), "in");
+}
+
+TEST_F(AccessDoor, CountsWhatTheGatewayBeforeItStillUses) {
+  write("one", "  limits: {requestsPerDay: 3}\n");
+  Door old(clock_, nothing, false, folder_->path() / "quotas");
+  Door young(clock_, nothing, false, folder_->path() / "quotas");
+  const auto account_in = [&](Door& door) {
+    door.use({rules_});
+    net::RequestHead head;
+    head.headers = {{"authorization", "Bearer one"}};
+    return door.enter(rules_, head, "glyphs", "/generate")->account;
+  };
+  const auto before = account_in(old), after = account_in(young);
+  const auto last = before->begin(1, clock_), first = after->begin(1, clock_);
+  ASSERT_TRUE(last && first);
+  after->end(*first, 1, clock_);
+  before->end(*last, 1, clock_);
+  young.refresh();
+  EXPECT_TRUE(after->begin(1, clock_).has_value());
+  EXPECT_EQ(after->begin(1, clock_).error().reason, "quota_exceeded");
 }
 
 TEST_F(AccessDoor, LetsTokensInThatTheirIssuerSigned) {
@@ -268,20 +289,53 @@ TEST_F(AccessDoor, ReadsKeysOfTokensFromAFile) {
   EXPECT_EQ(reason(with(token(signer_))), "unknown_token_key");
 }
 
-TEST(AccessDoorThread, LooksAgainByItself) {
-  auto folder = TemporaryDirectory::create();
-  ASSERT_TRUE(folder.has_value());
-  const AccessRules rules{.key_file = folder->path() / "keys.yaml", .jwt_rules = {}};
-  Door door(Clock::real(), [](const std::string&) { return Result<std::string>(""); }, true);
-  door.use({rules});
-  ASSERT_TRUE(
-      write_file(rules.key_file, "keys:\n- name: a\n  hashes: [" + sha256_hex("one") + "]\n")
-          .has_value());
-  net::RequestHead head;
-  head.headers = {{"authorization", "Bearer one"}};
-  for (int i = 0; i < 600 && !door.enter(rules, head, "s", "/"); ++i)
-    std::this_thread::sleep_for(milliseconds(50));
-  EXPECT_TRUE(door.enter(rules, head, "s", "/").has_value());
+// A door that looks by itself.
+class AccessDoorThreads : public ::testing::Test {
+ protected:
+  void write(const std::string& secret) {
+    ASSERT_TRUE(
+        write_file(rules_.key_file, "keys:\n- name: a\n  hashes: [" + sha256_hex(secret) + "]\n")
+            .has_value());
+  }
+  bool lets_in(Door& door, const std::string& secret) {
+    net::RequestHead head;
+    head.headers = {{"authorization", "Bearer " + secret}};
+    return door.enter(rules_, head, "s", "/").has_value();
+  }
+
+  TemporaryDirectory folder_ = *TemporaryDirectory::create();
+  AccessRules rules_{.key_file = folder_.path() / "keys.yaml", .jwt_rules = {}};
+};
+
+TEST_F(AccessDoorThreads, LookAgain) {
+  Door door(Clock::real(), nothing, true);
+  door.use({rules_});
+  write("one");
+  EXPECT_TRUE(eventually([&] { return lets_in(door, "one"); }));
+}
+
+TEST_F(AccessDoorThreads, HoldNothingUpWhileAnIssuerIsSilent) {
+  std::atomic<bool> asked{false}, over{false};
+  const auto silent = [&](const std::string&, const CancelToken& cancel) -> Result<std::string> {
+    asked = true;
+    EXPECT_TRUE(eventually([&] { return cancel.cancelled(); })) << "the door goes";
+    over = true;
+    return fail(Code::kCancelled, "cancelled");
+  };
+  {
+    Door door(Clock::real(), silent, true);
+    write("one");
+    rules_.jwt_rules = {{.issuer = "https://id.example"}};
+    door.use({rules_});
+    ASSERT_TRUE(eventually([&] { return asked.load(); }));
+    write("two");
+    door.use({rules_});
+    EXPECT_TRUE(lets_in(door, "two"));
+    write("three");
+    EXPECT_TRUE(eventually([&] { return lets_in(door, "three"); }));
+    EXPECT_FALSE(over);
+  }
+  EXPECT_TRUE(over);
 }
 
 }  // namespace

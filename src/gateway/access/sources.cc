@@ -14,6 +14,10 @@ constexpr Duration kEvery = std::chrono::minutes(5);
 constexpr Duration kSoonest = std::chrono::seconds(10);
 constexpr std::uint64_t kMostBytes = 1 << 20;
 
+void say_unusable(const TokenKeys& from, const Error& why) {
+  log::error("the keys of tokens cannot be used", {{"from", from.name}, {"error", why.message}});
+}
+
 }  // namespace
 
 TokenKeys token_keys_of(const JwtRule& rule) {
@@ -50,77 +54,105 @@ void Sources::hurry(const TokenKeys& from) {
     found->second.due = std::min(found->second.due, found->second.fetched + kSoonest);
 }
 
-std::vector<std::string> Sources::refresh(bool fetch) {
-  std::map<std::string, std::optional<FileStamp>> files;
+std::vector<TokenKeys> Sources::sets() const {
+  const std::lock_guard lock(mutex_);
   std::vector<TokenKeys> sets;
+  for (const auto& [from, known] : jwks_) sets.push_back(from);
+  return sets;
+}
+
+std::vector<std::string> Sources::read_files() {
+  std::map<std::string, std::optional<FileStamp>> files;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [file, known] : key_files_) files.emplace(file, known.stamp);
-    for (const auto& [from, known] : jwks_) sets.push_back(from);
   }
   std::vector<std::string> changed;
   for (const auto& [file, known] : files) {
-    const auto stamp = stamp_of(file);
-    if (stamp && stamp == known) continue;
-    auto ring = KeyRing::read(file);
-    if (!ring && stamp != known)
-      log::error("the file of keys cannot be used",
-                 {{"file", file}, {"error", ring.error().message}});
-    if (ring) log::info("keys were read", {{"file", file}, {"keys", ring->size()}});
-    const std::lock_guard lock(mutex_);
-    const auto found = key_files_.find(file);
-    if (found == key_files_.end()) continue;
-    found->second.stamp = stamp;
-    if (!ring) continue;
-    found->second.ring = std::make_shared<const KeyRing>(std::move(*ring));
-    changed.push_back(file);
+    if (read_keys(file, known)) changed.push_back(file);
   }
-  for (const TokenKeys& from : sets) {
-    if (from.kind == TokenKeys::Kind::kFile || fetch) refresh_jwks(from);
+  for (const TokenKeys& from : sets()) {
+    if (from.kind == TokenKeys::Kind::kFile) read_jwks(from);
   }
   return changed;
 }
 
-Result<JwkSet> Sources::read_set(const TokenKeys& from) const {
-  std::string where = from.name;
-  if (from.kind == TokenKeys::Kind::kIssuer) {
-    const std::string url = discovery_url(from.name);
-    SERIN_TRY_ASSIGN(const std::string document, fetch_(url));
-    SERIN_TRY_ASSIGN(where, discovered_jwks_uri(document, from.name, url));
+void Sources::fetch_due(const CancelToken& cancel) {
+  for (const TokenKeys& from : sets()) {
+    if (from.kind != TokenKeys::Kind::kFile && !cancel.cancelled()) fetch_jwks(from, cancel);
   }
-  const bool file = from.kind == TokenKeys::Kind::kFile;
-  SERIN_TRY_ASSIGN(const std::string text, file ? read_file(where, kMostBytes) : fetch_(where));
-  return JwkSet::parse(text, where);
 }
 
-void Sources::refresh_jwks(const TokenKeys& from) {
-  const Instant now = clock_.now();
-  const bool file = from.kind == TokenKeys::Kind::kFile;
-  std::optional<FileStamp> stamp;
-  if (file) stamp = stamp_of(from.name);
+// Whether it was read anew.
+bool Sources::read_keys(const std::string& file, const std::optional<FileStamp>& known) {
+  const auto stamp = stamp_of(file);
+  if (stamp && stamp == known) return false;
+  auto ring = KeyRing::read(file);
+  if (!ring && stamp != known)
+    log::error("the file of keys cannot be used",
+               {{"file", file}, {"error", ring.error().message}});
+  if (ring) log::info("keys were read", {{"file", file}, {"keys", ring->size()}});
+  const std::lock_guard lock(mutex_);
+  const auto found = key_files_.find(file);
+  if (found == key_files_.end()) return false;
+  found->second.stamp = stamp;
+  if (!ring) return false;
+  found->second.ring = std::make_shared<const KeyRing>(std::move(*ring));
+  return true;
+}
+
+void Sources::read_jwks(const TokenKeys& from) {
+  const auto stamp = stamp_of(from.name);
   {
     const std::lock_guard lock(mutex_);
     const auto found = jwks_.find(from);
-    if (found == jwks_.end()) return;
+    if (found == jwks_.end() || (stamp && stamp == found->second.stamp)) return;
+  }
+  auto set = read_file(from.name, kMostBytes).and_then([&](const std::string& text) {
+    return JwkSet::parse(text, from.name);
+  });
+  const std::lock_guard lock(mutex_);
+  const auto found = jwks_.find(from);
+  if (found == jwks_.end()) return;
+  const bool again = found->second.stamp == stamp;
+  found->second.stamp = stamp;
+  if (set) {
+    found->second.set = std::make_shared<const JwkSet>(std::move(*set));
+  } else if (!again) {
+    say_unusable(from, set.error());
+  }
+}
+
+Result<JwkSet> Sources::fetched_set(const TokenKeys& from, const CancelToken& cancel) const {
+  std::string where = from.name;
+  if (from.kind == TokenKeys::Kind::kIssuer) {
+    const std::string url = discovery_url(from.name);
+    SERIN_TRY_ASSIGN(const std::string document, fetch_(url, cancel));
+    SERIN_TRY_ASSIGN(where, discovered_jwks_uri(document, from.name, url));
+  }
+  SERIN_TRY_ASSIGN(const std::string text, fetch_(where, cancel));
+  return JwkSet::parse(text, where);
+}
+
+void Sources::fetch_jwks(const TokenKeys& from, const CancelToken& cancel) {
+  const Instant now = clock_.now();
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = jwks_.find(from);
+    if (found == jwks_.end() || now < found->second.due) return;
     JwksSource& source = found->second;
-    if (file ? stamp && stamp == source.stamp : now < source.due) return;
     // The next time, also when this one fails; a set that never came is asked for sooner.
     source.fetched = now;
     source.due = now + (source.set == nullptr ? kSoonest : kEvery);
   }
-  auto set = read_set(from);
+  auto set = fetched_set(from, cancel);
+  if (cancel.cancelled()) return;
   const std::lock_guard lock(mutex_);
   const auto found = jwks_.find(from);
   if (found == jwks_.end()) return;
-  const bool again = file && found->second.stamp == stamp;
-  found->second.stamp = stamp;
-  if (set) {
-    found->second.set = std::make_shared<const JwkSet>(std::move(*set));
-    found->second.due = now + kEvery;
-  } else if (!again) {
-    log::error("the keys of tokens cannot be used",
-               {{"from", from.name}, {"error", set.error().message}});
-  }
+  if (!set) return say_unusable(from, set.error());
+  found->second.set = std::make_shared<const JwkSet>(std::move(*set));
+  found->second.due = now + kEvery;
 }
 
 }  // namespace serin::gateway

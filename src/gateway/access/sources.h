@@ -5,8 +5,9 @@
 // have, at once (but not more often than every ten seconds). What cannot be read is said in the
 // log, and the last good one is kept.
 //
-// The readers are safe from any thread and never wait for a file or a server; refresh() does, and
-// is for one thread.
+// The readers are safe from any thread and never wait for a file or a server. read_files() waits
+// for the disk, fetch_due() for servers, however slow; each is for one thread at a time, and
+// neither waits for the other.
 #pragma once
 
 #include <functional>
@@ -19,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file_stamp.h"
@@ -37,15 +39,16 @@ TokenKeys token_keys_of(const JwtRule& rule);
 
 class Sources {
  public:
-  // Fetches a URL; blocks.
-  using Fetch = std::function<Result<std::string>(const std::string& url)>;
+  // Fetches a URL; blocks, until it is cancelled at most.
+  using Fetch =
+      std::function<Result<std::string>(const std::string& url, const CancelToken& cancel)>;
   Sources(const Clock& clock, Fetch fetch) : clock_(clock), fetch_(std::move(fetch)) {}
 
   struct Wanted {
     std::set<std::string> key_files;
     std::set<TokenKeys> token_keys;
   };
-  // From now on these and no others; refresh() reads the new ones.
+  // From now on these and no others; what is new has yet to be read.
   void want(const Wanted& wanted);
 
   // Null until it could be read once.
@@ -54,9 +57,10 @@ class Sources {
   // The set lacks a key that a token names.
   void hurry(const TokenKeys& from);
 
-  // Reads files that have changed and, where it may wait for servers, URLs that are due. Gives the
-  // files of API keys that were read anew.
-  std::vector<std::string> refresh(bool fetch);
+  // Reads files that have changed. Gives those of API keys that were read anew.
+  std::vector<std::string> read_files();
+  // Fetches the sets of servers that are due, one after the other.
+  void fetch_due(const CancelToken& cancel);
 
  private:
   struct KeyFile {
@@ -70,8 +74,11 @@ class Sources {
     std::shared_ptr<const JwkSet> set;
   };
 
-  void refresh_jwks(const TokenKeys& from);
-  Result<JwkSet> read_set(const TokenKeys& from) const;
+  std::vector<TokenKeys> sets() const;
+  bool read_keys(const std::string& file, const std::optional<FileStamp>& known);
+  void read_jwks(const TokenKeys& from);
+  void fetch_jwks(const TokenKeys& from, const CancelToken& cancel);
+  Result<JwkSet> fetched_set(const TokenKeys& from, const CancelToken& cancel) const;
 
   const Clock& clock_;
   const Fetch fetch_;
