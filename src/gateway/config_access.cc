@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "gateway/access/discovery.h"
+#include "base/issuer.h"
 #include "gateway/access/sources.h"
 #include "gateway/config_parts.h"
 
@@ -25,7 +25,7 @@ void read_rule(Object& object, JwtRule& into) {
   object.text("jwksFile", into.jwks_file);
   if (!into.jwks_uri.empty() && !into.jwks_file.empty())
     object.wrong("jwksUri", "is there beside jwksFile: one of them");
-  if (token_keys_of(into).kind == TokenKeys::Kind::kIssuer && !is_discoverable(into.issuer))
+  if (token_keys_of(into).kind == TokenKeys::Kind::kIssuer && !says_its_keys(into.issuer))
     object.wrong("jwksUri",
                  "must be given, or jwksFile: an issuer that is no https:// URL cannot "
                  "say where its keys are");

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/issuer.h"
 #include "base/named.h"
 #include "base/quantity.h"
 #include "control/schema/generative_service_json.h"
@@ -231,11 +232,7 @@ void check_access(const YamlNode& rules, std::vector<Finding>& findings) {
   for (std::size_t i = 0; i < rules.items.size(); ++i) {
     const YamlNode& rule = rules.items[i];
     const bool uri = rule.find("jwksUri") != nullptr, file = rule.find("jwksFile") != nullptr;
-    const std::string& issuer = rule.find("issuer")->scalar;
-    // OpenID Connect Discovery, which the gateway then goes by.
-    const bool can_say =
-        issuer.starts_with("https://") && issuer.find_first_of("?#") == std::string::npos;
-    if (uri != file || (!uri && can_say)) continue;
+    if (uri != file || (!uri && says_its_keys(rule.find("issuer")->scalar))) continue;
     findings.push_back({rule.mark, "spec.access.jwtRules[" + std::to_string(i) + "]",
                         uri ? "has both jwksUri and jwksFile: one of them"
                             : "needs jwksUri or jwksFile: where the issuer's keys are, which an "

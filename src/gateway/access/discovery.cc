@@ -16,11 +16,6 @@ std::string_view text_at(const json::object& fields, std::string_view name) {
 
 }  // namespace
 
-bool is_discoverable(std::string_view issuer) {
-  return issuer.starts_with(kHttps) && issuer.size() > kHttps.size() &&
-         issuer.find_first_of("?#") == std::string_view::npos;
-}
-
 std::string discovery_url(std::string_view issuer) {
   if (issuer.ends_with('/')) issuer.remove_suffix(1);
   return std::string(issuer) + "/.well-known/openid-configuration";

@@ -9,10 +9,7 @@
 
 namespace serin::gateway {
 
-// Whether an issuer of this name can be asked: https, with neither a query nor a fragment.
-bool is_discoverable(std::string_view issuer);
-
-// Where its document is; of an issuer that can be asked.
+// Where its document is; of an issuer that can be asked (base/issuer.h).
 std::string discovery_url(std::string_view issuer);
 
 // The document's jwks_uri. kInvalidArgument, naming `where`, for what is no such document, or that

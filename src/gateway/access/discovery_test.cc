@@ -6,6 +6,7 @@
 
 #include <map>
 
+#include "base/issuer.h"
 #include "gateway/access/signer_for_test.h"
 #include "gateway/gateway_for_test.h"
 #include "net/http/tls_files_for_test.h"
@@ -16,11 +17,11 @@ namespace {
 using testing::HasSubstr;
 
 TEST(Discovery, IsForHttpsIssuersWithoutAQuery) {
-  EXPECT_TRUE(is_discoverable("https://id.example"));
-  EXPECT_TRUE(is_discoverable("https://id.example/tenant/"));
+  EXPECT_TRUE(says_its_keys("https://id.example"));
+  EXPECT_TRUE(says_its_keys("https://id.example/tenant/"));
   for (const char* issuer : {"", "ada", "http://id.example", "https://", "https://id.example?a=b",
                              "https://id.example#a"})
-    EXPECT_FALSE(is_discoverable(issuer)) << issuer;
+    EXPECT_FALSE(says_its_keys(issuer)) << issuer;
 }
 
 TEST(Discovery, LooksBelowTheIssuersPath) {

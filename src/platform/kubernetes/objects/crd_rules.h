@@ -65,7 +65,7 @@ inline constexpr CelRule kCelRules[] = {
     {"spec.access.jwtRules[]", "!has(self.jwksUri) || !has(self.jwksFile)",
      "has both jwksUri and jwksFile: one of them"},
     {"spec.access.jwtRules[]",
-     "has(self.jwksUri) || has(self.jwksFile) || self.issuer.startsWith('https://')",
+     "has(self.jwksUri) || has(self.jwksFile) || self.issuer.matches('^https://[^?#]+$')",
      "needs jwksUri or jwksFile: where the issuer's keys are, which an issuer that is no https:// "
      "URL cannot say itself"},
     {"spec.notifications[]", "has(self.url) && !has(self.command)",

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <regex>
 
+#include "base/issuer.h"
 #include "platform/kubernetes/golden_for_test.h"
 #include "platform/kubernetes/objects/crd_rules.h"
 
@@ -108,6 +110,17 @@ TEST(Crd, EveryRuleAndAmendmentIsAtANodeThatThereIs) {
   }
   for (const Amendment& amendment : kAmendments)
     EXPECT_TRUE(spec_node(amendment.path).is_object()) << amendment.path;
+}
+
+TEST(Crd, AsksForKeysOfTheIssuersThatTheManifestAsksForThemToo) {
+  const std::string rules =
+      canonical_json(spec_node("spec.access.jwtRules[]").at("x-kubernetes-validations"));
+  std::smatch pattern;
+  ASSERT_TRUE(std::regex_search(rules, pattern, std::regex(R"(issuer\.matches\('([^']+)'\))")));
+  for (const char* issuer : {"https://id", "https://id/a/", "", "ada", "http://id", "https://",
+                             "https://id?a=b", "https://id#a", "see https://id"})
+    EXPECT_EQ(std::regex_search(issuer, std::regex(pattern[1].str())), says_its_keys(issuer))
+        << issuer;
 }
 
 TEST(Crd, DoesNotMakeEveryMetricOneWithAScorer) {
