@@ -207,11 +207,19 @@ void Admin::post_scores(const std::shared_ptr<net::Exchange>& exchange) {
 void Admin::post_question(const std::shared_ptr<net::Exchange>& exchange) {
   const auto within = duration_of(exchange->head(), "within", kLongestAnswer);
   if (!within) return answer_failure(*exchange, within.error());
+  if (*within == Duration::zero())
+    return answer_failure(*exchange, {Code::kInvalidArgument,
+                                      "within must say how long there is for the answer, as 10s",
+                                      {},
+                                      "within"});
   exchange->read_body([this, exchange, within = *within](Result<std::string> body) {
     if (!body) return answer_failure(*exchange, body.error());
+    const CancelToken cancel;
+    exchange->on_gone([cancel] { cancel.cancel(); });
     gateway_.ask({.service = exchange->head().query_parameter("service").value_or(""),
                   .body = *std::move(body),
                   .within = within,
+                  .cancel = cancel,
                   .answered = [exchange](net::Response response) {
                     exchange->post([exchange, response = std::move(response)]() mutable {
                       exchange->respond(std::move(response));

@@ -93,6 +93,7 @@ void Copy::on_error(const Error& error) {
 
 void Copy::on_tick(Instant now) {
   if (ended_) return;
+  if (order_.cancel && order_.cancel->cancelled()) return end({End::kClientGone});
   if (now >= order_.deadline) return end({End::kDeadline});
   if (replica_ == nullptr) {
     use_present_table();

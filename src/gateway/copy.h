@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/cancel.h"
 #include "gateway/answer_content.h"
 #include "gateway/table.h"
 #include "gateway/token_meter.h"
@@ -60,6 +61,7 @@ struct CopyOrder {
   net::ClientRequest request;  // without an endpoint
   Instant began{};             // of the request: what Ended counts from
   Instant deadline{};
+  std::optional<CancelToken> cancel = {};  // by who wants its answer, where anybody does
   bool grpc = false;
   std::optional<std::uint64_t> prefix = {};             // hash of the prompt's beginning
   std::shared_ptr<AnswerPair> answers;                  // where what it says goes; null: nowhere

@@ -149,13 +149,17 @@ class TestGateway {
   net::Response get(std::string path) const {
     return fetched(request(std::move(path), "", {}, "GET"));
   }
-  net::Response admin(std::string method, std::string path, std::string body = "") const {
+  net::ClientRequest admin_request(std::string method, std::string path) const {
     net::ClientRequest made;
     made.url = "unix:" + (folder_.path() / "gateway.sock").string() + ":" + std::move(path);
     made.method = std::move(method);
-    made.body = std::move(body);
     made.timeout = kPatience;
-    return fetched(std::move(made));
+    return made;
+  }
+  net::Response admin(std::string method, std::string path, std::string body = "") const {
+    net::ClientRequest request = admin_request(std::move(method), std::move(path));
+    request.body = std::move(body);
+    return fetched(std::move(request));
   }
   // All evidence of the service, as JSON.
   std::vector<json::object> evidence(const std::string& service) const {

@@ -43,9 +43,12 @@ net::ClientRequest request_to(const ServiceEntry& service, std::string body, Dur
 }
 
 net::Response response_of(const std::string& service, const Ended& ended, Heard heard) {
-  if (ended.tried.end != End::kAnswer)
-    return net::error_response({Code::kUnavailable, service + " gave no answer: " +
-                                                        std::string(name_of(ended.tried.end))});
+  if (ended.tried.end != End::kAnswer) {
+    const Code code =
+        ended.tried.end == End::kDeadline ? Code::kDeadlineExceeded : Code::kUnavailable;
+    return net::error_response(
+        {code, service + " gave no answer: " + std::string(name_of(ended.tried.end))});
+  }
   if (heard.too_long)
     return net::error_response(
         {Code::kOutOfRange, "the answer of " + service + " is longer than 64 KiB"});
@@ -79,6 +82,7 @@ void ask(Lane& lane, Question question) {
                   .request = request_to(service, std::move(question.body), within),
                   .began = now,
                   .deadline = now + within,
+                  .cancel = question.cancel,
                   .answers = nullptr,
                   .on_bytes = [heard](std::string_view bytes) { heard->add(bytes); },
                   .on_end = {}};

@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "net/http/message.h"
 
@@ -17,8 +18,9 @@ class Lane;
 
 struct Question {
   std::string service;
-  std::string body;   // JSON
-  Duration within{};  // the service's own timeout at most
+  std::string body;         // JSON
+  Duration within{};        // the service's own timeout at most
+  CancelToken cancel = {};  // by who asked, and wants no answer any more
   // Once, on the lane's thread, unless the gateway ends first. What is no answer of a worker is an
   // error of the gateway's.
   std::function<void(net::Response)> answered;

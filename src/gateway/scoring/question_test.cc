@@ -4,6 +4,9 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <future>
+
 #include "gateway/gateway_for_test.h"
 
 namespace serin::gateway {
@@ -55,10 +58,34 @@ TEST(Question, ToNobodyOrToOneWhoSaysNothingOrTooMuchFails) {
   EXPECT_EQ(asked(gateway, "nobody").status, 404);
   EXPECT_THAT(asked(gateway, "nobody").body, HasSubstr("there is no service"));
   const net::Response late = asked(gateway, "hangs", "200ms");
-  EXPECT_EQ(late.status, 503);
+  EXPECT_EQ(late.status, 504);
   EXPECT_THAT(late.body, HasSubstr("hangs gave no answer: deadline"));
   EXPECT_THAT(asked(gateway, "talks").body, HasSubstr("longer than 64 KiB"));
   EXPECT_EQ(asked(gateway, "talks", "soon").status, 400);
+}
+
+TEST(Question, MustSayHowLongThereIs) {
+  FakeWorker worker(says("yes"));
+  const TestGateway gateway({service_of("a", {worker.url()})});
+  const net::Response answer = gateway.admin("POST", "/ask?service=a", std::string(kAsk));
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_THAT(answer.body, HasSubstr("within must say"));
+}
+
+TEST(Question, EndsWithWhoAsked) {
+  std::atomic<bool> told{false};
+  FakeWorker hangs([&](const std::shared_ptr<net::Exchange>& exchange, const std::string&) {
+    exchange->on_gone([&told, exchange] { told = true; });
+  });
+  const TestGateway gateway({service_of("a", {hangs.url()})});
+  net::ClientRequest request = gateway.admin_request("POST", "/ask?service=a&within=600s");
+  request.body = kAsk;
+  const CancelToken cancel = request.cancel;
+  const auto asker =
+      std::async(std::launch::async, [&] { return gateway.client().fetch(std::move(request)); });
+  ASSERT_TRUE(eventually([&] { return hangs.asked().size() == 1; }));
+  cancel.cancel();
+  EXPECT_TRUE(eventually([&] { return told.load(); }));
 }
 
 TEST(Question, IsBoundedAsCopiesAre) {
