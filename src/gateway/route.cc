@@ -46,6 +46,16 @@ bool fits(std::string_view pattern, std::string_view path) {
   }
 }
 
+constexpr std::size_t kPrefix = 5;  // of a gRPC message: a flag and its length
+
+// Of a message whose prefix is there.
+std::size_t grpc_length(std::string_view bytes) {
+  std::size_t length = 0;
+  for (std::size_t i = 1; i < kPrefix; ++i)
+    length = length << 8 | static_cast<unsigned char>(bytes[i]);
+  return length;
+}
+
 struct Varint {
   std::uint64_t value = 0;
   std::size_t size = 0;  // 0: cut off, or malformed
@@ -134,14 +144,11 @@ HeadRoute route_by_head(const net::RequestHead& head) {
 }
 
 GrpcName grpc_name(std::string_view bytes, bool whole) {
-  constexpr std::size_t kPrefix = 5;  // of a message: a flag and its length
   constexpr std::uint64_t kText = 2;  // protobuf's wire types
   GrpcName result;
   result.known = whole || bytes.size() > 64 * 1024;
   if (bytes.size() < kPrefix) return result;
-  std::size_t length = 0;
-  for (std::size_t i = 1; i < kPrefix; ++i)
-    length = length << 8 | static_cast<unsigned char>(bytes[i]);
+  const std::size_t length = grpc_length(bytes);
   bytes.remove_prefix(kPrefix);
   if (bytes.size() >= length) {
     bytes = bytes.substr(0, length);
@@ -164,9 +171,12 @@ GrpcName grpc_name(std::string_view bytes, bool whole) {
   return result;
 }
 
+bool is_whole_grpc_message(std::string_view body) {
+  return body.size() >= kPrefix && body.front() == 0 && grpc_length(body) == body.size() - kPrefix;
+}
+
 std::string with_grpc_fields(std::string_view body, std::string_view fields) {
-  constexpr std::size_t kPrefix = 5;
-  if (body.size() < kPrefix) return std::string(body);
+  if (!is_whole_grpc_message(body)) return std::string(body);
   std::string made;
   made.reserve(body.size() + fields.size());
   made.append(body).append(fields);

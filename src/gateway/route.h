@@ -43,7 +43,10 @@ struct GrpcName {
 };
 GrpcName grpc_name(std::string_view bytes, bool whole);
 
-// The one message of a gRPC call, with its prefix, and further fields at its end.
+// Whether a body is the one message of a gRPC call, with its prefix, not compressed and not cut.
+bool is_whole_grpc_message(std::string_view body);
+// Such a message with further fields at its end. Any other body is left as it is: who reads it is
+// to see what is wrong with it.
 std::string with_grpc_fields(std::string_view body, std::string_view fields);
 // The same with another model's name, of no version in particular.
 std::string with_grpc_name(std::string_view body, std::string_view name);

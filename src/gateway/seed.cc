@@ -73,7 +73,7 @@ std::optional<std::string> seeded(std::string_view body, const BodyFields& field
 }
 
 std::optional<std::string> seeded_grpc(std::string_view body, std::uint64_t seed) {
-  if (body.size() < kPrefix || body.front() != 0) return std::nullopt;
+  if (!is_whole_grpc_message(body)) return std::nullopt;
   try {
     if (has_seed(body.substr(kPrefix))) return std::nullopt;
   } catch (const protozero::exception&) {

@@ -107,6 +107,9 @@ TEST(SeededGrpc, LeavesAMessageThatHasOneOrIsNotUnderstood) {
   compressed[0] = 1;
   EXPECT_FALSE(seeded_grpc(compressed, 42));
   EXPECT_FALSE(seeded_grpc("", 42));
+  const std::string whole = net::grpc::frame(field(1, "a") + field(3, "id"));
+  EXPECT_FALSE(seeded_grpc(whole.substr(0, whole.size() - 4), 42)) << "a part is missing";
+  EXPECT_FALSE(seeded_grpc(whole + whole, 42)) << "it is two messages";
   EXPECT_FALSE(seeded_grpc(net::grpc::frame("\x22\x7f"), 42)) << "it is cut off";
   EXPECT_FALSE(seeded_grpc(net::grpc::frame("\x22\x02\x0a\x7f"), 42));
 }
