@@ -42,7 +42,14 @@ bool Forward::is_assigned_version() const {
   return service_->name == home_->name && version_->label == assigned_version_->label;
 }
 
-bool Forward::other_replica() const { return tried_.size() < version_->replicas.size(); }
+// By the present configuration, as the next try goes by it.
+bool Forward::other_replica() const {
+  const auto present = lane_.table()->find_same(service_->name, *version_);
+  const VersionEntry& version = present ? *present->version : *version_;
+  return std::ranges::any_of(version.replicas, [&](const ReplicaEntry& replica) {
+    return std::ranges::find(tried_, replica.id, &ReplicaEntry::id) == tried_.end();
+  });
+}
 
 // Without its body and where it goes. `left`: of its time; zero: any.
 net::ClientRequest Forward::request_with(const Resilience& resilience, Duration left,

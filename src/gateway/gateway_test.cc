@@ -234,6 +234,21 @@ TEST(Retries, LeaveAReplicaThatDoesNotBegin) {
   for (int i = 0; i < 4; ++i) EXPECT_EQ(gateway.post("/generate").body, "quick");
 }
 
+TEST(Retries, AskAReplicaThatHasComeSince) {
+  TestGateway gateway({service_of("a", {})});
+  FakeWorker quick(says("quick"));
+  std::string url;
+  FakeWorker full([&](const auto& exchange, const std::string&) {
+    gateway.config().services[0] = service_of("a", {url, quick.url()});
+    gateway.apply();
+    exchange->respond({429, {}, "full"});
+  });
+  url = full.url();
+  gateway.config().services[0] = service_of("a", {url});
+  gateway.apply();
+  EXPECT_EQ(gateway.post("/generate").body, "quick");
+}
+
 TEST(Retries, RepeatAConnectionThatBrokeBeforeTheAnswer) {
   std::atomic<int> calls{0};
   FakeWorker worker([&](const auto& exchange, const std::string&) {
