@@ -32,8 +32,10 @@ struct VersionEntry {
   std::string package;
   bool bitwise = false;
   std::shared_ptr<const Served> served;
-  std::vector<ReplicaEntry> replicas;                 // that requests may go to
-  std::vector<std::shared_ptr<ReplicaState>> silent;  // of those that do not answer
+  std::vector<ReplicaEntry> replicas;  // that requests may go to
+  // Of those that do not answer: held, so that requests that are there already see that they do
+  // not.
+  std::vector<std::shared_ptr<ReplicaState>> silent;
   std::shared_ptr<VersionState> state;
 
   // Where a try goes that was at `tried` before; null: there is no replica.

@@ -18,10 +18,9 @@ constexpr std::uint64_t kDraw = 5;
 constexpr std::size_t kMostScorers = 8;
 
 // nullopt: it is no UTF-8, and JSON is.
-std::optional<json::string> text_value(std::string_view text) {
-  json::string value(text);
-  if (!parse_json(json::serialize(value))) return std::nullopt;
-  return value;
+std::optional<json::value> text_value(std::string_view text) {
+  auto value = parse_json(json::serialize(text));
+  return value ? std::optional(*std::move(value)) : std::nullopt;
 }
 
 json::value body_value(std::string_view type, std::string_view body) {
@@ -66,14 +65,14 @@ double sample_draw(std::string_view request_id) {
 }
 
 std::string sample_json(const SampledRequest& sampled) {
-  const json::value request = body_value(sampled.request_type, sampled.request);
+  json::value request = body_value(sampled.request_type, sampled.request);
   json::object sample{{"requestId", sampled.request_id},
                       {"service", sampled.service},
                       {"version", sampled.version}};
   if (std::string prompt = prompt_of(request); !prompt.empty()) sample["prompt"] = prompt;
-  if (auto answer = text_value(sampled.answer); answer && !answer->empty())
+  if (auto answer = text_value(sampled.answer); answer && !sampled.answer.empty())
     sample["answer"] = *std::move(answer);
-  sample["request"] = request;
+  sample["request"] = std::move(request);
   sample["response"] = body_value(sampled.response_type, sampled.response);
   sample["contentType"] = sampled.response_type;
   return json::serialize(sample);
