@@ -89,6 +89,8 @@ class Forward {
   net::ClientRequest request_for(const ReplicaEntry& replica, const telemetry::SpanContext& trace);
   void send(const ReplicaEntry& replica);
   bool try_again(const TryEnd& tried);
+  RetryDecision decide(const TryEnd& tried);
+  void begin_again(const TryEnd& tried, const RetryDecision& decision);
   bool leave_silent_worker();
   void note_try(const TryEnd& tried);
   void drop_try();
@@ -227,7 +229,6 @@ class Forward {
   std::optional<Hedge> hedge_;
   Instant hedge_due_ = Instant::max();
   bool hedged_ = false;  // there was one
-  bool stays_ = false;   // the present one, though its replica is silent
   int retries_ = 0;
   bool failed_try_ = false;  // one that the client never saw
 

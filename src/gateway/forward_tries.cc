@@ -94,7 +94,6 @@ net::ClientRequest Forward::request_for(const ReplicaEntry& replica,
 void Forward::send(const ReplicaEntry& replica) {
   replica_ = &replica;
   if (!first_worker_) first_worker_ = replica.worker;
-  stays_ = false;
   try_began_ = core_.clock.now();
   if (std::ranges::find(tried_, &replica) == tried_.end()) tried_.push_back(&replica);
   replica.state->in_flight.fetch_add(1, std::memory_order_relaxed);
@@ -148,6 +147,13 @@ bool Forward::try_again(const TryEnd& tried) {
     adopt_hedge();
     return true;
   }
+  const RetryDecision decision = decide(tried);
+  if (!decision.why_not.empty()) version_->state->not_retried(decision.why_not);
+  if (decision.retry) begin_again(tried, decision);
+  return decision.retry;
+}
+
+RetryDecision Forward::decide(const TryEnd& tried) {
   const Instant now = core_.clock.now();
   const std::uint32_t running = home_->state->retries.load(std::memory_order_relaxed);
   const std::uint32_t requests = home_->state->in_flight.load(std::memory_order_relaxed);
@@ -160,23 +166,21 @@ bool Forward::try_again(const TryEnd& tried) {
   facts.other_replica = other_replica();
   facts.budget = retries_ > 0 || may_retry(resilience.retry_budget, requests, running);
   facts.left = deadline_ == Instant::max() ? kUnlimited : deadline_ - now;
-  const RetryDecision decision = decide_retry(resilience, tried, facts, lane_.random());
-  if (!decision.retry) {
-    if (!decision.why_not.empty()) version_->state->not_retried(decision.why_not);
-    return false;
-  }
+  return decide_retry(resilience, tried, facts, lane_.random());
+}
+
+void Forward::begin_again(const TryEnd& tried, const RetryDecision& decision) {
   failed_try_ = failed_try_ || outcome_of(tried) == rollout::Outcome::kFailed;
   version_->state->retried(tried);
   note_try(tried);
   drop_try();
   if (retries_++ == 0) home_->state->retries.fetch_add(1, std::memory_order_relaxed);
   if (decision.wait > Duration::zero()) {
-    retry_at_ = now + decision.wait;
+    retry_at_ = core_.clock.now() + decision.wait;
     phase_ = Phase::kWaiting;
   } else {
     start_try();
   }
-  return true;
 }
 
 // A worker that is stopped, or does not answer the platform, gives no first byte either. Who waits
@@ -184,11 +188,12 @@ bool Forward::try_again(const TryEnd& tried) {
 bool Forward::leave_silent_worker() {
   const bool silent =
       replica_ != nullptr && replica_->state->silent.load(std::memory_order_relaxed);
-  if (!silent || started_ || streamed_ || stays_) return false;
-  const auto present = lane_.table()->find_same(service_->name, *version_);
-  if (!present || present->version->replicas.empty()) return false;
-  stays_ = !try_again({End::kLateFirstByte});
-  return !stays_;
+  if (!silent || started_ || streamed_) return false;
+  const TryEnd tried{End::kLateFirstByte};
+  if (hedge_) return try_again(tried);
+  const RetryDecision decision = decide(tried);
+  if (decision.retry) begin_again(tried, decision);
+  return decision.retry;
 }
 
 }  // namespace serin::gateway
