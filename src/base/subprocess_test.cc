@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/eventually_for_test.h"
 #include "base/files.h"
 
 namespace serin {
@@ -25,8 +26,7 @@ bool alive(int pid) {
 }
 
 bool soon_dead(int pid) {
-  for (int i = 0; i < 6000 && alive(pid); ++i) std::this_thread::sleep_for(10ms);
-  return !alive(pid);
+  return eventually([&] { return !alive(pid); });
 }
 
 TEST(RunCommand, GivesOutputErrorsAndCode) {

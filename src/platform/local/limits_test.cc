@@ -3,8 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <thread>
-
+#include "base/eventually_for_test.h"
 #include "base/files.h"
 #include "platform/local/cgroups.h"
 #include "platform/local/memory.h"
@@ -59,11 +58,7 @@ TEST_F(Limits, MemoryOfASessionIsThatOfAllItsProcesses) {
           "hold & hold & wait");
   ASSERT_TRUE(process.has_value()) << process.error().message;
   const int session = process->identity().pid;
-  for (int i = 0; i < 3000; ++i) {
-    if (memory_of_sessions({session})[session] >= 16 * kMiB) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  EXPECT_GE(memory_of_sessions({session})[session], 16 * kMiB);
+  EXPECT_TRUE(eventually([&] { return memory_of_sessions({session})[session] >= 16 * kMiB; }));
   EXPECT_TRUE(memory_of_sessions({}).empty());
   process->signal(SIGKILL);
   ::kill(-session, SIGKILL);
@@ -81,15 +76,12 @@ TEST_F(Limits, AControlGroupEndsWhatTakesTooMuch) {
       run("x=$(head -c 268435456 /dev/zero | tr '\\0' x); echo survived; sleep 60", *folders);
   ASSERT_TRUE(process.has_value()) << process.error().message;
   EXPECT_TRUE(groups->bounds_memory("one") || process->ended());
-  for (int i = 0; i < 6000 && !groups->out_of_memory("one"); ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  EXPECT_TRUE(groups->out_of_memory("one"));
+  EXPECT_TRUE(eventually([&] { return groups->out_of_memory("one"); }));
   EXPECT_TRUE(groups->make("nothing", {})->empty());
-  for (int i = 0; i < 6000 && groups->bounds_memory("one"); ++i) {
+  EXPECT_TRUE(eventually([&] {
     groups->remove("one");
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  EXPECT_FALSE(groups->bounds_memory("one"));
+    return !groups->bounds_memory("one");
+  }));
   groups->remove_all();
 }
 

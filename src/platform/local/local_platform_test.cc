@@ -15,6 +15,7 @@
 #include <fstream>
 #include <thread>
 
+#include "base/eventually_for_test.h"
 #include "base/json.h"
 #include "model/package_samples.h"
 #include "model/registry.h"
@@ -32,7 +33,6 @@ using std::chrono::milliseconds;
 using testing::HasSubstr;
 
 constexpr milliseconds kLong{60'000};  // never waited for when things are right
-constexpr milliseconds kLook{5};
 
 // A state folder, packages whose workers behave as told, and the platform on them.
 class LocalWorld final : public World {
@@ -79,14 +79,7 @@ class LocalWorld final : public World {
   std::string good_package() override { return good_; }
   std::string other_package() override { return other_; }
   std::string broken_package() override { return broken_; }
-  bool until(const std::function<bool()>& holds) override {
-    const auto end = std::chrono::steady_clock::now() + kLong;
-    while (!holds()) {
-      if (std::chrono::steady_clock::now() > end) return false;
-      std::this_thread::sleep_for(kLook);
-    }
-    return true;
-  }
+  bool until(const std::function<bool()>& holds) override { return eventually(holds); }
   void crash(const ReplicaStatus& replica) override { ::kill(replica.pid, SIGKILL); }
   void restart() override {
     close();

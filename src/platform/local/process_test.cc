@@ -9,6 +9,7 @@
 #include <array>
 #include <string>
 
+#include "base/eventually_for_test.h"
 #include "base/files.h"
 
 namespace serin::platform::local {
@@ -160,8 +161,10 @@ TEST_F(ProcessTest, NeverRunsWhenWhoStartsItDies) {
   int pid = 0;
   ASSERT_EQ(::read(told[0], &pid, sizeof pid), static_cast<ssize_t>(sizeof pid));
   ASSERT_EQ(::waitpid(starter, nullptr, 0), starter);
-  for (int i = 0; i < kLongMs && read_stat(pid) && read_stat(pid)->state != 'Z'; ++i)
-    ::usleep(1000);
+  EXPECT_TRUE(eventually([&] {
+    const auto stat = read_stat(pid);
+    return !stat || stat->state == 'Z';
+  }));
   EXPECT_FALSE(std::filesystem::exists(mark));
   ::close(told[0]);
   ::close(told[1]);
