@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/backoff.h"
 #include "base/last_resort.h"
 #include "base/log.h"
 #include "control/notify/tell.h"
@@ -16,7 +17,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kBetweenLooks{250};
 constexpr milliseconds kLongestWait{60'000};    // between two tries
 constexpr milliseconds kLongestAsked{600'000};  // the same where the target says for how long
-constexpr RestartPolicy kTries{.first = milliseconds(1000), .longest = kLongestWait};
+constexpr Backoff kTries{.first = milliseconds(1000), .most = kLongestWait};
 constexpr std::size_t kPage = 100;  // events
 
 }  // namespace
@@ -67,11 +68,9 @@ void Notifier::look() {
       log::warning(target.error().message, {{"service", key.first}, {"target", key.second}});
       continue;
     }
-    Lane lane{
-        .subscription = subscription, .target = std::move(*target), .tries = Restarts(kTries)};
+    Lane lane{.subscription = subscription, .target = std::move(*target)};
     if (const auto before = lanes_.find(key); before != lanes_.end()) {
       lane.busy = before->second.busy;
-      lane.tries = before->second.tries;
       lane.failed = before->second.failed;
       lane.due = before->second.due;
     }
@@ -154,7 +153,6 @@ void Notifier::settle(const Due& due, const Status& told) {
   if (!told && cancel_.cancelled()) return;
   metrics_.told(due.key.first, due.key.second, told ? Telling::kDelivered : Telling::kFailed);
   if (told) {
-    lane.tries = Restarts(kTries);
     lane.failed = 0;
     lane.due = {};
     // What could not be noted is told again.
@@ -170,11 +168,10 @@ void Notifier::settle(const Due& due, const Status& told) {
                                                        {"reason", due.event.reason},
                                                        {"error", error.message}});
   const milliseconds asked = std::min(error.retry_after.value_or(milliseconds(0)), kLongestAsked);
-  lane.due = clock_.now() + std::max(lane.tries.ended_after(Duration::zero()), asked);
+  lane.due = clock_.now() + std::max(wait_after(lane.failed, kTries, 1), asked);
 }
 
 void Notifier::give_up(Lane& lane, const Event& event, const std::string& why) {
-  lane.tries = Restarts(kTries);
   lane.failed = 0;
   lane.due = {};
   Event failure =

@@ -25,7 +25,6 @@
 
 #include "base/cancel.h"
 #include "base/clock.h"
-#include "base/restarts.h"
 #include "control/metrics.h"
 #include "control/notify/target.h"
 #include "control/store.h"
@@ -53,8 +52,7 @@ class Notifier {
     Target target;
     std::int64_t looked = -1;  // up to this event there is nothing more for it
     bool busy = false;
-    Restarts tries;
-    int failed = 0;
+    int failed = 0;  // tries in a row
     Instant due{};
   };
   using Key = std::pair<std::string, std::string>;  // service and target

@@ -31,8 +31,10 @@ Result<std::string> output_of(const ScorerSpec& spec, const std::vector<platform
                               const CancelToken& cancel) {
   std::string input;
   for (const platform::Sample& sample : samples) input += sample.json + "\n";
-  SERIN_TRY_ASSIGN(Exit ended, run_command({.arguments = spec.command, .input = std::move(input)},
-                                           timeout_of(spec), cancel));
+  auto run =
+      run_command({.arguments = spec.command, .input = std::move(input)}, timeout_of(spec), cancel);
+  if (!run) return fail(Code::kUnavailable, std::move(run).error().message);
+  const Exit& ended = *run;
   if (ended.timed_out)
     return fail(Code::kDeadlineExceeded,
                 "it did not end within " + std::to_string(timeout_of(spec).count()) + " ms");
@@ -44,12 +46,17 @@ Result<std::string> output_of(const ScorerSpec& spec, const std::vector<platform
   if (lines != samples.size())
     return invalid("it wrote " + std::to_string(lines) + " lines for " +
                    std::to_string(samples.size()) + " answers: which is whose is not known");
-  return std::move(ended.output);
+  return std::move(run->output);
 }
+
+// Whether it was never asked. Any other failure may be the sample's, which then is done with: one
+// that fails whenever it is asked about must not keep the others waiting.
+bool is_away(const Error& error) { return error.code == Code::kUnavailable; }
 
 Status check_status(int status, std::string_view body) {
   if (status == 200) return {};
-  return fail(Code::kUnavailable,
+  const bool away = status == 404 || status == 429 || status == 502 || status == 503;
+  return fail(away ? Code::kUnavailable : Code::kUnknown,
               "it answered " + std::to_string(status) + ": " + std::string(shown(body)));
 }
 
@@ -150,6 +157,10 @@ Scored run_scorer(const ScorerSpec& spec, const std::vector<platform::Sample>& s
       if (!output) return fail(output.error());
       return read_score(take_line(lines));
     }();
+    if (!score && is_away(score.error())) {
+      if (scored.trouble.empty()) scored.trouble = score.error().message;
+      break;
+    }
     add(scored, sample.number, score);
   }
   if (cancel.cancelled()) return {};

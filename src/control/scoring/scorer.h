@@ -19,9 +19,10 @@
 namespace serin::control {
 
 struct Scored {
-  std::vector<platform::SampleScore> scores;  // one for each sample; none when it was cancelled
-  std::string trouble;                        // what it did wrong first; empty: nothing
-  std::size_t failed = 0;                     // samples without a score
+  // One for each sample, up to the first that it was not there for; none when it was cancelled.
+  std::vector<platform::SampleScore> scores;
+  std::string trouble;     // what it did wrong first; empty: nothing
+  std::size_t failed = 0;  // samples that it was asked about and gave no score for
 };
 
 // A score of 0 to 1; kInvalidArgument says what the line is instead.
@@ -34,7 +35,9 @@ Result<std::string> question_of(std::string_view sample);
 // instead.
 Result<double> read_prediction(std::string_view answer);
 
-// Blocks for at most spec.timeout, of a server or a service that long for each sample.
+// Who cannot be started or reached, or has no room, is away: what it was not asked about waits
+// until it is back. Blocks for at most spec.timeout, of a server or a service that long for each
+// sample.
 Scored run_scorer(const ScorerSpec& spec, const std::vector<platform::Sample>& samples,
                   net::Client& client, platform::Platform& platform, const CancelToken& cancel);
 

@@ -9,8 +9,8 @@
 #include <stop_token>
 #include <thread>
 
+#include "base/backoff.h"
 #include "base/last_resort.h"
-#include "base/restarts.h"
 #include "control/scoring/scorer.h"
 
 namespace serin::control {
@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 using Steady = std::chrono::steady_clock;
 
 constexpr milliseconds kBetweenLooks{500};
-constexpr RestartPolicy kTries{.first = milliseconds(1'000), .longest = milliseconds(60'000)};
+constexpr Backoff kTries{.first = milliseconds(1'000), .most = milliseconds(60'000)};
 constexpr std::chrono::minutes kBetweenTroubles{1};
 constexpr std::chrono::hours kBetweenTheSame{1};
 
@@ -51,18 +51,20 @@ class Scorers::Run {
     if (trouble_.empty() || (told_at_ && now - *told_at_ < least)) return std::nullopt;
     told_at_ = now;
     told_ = std::exchange(trouble_, {});
-    return Trouble{spec_.name, told_ + "; " + std::to_string(failed_) +
-                                   " answers have no score because of such"};
+    return Trouble{spec_.name,
+                   told_ + (failed_ == 0 ? "; answers wait for it"
+                                         : "; " + std::to_string(failed_) +
+                                               " answers have no score because of such")};
   }
 
  private:
   void run(const std::stop_token& stop) {
-    Restarts tries(kTries);
+    int failed = 0;  // in a row
     while (!stop.stop_requested()) {
       bool fine = false;
       survives("a scorer", [&] { fine = look(); });
-      if (fine) tries = Restarts(kTries);
-      const milliseconds wait = fine ? kBetweenLooks : tries.ended_after(Duration::zero());
+      failed = fine ? 0 : failed + 1;
+      const milliseconds wait = fine ? kBetweenLooks : wait_after(failed, kTries, 1);
       std::unique_lock lock(mutex_);
       wake_.wait_for(lock, stop, wait, [] { return false; });
     }
@@ -80,8 +82,8 @@ class Scorers::Run {
       client_ = std::move(*client);
     }
     const Scored scored = run_scorer(spec_, *samples, *client_, platform_, cancel_);
-    if (scored.scores.empty()) return true;
     if (!scored.trouble.empty()) note(scored.trouble, scored.failed);
+    if (scored.scores.empty()) return scored.trouble.empty();
     return platform_.score(service_, spec_.name, scored.scores).has_value() &&
            scored.trouble.empty();
   }

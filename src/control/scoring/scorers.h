@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scorers of the user's that run: a thread for each, which asks the platform for samples, has
-// them scored, and tells the platform. What it does wrong is told, and then it waits a while; the
-// samples of that call stay without a score.
+// them scored, and tells the platform. What it does wrong is told, and then it waits a while. The
+// samples that it failed on stay without a score; those of one that is away are there when it is
+// back, as many as the platform keeps.
 //
 // Nothing is kept here that must outlive the process: who was scored is known to the platform.
 // want() and take() from one thread.

@@ -10,6 +10,7 @@
 #include <future>
 #include <thread>
 
+#include "base/eventually_for_test.h"
 #include "base/files.h"
 #include "control/scoring/scorer.h"
 #include "net/http/server.h"
@@ -18,7 +19,6 @@
 namespace serin::control {
 namespace {
 
-using std::chrono::milliseconds;
 using testing::HasSubstr;
 
 TEST(Score, IsANumberFromZeroToOne) {
@@ -58,13 +58,9 @@ class ScorersTest : public testing::Test {
     return run_scorer(spec, *platform_.samples("story", "judge", 1, 16), *client_, platform_,
                       cancel);
   }
-  static bool until(const std::function<bool()>& holds) {
-    for (int i = 0; i < 6000 && !holds(); ++i) std::this_thread::sleep_for(milliseconds(10));
-    return holds();
-  }
   std::string trouble_of(Scorers& scorers) {
     std::vector<Scorers::Trouble> troubles;
-    until([&] {
+    eventually([&] {
       if (troubles.empty()) troubles = scorers.take("story");
       return !troubles.empty();
     });
@@ -96,15 +92,30 @@ TEST_F(ScorersTest, ACommandThatFailsSaysWhy) {
   EXPECT_THAT(run(command("while read line; do echo good; done"), 1).trouble,
               HasSubstr("it said \"good\""));
   EXPECT_THAT(run(command(R"(echo '{"score": 1}')"), 1).trouble, HasSubstr("it wrote 1 lines for"));
-  const Scored missing = run({.name = "judge",
-                              .command = {"/no/such/judge"},
-                              .url = {},
-                              .sample = 1,
-                              .timeout = rollout::Seconds(9)},
-                             1);
-  EXPECT_THAT(missing.trouble, HasSubstr("/no/such/judge"));
-  EXPECT_EQ(missing.failed, missing.scores.size());
-  for (const platform::SampleScore& score : missing.scores) EXPECT_FALSE(score.score);
+}
+
+TEST_F(ScorersTest, OneThatIsAwayLeavesItsSamplesForWhenItIsBack) {
+  ScorerSpec missing = command("");
+  missing.command = {"/no/such/judge"};
+  const Scored unstarted = run(missing, 2);
+  EXPECT_THAT(unstarted.trouble, HasSubstr("/no/such/judge"));
+  EXPECT_TRUE(unstarted.scores.empty());
+  EXPECT_EQ(unstarted.failed, 0u);
+  ScorerSpec unreachable = service("");
+  unreachable.service.clear();
+  unreachable.url = "http://127.0.0.1:1/score";
+  EXPECT_TRUE(run(unreachable, 1).scores.empty());
+}
+
+TEST_F(ScorersTest, OneThatComesBackScoresWhatWaited) {
+  platform_.set_reply("judge", {503, "no worker"});
+  Scorers scorers(platform_);
+  platform_.add_sample("story", {++number_, R"({"answer":"yes"})"});
+  scorers.want("story", {service("judge")});
+  EXPECT_THAT(trouble_of(scorers), HasSubstr("it answered 503: no worker; answers wait for it"));
+  EXPECT_TRUE(platform_.scores("judge").empty());
+  platform_.set_reply("judge", {200, R"({"predictions":[{"score":{"data":[0.75]}}]})"});
+  EXPECT_TRUE(eventually([&] { return !platform_.scores("judge").empty(); }));
 }
 
 TEST_F(ScorersTest, ALineTooManyLeavesAllWithoutAScore) {
@@ -120,7 +131,7 @@ TEST_F(ScorersTest, OneThatIsEndedLeavesItsSamples) {
   const std::string runs = (folder.path() / "runs").string();
   const CancelToken cancel;
   std::thread ends([&] {
-    until([&] { return std::filesystem::exists(runs); });
+    eventually([&] { return std::filesystem::exists(runs); });
     cancel.cancel();
   });
   const auto began = std::chrono::steady_clock::now();
@@ -195,15 +206,15 @@ TEST_F(ScorersTest, ScoreWhatComesWhileTheyAreWanted) {
   Scorers scorers(platform_);
   offer(3);
   scorers.want("story", {command(R"(while read line; do echo '{"score": 0.5}'; done)")});
-  EXPECT_TRUE(until([&] { return platform_.scores("judge").size() == 3; }));
+  EXPECT_TRUE(eventually([&] { return platform_.scores("judge").size() == 3; }));
   offer(2);
-  EXPECT_TRUE(until([&] { return platform_.scores("judge").size() == 5; }));
+  EXPECT_TRUE(eventually([&] { return platform_.scores("judge").size() == 5; }));
   EXPECT_TRUE(scorers.take("story").empty());
   ScorerSpec another = command(R"(while read line; do echo '{"score": 0.5}'; done)");
   another.name = "another";
   scorers.want("story", {another});
   offer(1);
-  EXPECT_TRUE(until([&] { return platform_.scores("another").size() == 6; }));
+  EXPECT_TRUE(eventually([&] { return platform_.scores("another").size() == 6; }));
   EXPECT_EQ(platform_.scores("judge").size(), 5u);
 }
 
@@ -228,7 +239,7 @@ TEST_F(ScorersTest, TellWhatWentWrongAndLeaveItWithoutAScore) {
   offer(2);
   scorers.want("story", {command("exit 7")});
   EXPECT_THAT(trouble_of(scorers), HasSubstr("judge: it ended with 7"));
-  EXPECT_TRUE(until([&] { return platform_.scores("judge").size() == 2; }));
+  EXPECT_TRUE(eventually([&] { return platform_.scores("judge").size() == 2; }));
   EXPECT_FALSE(platform_.scores("judge")[0]);
 }
 
