@@ -7,6 +7,7 @@
 #include "base/last_resort.h"
 #include "base/log.h"
 #include "base/nearest.h"
+#include "control/notify/reasons.h"
 #include "control/notify/tell.h"
 
 namespace serin::control {
@@ -29,15 +30,27 @@ std::string key_of(const platform::Traffic& traffic) {
          std::to_string(traffic.sample);
 }
 
-// Whether what signs can be read is said at once, not with the first event.
+// Whether what signs can be read, and whether it will ever be told of what it asks for, is said at
+// once, not with the first event.
+Status check_target(const notify::Target& target, const std::string& path,
+                    const std::string& file) {
+  const auto wrong = [&](const std::string& field, const Error& error) {
+    return invalid(file + ": " + field + ": " + error.message, field);
+  };
+  for (std::size_t i = 0; i < target.events.size(); ++i) {
+    if (const Status checked = notify::check_pattern(target.events[i]); !checked)
+      return wrong(path + ".events[" + std::to_string(i) + "]", checked.error());
+  }
+  if (const Status checked = notify::check(target); !checked)
+    return wrong(path + ".secretFile", checked.error());
+  return {};
+}
+
 Status check_targets(const Manifest& manifest, const std::string& file) {
   const json::array& targets = manifest.document.at("spec").at("notifications").as_array();
   for (std::size_t i = 0; i < targets.size(); ++i) {
     SERIN_TRY_ASSIGN(const auto target, notify::read_target(canonical_json(targets[i])));
-    const Status checked = notify::check(target);
-    if (checked) continue;
-    const std::string path = "spec.notifications[" + std::to_string(i) + "].secretFile";
-    return invalid(file + ": " + path + ": " + checked.error().message, path);
+    SERIN_TRY(check_target(target, "spec.notifications[" + std::to_string(i) + "]", file));
   }
   return {};
 }

@@ -71,6 +71,12 @@ TEST(Lint, FindsTimesThatDoNotFit) {
               ElementsAre("6: ejects-all"));
 }
 
+TEST(Lint, FindsReasonsThatNoEventHas) {
+  EXPECT_THAT(found(kHead + "  notifications:\n  - {name: ops, command: [a], events: [Failed,\n"
+                            "      RoledBack, Roll*]}\n"),
+              ElementsAre("8: unknown-event"));
+}
+
 TEST(Lint, SaysWhatTheSchemaSays) {
   EXPECT_THAT(found(kHead + "  rolout: {}\n"), ElementsAre("6: schema"));
   EXPECT_THAT(found("a: [\n"), ElementsAre(testing::HasSubstr("1:4: [ is not closed")));

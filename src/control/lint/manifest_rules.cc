@@ -6,6 +6,7 @@
 #include "base/quantity.h"
 #include "control/lint/lint.h"
 #include "control/lint/nodes.h"
+#include "control/notify/reasons.h"
 #include "control/schema/manifest.h"
 #include "rollout/stats/rate_test.h"
 
@@ -170,6 +171,21 @@ void ejects_all(const YamlNode& document, const LintFacts&, Findings& findings) 
          "trouble that all workers share leaves none to ask"});
 }
 
+void unknown_event(const YamlNode& document, const LintFacts&, Findings& findings) {
+  const YamlNode* targets = node_at(document, {"spec", "notifications"});
+  for (std::size_t i = 0; targets != nullptr && i < targets->items.size(); ++i) {
+    const YamlNode* events = targets->items[i].find("events");
+    for (std::size_t j = 0; events != nullptr && j < events->items.size(); ++j) {
+      const YamlNode& pattern = events->items[j];
+      if (const Status known = notify::check_pattern(pattern.scalar); !known)
+        findings.push_back(
+            {"unknown-event", pattern.mark,
+             "spec.notifications[" + std::to_string(i) + "].events[" + std::to_string(j) + "]",
+             known.error().message});
+    }
+  }
+}
+
 void undetectable_margin(const YamlNode& document, const LintFacts& facts, Findings& findings) {
   if (facts.requests_per_second <= 0) return;
   const json::value manifest = whole(document);
@@ -210,6 +226,7 @@ constexpr LintRule kRules[] = {
     {"no-error-metric", "metrics without errorRate", no_error_metric},
     {"narrow-margin", "harmMargin that is margin", narrow_margin},
     {"ejects-all", "maxEjectionPercent 100", ejects_all},
+    {"unknown-event", "a reason that no event has", unknown_event},
     {"undetectable-margin", "a margin that the stated traffic cannot show", undetectable_margin},
 };
 
