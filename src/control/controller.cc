@@ -84,6 +84,11 @@ Status check_commands(const Manifest& manifest, const std::string& file) {
                .param = path});
 }
 
+void log_event(const Event& event) {
+  log::write(event.warning ? log::Level::kWarning : log::Level::kInfo, event.message,
+             {{"service", event.service}, {"version", event.version}, {"reason", event.reason}});
+}
+
 bool is_relative(std::string_view path) {
   return path == "." || path.starts_with("./") || path.starts_with("../");
 }
@@ -217,7 +222,11 @@ Status Controller::pass_over(Service& service) {
 }
 
 Status Controller::observe(Service& service) {
-  SERIN_TRY_ASSIGN(service.seen.versions, platform_.observe(service.record.name));
+  SERIN_TRY_ASSIGN(auto versions, platform_.observe(service.record.name));
+  const auto ended =
+      worker_ends(service.record, service.seen.versions, versions, moment_of(clock_));
+  service.seen.versions = std::move(versions);
+  if (!ended.empty()) SERIN_TRY(note(service, ended));
   if (service.record.routed && !service.record.deleting) {
     const Moment now = moment_of(clock_);
     const auto lost = service.witness.read(platform_, service.record, service.seen, now);
@@ -227,8 +236,7 @@ Status Controller::observe(Service& service) {
       const Event event = event_of(
           service.record, now, {}, "EvidenceLost",
           std::to_string(*lost) + " requests were forgotten before they were counted", true);
-      SERIN_TRY(store_.commit(service.record, {&event, 1}));
-      metrics_.happened({&event, 1});
+      SERIN_TRY(note(service, {&event, 1}));
     }
   }
   rollout::AnalysisReport verdicts = service.witness.verdicts();
@@ -250,10 +258,16 @@ Status Controller::look_after_scorers(Service& service) {
   for (const Scorers::Trouble& trouble : scorers_.take(record.name)) {
     const Event event = event_of(record, moment_of(clock_), {}, "ScorerFailed",
                                  trouble.scorer + ": " + trouble.message, true);
-    SERIN_TRY(store_.commit(record, {&event, 1}));
-    metrics_.happened({&event, 1});
+    SERIN_TRY(note(service, {&event, 1}));
   }
   return {};
+}
+
+// What happened without a step, also where it cannot be kept.
+Status Controller::note(const Service& service, std::span<const Event> events) {
+  for (const Event& event : events) log_event(event);
+  metrics_.happened(events);
+  return store_.commit(service.record, events);
 }
 
 Status Controller::advance(Service& service) {
@@ -291,17 +305,12 @@ Status Controller::commit(Service& service, Step step) {
   metrics_.moved(service.record, step.next);
   metrics_.happened(step.events);
   service.record = std::move(step.next);
-  for (const Event& event : step.events)
-    log::write(event.warning ? log::Level::kWarning : log::Level::kInfo, event.message,
-               {{"service", event.service}, {"version", event.version}, {"reason", event.reason}});
+  for (const Event& event : step.events) log_event(event);
   return {};
 }
 
 Status Controller::act(Service& service) {
-  Wish wish = wish_of(service.record, service.manifest);
-  for (const ScorerSpec& scorer : scorers_of(service)) {
-    if (wish.traffic) wish.traffic->sample = std::max(wish.traffic->sample, scorer.sample);
-  }
+  const Wish wish = wish_of(service.record, service.manifest, scorers_of(service));
   SERIN_TRY(tell(service, wish));
   return clear(service, wish);
 }
@@ -360,9 +369,7 @@ void Controller::note_problem(Service& service, const Status& done) {
   if (service.problem.empty() || done.error().code == Code::kUnavailable) return;
   const Event event =
       event_of(service.record, moment_of(clock_), {}, "Failed", service.problem, true);
-  log::warning(service.problem, {{"service", service.record.name}});
-  metrics_.happened({&event, 1});
-  if (const Status kept = store_.commit(service.record, {&event, 1}); !kept)
+  if (const Status kept = note(service, {&event, 1}); !kept)
     log::warning(kept.error().message, {{"service", service.record.name}});
 }
 

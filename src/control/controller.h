@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -110,6 +111,7 @@ class Controller {
   Status observe(Service& service);
   static std::vector<ScorerSpec> scorers_of(const Service& service);
   Status look_after_scorers(Service& service);
+  Status note(const Service& service, std::span<const Event> events);
   Status advance(Service& service);
   Status commit(Service& service, Step step);
   Status act(Service& service);
@@ -127,8 +129,8 @@ class Controller {
   ControllerOptions options_;
   Metrics metrics_;
 
-  std::mutex
-      mutex_;  // of the services, the store and the platform but resolve(), samples() and score()
+  // Of the services, the store, and what the platform takes from one thread at a time.
+  std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Service>, std::less<>> services_;
   Scorers scorers_;
 

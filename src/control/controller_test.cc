@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "control/world_for_test.h"
 
 namespace serin::control {
@@ -97,6 +99,23 @@ TEST_F(ControllerTest, RollsBackACandidateThatEndsAgainAndAgain) {
   EXPECT_EQ(world_.view().record.rollout->reason, "CrashLoop");
   EXPECT_THAT(world_.view().record.rollout->message, HasSubstr("signal 9"));
   EXPECT_EQ(world_.view().record.stable, "v1");
+}
+
+TEST_F(ControllerTest, TellsOfAWorkerThatWasKilled) {
+  serve();
+  world_.platform->crash(world_.view().seen.versions[0].replicas[0].id);
+  world_.run(seconds(5), {});
+  EXPECT_EQ(std::ranges::count(world_.reasons(), "WorkerEnded"), 1);
+}
+
+TEST_F(ControllerTest, RefusesAReasonThatNoEventHas) {
+  const auto wrong =
+      world_.apply(manifest_text("story:v1",
+                                 "  notifications: [{name: ops, command: [/bin/true], events: "
+                                 "[Promoted, RoledBack]}]\n"));
+  ASSERT_FALSE(wrong.has_value());
+  EXPECT_EQ(wrong.error().param, "spec.notifications[0].events[1]");
+  EXPECT_THAT(wrong.error().message, HasSubstr("did you mean RolledBack?"));
 }
 
 TEST_F(ControllerTest, TellsThePlatformWhatChangedAlone) {

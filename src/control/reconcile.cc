@@ -409,7 +409,31 @@ std::optional<Step> next_step(const ServiceRecord& record, const Manifest& manif
   return forget(record, seen);
 }
 
-Wish wish_of(const ServiceRecord& record, const Manifest& manifest) {
+std::vector<Event> worker_ends(const ServiceRecord& record,
+                               const std::vector<VersionStatus>& before,
+                               const std::vector<VersionStatus>& after, Moment now) {
+  std::vector<Event> events;
+  for (const VersionStatus& version : after) {
+    const VersionRecord* known = record.version(version.label);
+    const auto last = std::ranges::find(before, version.label, &VersionStatus::label);
+    const bool serves =
+        record.routed && known != nullptr &&
+        (known->state == VersionState::kStable || known->state == VersionState::kKept);
+    if (!serves || last == before.end() || version.crashes <= last->crashes ||
+        in_crash_loop(&version))
+      continue;
+    const std::uint64_t count = version.crashes - last->crashes;
+    events.push_back(event_of(
+        record, now, version.label, "WorkerEnded",
+        with_last_words(count == 1 ? "a worker ended" : std::to_string(count) + " workers ended",
+                        &version),
+        true));
+  }
+  return events;
+}
+
+Wish wish_of(const ServiceRecord& record, const Manifest& manifest,
+             const std::vector<ScorerSpec>& scorers) {
   Wish wish;
   if (record.deleting) return wish;
   for (const VersionRecord& version : record.versions) {
@@ -437,6 +461,7 @@ Wish wish_of(const ServiceRecord& record, const Manifest& manifest) {
   const json::object& spec = manifest.document.at("spec").as_object();
   traffic.resilience = spec.at("resilience").as_object();
   if (const json::value* access = spec.if_contains("access")) traffic.access = access->as_object();
+  for (const ScorerSpec& scorer : scorers) traffic.sample = std::max(traffic.sample, scorer.sample);
   wish.traffic = std::move(traffic);
   return wish;
 }

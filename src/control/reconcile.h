@@ -53,7 +53,15 @@ struct Wish {
   std::vector<platform::VersionSpec> versions;
   std::optional<platform::Traffic> traffic;
 };
-Wish wish_of(const ServiceRecord& record, const Manifest& manifest);
+// `scorers`: the user's that run, who have the gateway keep a part of the requests.
+Wish wish_of(const ServiceRecord& record, const Manifest& manifest,
+             const std::vector<ScorerSpec>& scorers);
+
+// Workers of versions that serve and ended though nobody asked them to, between two looks. In a
+// crash loop there is an event of its own, and of a candidate the rollout tells.
+std::vector<Event> worker_ends(const ServiceRecord& record,
+                               const std::vector<platform::VersionStatus>& before,
+                               const std::vector<platform::VersionStatus>& after, Moment now);
 
 // Endings of a rollout that runs, for next_step() and for people's verbs (control/verbs.h).
 void promote(Step& step, const Manifest& manifest, Moment now, std::string reason,

@@ -96,7 +96,7 @@ class Reconcile : public testing::Test {
     const auto step = control::ask(record_, manifest_, seen_, verb, "ada", now_);
     return step ? Error{} : step.error();
   }
-  Wish wish() const { return wish_of(record_, manifest_); }
+  Wish wish() const { return wish_of(record_, manifest_, scorers_); }
   int replicas(const std::string& label) const {
     for (const auto& spec : wish().versions)
       if (spec.label == label) return spec.replicas;
@@ -106,6 +106,7 @@ class Reconcile : public testing::Test {
 
   ServiceRecord record_;
   Manifest manifest_;
+  std::vector<ScorerSpec> scorers_;
   Seen seen_;
   Moment now_{seconds(1000)};
   bool erased_ = false;
@@ -482,6 +483,35 @@ TEST_F(Reconcile, OldVersionsAreForgottenByAndBy) {
   }
   EXPECT_EQ(record_.stable, "v39");
   EXPECT_EQ(record_.versions.size(), 20U);
+}
+
+TEST_F(Reconcile, KeepsAsMuchForScorersAsTheOneWhoWantsMost) {
+  serve();
+  EXPECT_EQ(wish().traffic->sample, 0);
+  for (const double sample : {0.1, 0.4, 0.2}) scorers_.emplace_back().sample = sample;
+  EXPECT_EQ(wish().traffic->sample, 0.4);
+}
+
+TEST_F(Reconcile, TellsOfWorkersOfWhatServesThatEnded) {
+  serve();
+  const auto ends = [&](std::uint64_t before, VersionStatus after) {
+    VersionStatus earlier = status(after.label);
+    earlier.crashes = before;
+    return worker_ends(record_, {earlier}, {std::move(after)}, now_);
+  };
+  VersionStatus killed = status("v1", ReplicaState::kStarting);
+  killed.crashes = 2;
+  const auto events = ends(1, killed);
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].reason, "WorkerEnded");
+  EXPECT_EQ(events[0].version, "v1");
+  EXPECT_EQ(events[0].message, "a worker ended; its last words: no such operator");
+  EXPECT_TRUE(events[0].warning);
+  EXPECT_THAT(ends(0, killed)[0].message, HasSubstr("2 workers ended"));
+  EXPECT_TRUE(ends(2, killed).empty());
+  EXPECT_TRUE(worker_ends(record_, {}, {killed}, now_).empty()) << "the first look knows none";
+  killed.replicas[0].state = ReplicaState::kCrashLoop;
+  EXPECT_TRUE(ends(1, killed).empty()) << "that is an event of its own";
 }
 
 }  // namespace

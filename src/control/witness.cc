@@ -94,7 +94,7 @@ Result<std::uint64_t> Witness::read(platform::Platform& platform, const ServiceR
 
 void Witness::take(const platform::Evidence& evidence, const ServiceRecord& record, Moment now) {
   if (evidence.late) return take_late(evidence, record);
-  // What ended while nobody watched is evidence, and not of now.
+  // What began while nobody watched is evidence, and not of now.
   if (evidence.request.assigned >= seconds(*watches_since_))
     recent_[evidence.version].add(now, evidence.request);
   const bool stable = evidence.version == record.stable;

@@ -12,6 +12,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "control/controller.h"
+#include "control/notify/reasons.h"
 #include "platform/fake_for_test.h"
 
 namespace serin::control {
@@ -144,7 +145,10 @@ class ControlWorld {
   std::vector<std::string> reasons() {
     std::vector<std::string> found;
     const auto events = store->events({.service = {}, .after = 0, .most = 1000});
-    for (const Event& event : *events) found.push_back(event.reason);
+    for (const Event& event : *events) {
+      EXPECT_TRUE(notify::check_pattern(event.reason)) << event.reason << " is not documented";
+      found.push_back(event.reason);
+    }
     return found;
   }
 
