@@ -39,10 +39,18 @@ Status for_each_manifest(const ApplyLine& line, Work&& work) {
   return {};
 }
 
+void warn(const std::string& file, const json::value& answer) {
+  const json::value& warnings = at(answer, "warnings");
+  if (!warnings.is_array()) return;
+  for (const json::value& warning : warnings.get_array())
+    std::cerr << file << ": warning: " << std::string_view(warning.as_string()) << "\n";
+}
+
 Status apply(const ApplyLine& line) {
   return for_each_manifest(line, [](const auto& client, const auto& manifest) -> Status {
     SERIN_TRY_ASSIGN(const json::value answer, client.apply(manifest));
     std::cout << text_at(answer, "name") << " " << text_at(answer, "result") << "\n";
+    warn(manifest.file, answer);
     return {};
   });
 }
@@ -84,6 +92,7 @@ Status diff(const ApplyLine& line) {
   int differ = 0;
   SERIN_TRY(for_each_manifest(line, [&](const auto& client, const auto& manifest) -> Status {
     SERIN_TRY_ASSIGN(const json::value wanted, client.apply(manifest, /*dry_run=*/true));
+    warn(manifest.file, wanted);
     if (text_at(wanted, "result") == "unchanged") return {};
     ++differ;
     const std::string name = text_at(wanted, "name");

@@ -55,6 +55,23 @@ Status check_targets(const Manifest& manifest, const std::string& file) {
   return {};
 }
 
+// What may be meant so: another service can come later.
+template <class Services>
+std::vector<std::string> warnings_about(const Manifest& manifest, const Services& services) {
+  std::vector<std::string> warnings;
+  for (const std::string path :
+       {"/spec/resilience/fallback/service", "/spec/resilience/mirror/service"}) {
+    boost::system::error_code none;
+    const json::value* named = manifest.document.find_pointer(path, none);
+    if (named == nullptr || services.contains(std::string_view(named->as_string()))) continue;
+    std::string field = path.substr(1);
+    std::ranges::replace(field, '/', '.');
+    warnings.push_back(field + ": there is no service " + std::string(named->as_string()) +
+                       " yet; until there is, this has no effect");
+  }
+  return warnings;
+}
+
 // Where in a document a command is named, first; empty where none is.
 std::string path_of_command(const json::value& value, const std::string& path) {
   if (const auto* object = value.if_object()) {
@@ -406,6 +423,7 @@ Result<Applied> Controller::apply(const ApplyRequest& request) {
     Step step = std::move(*decided);
     applied.record = step.next;
     applied.manifest = manifest.document;
+    applied.warnings = warnings_about(manifest, services_);
     if (step.events.empty()) return applied;
     applied.change = is_new ? Applied::Change::kCreated : Applied::Change::kConfigured;
     if (request.dry_run) return applied;

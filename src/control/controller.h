@@ -55,7 +55,8 @@ struct Applied {
   enum class Change : std::uint8_t { kNone, kCreated, kConfigured };
   Change change = Change::kNone;
   ServiceRecord record;
-  json::value manifest;  // with defaults
+  json::value manifest;               // with defaults
+  std::vector<std::string> warnings;  // of what may be meant so
 };
 
 class Controller {

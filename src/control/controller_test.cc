@@ -118,6 +118,17 @@ TEST_F(ControllerTest, RefusesAReasonThatNoEventHas) {
   EXPECT_THAT(wrong.error().message, HasSubstr("did you mean RolledBack?"));
 }
 
+TEST_F(ControllerTest, WarnsOfServicesThatAreNotThereYet) {
+  constexpr const char* kBoth =
+      "  resilience: {fallback: {service: plan-b}, mirror: {service: story2}}\n";
+  const auto applied = world_.apply(manifest_text("story:v1", kBoth));
+  ASSERT_TRUE(applied.has_value()) << applied.error().message;
+  EXPECT_THAT(applied->warnings,
+              ElementsAre(HasSubstr("spec.resilience.fallback.service: there is no service plan-b"),
+                          HasSubstr("spec.resilience.mirror.service: there is no service story2")));
+  EXPECT_TRUE(world_.apply(manifest_text("story:v1"))->warnings.empty());
+}
+
 TEST_F(ControllerTest, TellsThePlatformWhatChangedAlone) {
   serve();
   const auto before = world_.platform->calls().size();

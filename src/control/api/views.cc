@@ -226,6 +226,7 @@ json::object to_json(const Applied& applied) {
   if (applied.change == Applied::Change::kConfigured) change = "configured";
   return {{"name", applied.record.name},
           {"result", change},
+          {"warnings", json::value_from(applied.warnings)},
           {"generation", applied.record.generation},
           {"model", applied.record.model.source},
           {"digest", applied.record.model.digest},
