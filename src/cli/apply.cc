@@ -88,6 +88,26 @@ std::string difference(const std::vector<std::string>& before,
   return out;
 }
 
+// The same value with its fields in the order of another one, so that what only moved is no
+// difference.
+json::value in_order_of(const json::value& pattern, const json::value& value) {
+  if (pattern.is_array() && value.is_array()) {
+    json::array items = value.get_array();
+    const json::array& others = pattern.get_array();
+    for (std::size_t i = 0; i < std::min(items.size(), others.size()); ++i)
+      items[i] = in_order_of(others[i], items[i]);
+    return items;
+  }
+  if (!pattern.is_object() || !value.is_object()) return value;
+  json::object fields;
+  for (const auto& [name, other] : pattern.get_object()) {
+    if (const json::value* own = value.get_object().if_contains(name))
+      fields.emplace(name, in_order_of(other, *own));
+  }
+  for (const auto& [name, own] : value.get_object()) fields.emplace(name, own);
+  return fields;
+}
+
 Status diff(const ApplyLine& line) {
   int differ = 0;
   SERIN_TRY(for_each_manifest(line, [&](const auto& client, const auto& manifest) -> Status {
@@ -100,7 +120,7 @@ Status diff(const ApplyLine& line) {
     std::string digest;
     if (text_at(wanted, "result") == "configured") {
       SERIN_TRY_ASSIGN(const json::value now, client.service(name));
-      before = to_yaml(at(now, "manifest"));
+      before = to_yaml(in_order_of(at(wanted, "manifest"), at(now, "manifest")));
       digest = text_at(now, "digest");
     }
     std::cout << name << ":\n"

@@ -195,6 +195,11 @@ def test_commands_say_what_is_wrong(up, served):
                                                f"  replicas: {{min: 2}}\n")
     assert differs.returncode == 1
     assert "+     min: 2" in differs.stdout and "-     min: 1" in differs.stdout
+    # What only stands elsewhere is no difference.
+    moved = up.serin("diff", "-f", "-", text=f"spec:\n  replicas: {{min: 2}}\n  model: {up.service(served)['model']}\n"
+                                             f"metadata: {{name: {served}}}\nkind: GenerativeService\napiVersion: serin.dev/v1alpha1\n")
+    changed = [line for line in moved.stdout.splitlines() if line.startswith(("+", "-"))]
+    assert changed == ["-     min: 1", "+     min: 2"]
 
 
 def test_a_deleted_service_is_gone_with_its_workers(up, served):
