@@ -55,6 +55,7 @@ TEST_F(ApiTest, AppliesListsAndDeletes) {
   const auto created = apply(manifest_text("story:v1"));
   ASSERT_TRUE(created.has_value()) << created.error().message;
   EXPECT_EQ(created->at("result").as_string(), "created");
+  EXPECT_TRUE(created->at("warnings").as_array().empty());
   EXPECT_EQ(apply(manifest_text("story:v1"))->at("result").as_string(), "unchanged");
   world_.run(seconds(4), {});
   const auto services = client_->services();
@@ -159,14 +160,21 @@ TEST_F(ApiTest, SaysThatNoControlPlaneRuns) {
 TEST_F(ApiTest, WhatIsNoPartOfItIsRefused) {
   auto client = net::Client::create();
   const std::string socket = "unix:" + socket_of(folder_->path()).string() + ":";
+  std::string said;
   const auto ask = [&](const char* method, const char* path, std::string body = {}) {
     net::ClientRequest request;
     request.url = socket + path;
     request.method = method;
     request.body = std::move(body);
     const auto response = (*client)->fetch(std::move(request));
+    if (response) said = response->body;
     return response ? response->status : 0;
   };
+  EXPECT_EQ(ask("POST", "/v1/apply?dryrun=true", manifest_text("story:v1")), 400);
+  EXPECT_THAT(said, HasSubstr("did you mean dryRun?"));
+  EXPECT_TRUE(client_->services()->empty()) << "it was no dry run";
+  EXPECT_EQ(ask("GET", "/v1/services?x"), 400);
+  EXPECT_EQ(ask("GET", "/v1/events?"), 200);
   EXPECT_EQ(ask("GET", "/v2/services"), 404);
   EXPECT_EQ(ask("PUT", "/v1/services"), 405);
   EXPECT_EQ(ask("GET", "/v1/events?after=-1"), 400);
@@ -302,6 +310,7 @@ TEST_F(NetworkApiTest, AnAddressThatIsNoneIsSaidSo) {
   const auto gone = with("ci").services();
   EXPECT_EQ(gone.error().code, Code::kUnavailable);
   EXPECT_THAT(gone.error().message, HasSubstr(url_));
+  EXPECT_THAT(gone.error().message, HasSubstr("--control-address"));
 }
 
 }  // namespace

@@ -77,7 +77,10 @@ Result<std::string> Client::call(std::string_view method, const std::string& tar
   if (!response) {
     if (response.error().code != Code::kUnavailable) return fail(std::move(response).error());
     if (!here())
-      return fail({Code::kUnavailable, base_ + ": " + response.error().message, kNoControlPlane});
+      return fail({Code::kUnavailable,
+                   base_ + ": " + response.error().message +
+                       "; does serin up run there, with --control-address?",
+                   kNoControlPlane});
     return fail({Code::kUnavailable,
                  "no control plane runs (" + base_.substr(5, base_.size() - 6) +
                      "): start one with serin up",

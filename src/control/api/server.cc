@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/log_room.h"
+#include "base/nearest.h"
 #include "control/api/keys.h"
 #include "control/api/measure.h"
 #include "control/api/operations.h"
@@ -78,6 +79,25 @@ Result<bool> flag_of(const Asked& asked, std::string_view name) {
   if (text.empty() || text == "false") return false;
   if (text == "true") return true;
   return invalid(std::string(name) + " must be true or false", std::string(name));
+}
+
+// A parameter that is not known is a mistake that must not pass: with ?dryrun=true a manifest would
+// be applied.
+Status check_query(const Operation& operation, std::string_view query) {
+  std::vector<std::string_view> known;
+  for (const Parameter& parameter : operation.query) known.push_back(parameter.name);
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    const std::string_view name = pair.substr(0, pair.find('='));
+    if (name.empty() || std::ranges::find(known, name) != known.end()) continue;
+    std::string message =
+        std::string(operation.path) + " has no parameter \"" + std::string(name) + "\"";
+    if (const auto meant = nearest(name, known); !meant.empty())
+      message += "; did you mean " + std::string(meant) + "?";
+    return invalid(std::move(message), std::string(name));
+  }
+  return {};
 }
 
 net::Response answer_json(const json::value& value) {
@@ -235,6 +255,8 @@ void ApiServer::add(std::string_view id, Call call) {
                   std::shared_ptr<net::Exchange> exchange, const net::PathParameters& path) {
                 auto key = admit(*exchange);
                 if (!key) return;
+                if (const Status known = check_query(*operation, exchange->head().query); !known)
+                  return exchange->respond(net::error_response(known.error()));
                 exchange->read_body([this, operation, exchange, path, key = std::move(*key),
                                      &call](Result<std::string> body) {
                   if (!body) return exchange->respond(net::error_response(body.error()));
