@@ -165,6 +165,7 @@ template <class T>
 CLI::Option* add_named(CLI::App& made, const std::string& option, T& value,
                        const std::string& about, const std::map<std::string, T>& choices) {
   std::vector<std::string> names;
+  names.reserve(choices.size());
   for (const auto& [name, choice] : choices) names.push_back(name);
   const auto take = [&value, choices](const std::string& word) { value = choices.at(word); };
   return takes_one_of(made.add_option_function<std::string>(option, take, about), names);

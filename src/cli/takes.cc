@@ -89,7 +89,7 @@ CLI::Option* takes_port(CLI::Option* option) { return takes_between(option, 0, 6
 
 CLI::Option* takes_bytes(CLI::Option* option) {
   const auto read = [](std::string& text) -> std::string {
-    const std::string wrong =
+    std::string wrong =
         "must be a number of bytes, such as 65536, 64KiB or 2GiB, not " + in_quotes(text);
     if (text.starts_with('-')) return wrong;
     try {

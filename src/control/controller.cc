@@ -76,7 +76,7 @@ std::vector<std::string> warnings_about(const Manifest& manifest, const Services
 std::string path_of_command(const json::value& value, const std::string& path) {
   if (const auto* object = value.if_object()) {
     for (const auto& field : *object) {
-      const std::string below = path + "." + std::string(field.key());
+      std::string below = path + "." + std::string(field.key());
       if (field.key() == "command") return below;
       if (std::string found = path_of_command(field.value(), below); !found.empty()) return found;
     }
@@ -206,6 +206,7 @@ void Controller::wake() {
 std::vector<std::string> Controller::names() {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
+  names.reserve(services_.size());
   for (const auto& [name, service] : services_) names.push_back(name);
   return names;
 }
@@ -394,6 +395,7 @@ Result<Controller::Service*> Controller::find(std::string_view name) {
   const auto found = services_.find(name);
   if (found != services_.end()) return found->second.get();
   std::vector<std::string_view> known;
+  known.reserve(services_.size());
   for (const auto& [one, service] : services_) known.emplace_back(one);
   std::string message = "there is no service " + std::string(name);
   if (const auto meant = nearest(name, known); !meant.empty())
@@ -473,6 +475,7 @@ ServiceView Controller::view(const Service& service) const {
 std::vector<ServiceView> Controller::list() {
   const std::lock_guard lock(mutex_);
   std::vector<ServiceView> views;
+  views.reserve(services_.size());
   for (const auto& [name, service] : services_) views.push_back(view(*service));
   return views;
 }

@@ -51,16 +51,16 @@ class ScrapeServerImpl final : public ScrapeServer {
     options.port = options_.port;
     options.limits.connections = 64;
     options.limits.body_bytes = 1024;
-    SERIN_TRY_ASSIGN(server_, net::Server::create(std::move(options),
-                                                  [this](std::shared_ptr<net::Exchange> exchange) {
-                                                    handle(exchange);
-                                                  }));
+    SERIN_TRY_ASSIGN(
+        server_, net::Server::create(
+                     std::move(options),
+                     [this](const std::shared_ptr<net::Exchange>& exchange) { handle(exchange); }));
     return {};
   }
   std::uint16_t port() const override { return server_->port(); }
 
  private:
-  void add(std::string_view pattern, Call call);
+  void add(std::string_view pattern, const Call& call);
   void handle(const std::shared_ptr<net::Exchange>& exchange);
   Result<net::Response> discovery(const net::RequestHead& head);
 
@@ -71,10 +71,10 @@ class ScrapeServerImpl final : public ScrapeServer {
   std::unique_ptr<net::Server> server_;  // goes first: nobody is called after
 };
 
-void ScrapeServerImpl::add(std::string_view pattern, Call call) {
+void ScrapeServerImpl::add(std::string_view pattern, const Call& call) {
   router_.add("GET", pattern,
-              [this, call = std::move(call)](const std::shared_ptr<net::Exchange>& exchange,
-                                             const net::PathParameters& path) {
+              [this, call](const std::shared_ptr<net::Exchange>& exchange,
+                           const net::PathParameters& path) {
                 const auto found = path.find("id");
                 const std::string id = found == path.end() ? "gateway" : found->second;
                 tasks_.answer(exchange,

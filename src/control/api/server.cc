@@ -209,7 +209,7 @@ class ApiServer final : public Server {
   void add_rollouts();
   void add_rest();
   Result<std::unique_ptr<net::Server>> listen(net::ServerOptions options);
-  void handle(std::shared_ptr<net::Exchange> exchange);
+  void handle(const std::shared_ptr<net::Exchange>& exchange);
   std::optional<std::string> admit(net::Exchange& exchange);
   void serve(const std::shared_ptr<net::Exchange>& exchange, Asked asked, const Call& call);
 
@@ -227,9 +227,9 @@ class ApiServer final : public Server {
 Result<std::unique_ptr<net::Server>> ApiServer::listen(net::ServerOptions options) {
   options.limits.body_bytes = kLargestManifest;
   options.limits.connections = 256;
-  return net::Server::create(std::move(options), [this](std::shared_ptr<net::Exchange> exchange) {
-    handle(std::move(exchange));
-  });
+  return net::Server::create(
+      std::move(options),
+      [this](const std::shared_ptr<net::Exchange>& exchange) { handle(exchange); });
 }
 
 // The name of the key of a request from the network; empty for one from the socket, where the
@@ -252,7 +252,7 @@ void ApiServer::add(std::string_view id, Call call) {
   SERIN_CHECK(operation != operations().end());
   router_.add(operation->method, operation->path,
               [this, operation = &*operation, call = std::move(call)](
-                  std::shared_ptr<net::Exchange> exchange, const net::PathParameters& path) {
+                  const std::shared_ptr<net::Exchange>& exchange, const net::PathParameters& path) {
                 auto key = admit(*exchange);
                 if (!key) return;
                 if (const Status known = check_query(*operation, exchange->head().query); !known)
@@ -275,7 +275,7 @@ void ApiServer::serve(const std::shared_ptr<net::Exchange>& exchange, Asked aske
       });
 }
 
-void ApiServer::handle(std::shared_ptr<net::Exchange> exchange) {
+void ApiServer::handle(const std::shared_ptr<net::Exchange>& exchange) {
   const auto match = router_.match(exchange->head().method, exchange->head().path);
   if (match.handler != nullptr) return (*match.handler)(exchange, match.parameters);
   if (!admit(*exchange)) return;

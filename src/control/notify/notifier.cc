@@ -199,7 +199,7 @@ Status Notifier::advance(Lane& lane, std::int64_t to, std::optional<Event> event
   next.after = to;
   const std::span<const Event> events =
       event ? std::span<const Event>(&*event, 1) : std::span<const Event>();
-  const Status done = store_.advance(next, events);
+  Status done = store_.advance(next, events);
   if (!done) {
     log::warning(done.error().message, {{"service", next.service}, {"target", next.target}});
     return done;
