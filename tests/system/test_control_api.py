@@ -106,7 +106,8 @@ def test_changes_and_refusals_are_in_the_log_and_keys_change_without_a_restart(c
     assert control.ask("/v1/services", "eyes")[0] == 200
     assert control.ask("/v1/services") == (401, "invalid_api_key")
     assert control.ask("/v1/services/none", "eyes", "DELETE") == (403, "scope_missing")
-    assert control.ask("/v1/services/none?dryRun=true", "ci", "DELETE")[0] == 404  # a word that deletes nothing less
+    assert control.ask("/v1/services/none?dryRun=true", "ci", "DELETE")[0] == 400  # not a word of this operation
+    assert control.ask("/v1/services/none", "ci", "DELETE")[0] == 404
     asked = [entry for entry in control.audit() if entry["message"] == "audit: asked"][-1]
     assert (asked["who"], asked["method"], asked["path"], asked["status"]) == ("key ci", "DELETE", "/v1/services/none", 404)
     refused = [entry for entry in control.audit() if entry["message"] == "audit: refused"]
