@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint32_t kStreamWindow = 128 * 1024;
 constexpr std::int32_t kConnectionWindow = 1024 * 1024;
 constexpr std::size_t kOutputAhead = 256 * 1024;  // framed and not yet sent
+constexpr std::size_t kInputAtOnce = 8 * 1024;
 // The body of a request that was answered before it came is taken and dropped for so long: clients
 // that are asked to stop at once may drop the answer too (curl 7.88 does).
 constexpr std::chrono::seconds kLinger{1};
@@ -129,17 +130,17 @@ void H2Session::on_open() {
 
 void H2Session::on_bytes() {
   while (link_.open() && !link_.finishing() && !link_.input().empty()) {
-    const std::string_view input = link_.input();
+    const std::string_view input = link_.input().substr(0, kInputAtOnce);
     const ssize_t used = nghttp2_session_mem_recv(
         session_, reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
     if (used < 0) {
       blame();
       send_frames();  // the GOAWAY that says why, where there is one
-      link_.finish();
-      return;
+      return link_.finish();
     }
     link_.consume(static_cast<std::size_t>(used));
     pump_touched();
+    send_frames();  // such as a GOAWAY, after which nothing of the rest is looked at
   }
   link_.wake();
 }
@@ -477,9 +478,7 @@ void H2Session::on_flush() {
 }
 
 void H2Session::tell_drained() {
-  std::vector<std::int32_t> drained;
-  drained.swap(drained_);
-  for (const std::int32_t id : drained) {
+  for (const std::int32_t id : std::exchange(drained_, {})) {
     H2Stream* stream = find(id);
     if (stream == nullptr || !stream->exchange || !stream->out.empty()) continue;
     const auto exchange = stream->exchange;

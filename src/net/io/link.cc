@@ -7,8 +7,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -18,10 +16,6 @@
 #include "net/io/out_queue.h"
 
 namespace serin::net {
-
-namespace asio = boost::asio;
-using Socket = asio::generic::stream_protocol::socket;
-using boost::system::error_code;
 
 namespace {
 
@@ -69,11 +63,8 @@ void add_to(std::atomic<std::uint64_t>& counter, std::uint64_t by) {
 }  // namespace
 
 struct Link::Impl {
-  Impl(asio::io_context& context, int fd, bool tcp)
-      : socket(context,
-               asio::generic::stream_protocol(tcp ? AF_INET : AF_UNIX, tcp ? IPPROTO_TCP : 0), fd) {
-  }
-  Socket socket;
+  explicit Impl(int fd) : socket(fd) {}
+  OwnedFd socket;
   OutQueue plain;
   OutQueue cipher;  // with TLS, what is sent
   std::vector<char> cipher_in;
@@ -85,10 +76,7 @@ Link::Link(Loop& loop, int fd, bool tcp, const LinkOptions& options)
       peer_(name_of_peer(fd)),
       opened_(loop.now()),
       last_taken_(loop.now()),
-      impl_(std::make_unique<Impl>(loop.context(), fd, tcp)) {
-  error_code ignored;
-  impl_->socket.native_non_blocking(true, ignored);
-  impl_->socket.non_blocking(true, ignored);
+      impl_(std::make_unique<Impl>(fd)) {
   if (tcp) set_tcp_options(fd);
 }
 
@@ -106,6 +94,8 @@ void Link::start(std::unique_ptr<LinkUser> user, std::unique_ptr<TlsSession> tls
   tls_ = std::move(tls);
   loop_.add(shared_from_this());
   if (options_.counters) add_to(options_.counters->open, 1);
+  if (!loop_.watch(impl_->socket.get(), *this, Loop::For::kReading))
+    return close(LinkEnd::kPeerReset);
   if (tls_) {
     impl_->cipher_in.resize(18 * 1024);  // one record with its overhead
     mark_dirty();                        // a client's first flight
@@ -113,7 +103,6 @@ void Link::start(std::unique_ptr<LinkUser> user, std::unique_ptr<TlsSession> tls
     told_open_ = true;
     user_->on_open();
   }
-  if (open_) read();
 }
 
 void Link::hand_to(std::unique_ptr<LinkUser> user) {
@@ -125,9 +114,22 @@ void Link::hand_to(std::unique_ptr<LinkUser> user) {
 
 // --- reading
 
+void Link::on_ready(Ready ready) {
+  retired_.reset();
+  if (!open_) return;
+  if (ready.writable && std::exchange(writing_, false)) {
+    loop_.watch_again(impl_->socket.get(), *this, Loop::For::kReading);
+    mark_dirty();
+  }
+  if (!ready.readable) return;
+  readable_ = true;
+  peer_ended_ = peer_ended_ || ready.ended;
+  guarded([this] { read(); });
+}
+
 void Link::consume(std::size_t bytes) {
   begin_ += bytes;
-  if (!dirty_ && (!reading_ || tls_)) mark_dirty();  // flush() reads on
+  if (!dirty_ && (readable_ || tls_)) mark_dirty();  // flush() reads on
 }
 
 void Link::want_input(bool wanted) {
@@ -135,53 +137,57 @@ void Link::want_input(bool wanted) {
   want_input_ = wanted;
 }
 
-// False: the read-ahead is full. Never called while a read is under way, since it may move the
-// bytes.
+// False: the read-ahead is full. It may move the bytes.
 bool Link::make_room() {
   if (begin_ == end_) begin_ = end_ = 0;
   if (input_.empty()) input_.resize(std::min(kFirstInput, options_.input_bytes));
-  if (input_.size() - end_ >= std::min(kLeastRead, input_.size())) return true;
+  const bool more = std::exchange(filled_, false);
+  if (!more && input_.size() - end_ >= std::min(kLeastRead, input_.size())) return true;
   if (begin_ > 0) {
     std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
   }
-  if (input_.size() - end_ < kLeastRead && input_.size() < options_.input_bytes)
+  if ((more || input_.size() - end_ < kLeastRead) && input_.size() < options_.input_bytes)
     input_.resize(std::min(input_.size() * 4, options_.input_bytes));
   return end_ < input_.size();
 }
 
-void Link::read() {
-  if (!open_ || reading_ || ended_) return;
-  asio::mutable_buffer into;
+// Where the next bytes from the socket go; empty: nowhere for now.
+std::span<char> Link::space() {
   if (finishing_) {
     begin_ = end_ = 0;
     if (input_.empty()) input_.resize(kFirstInput);
-    into = asio::buffer(input_);
-  } else if (!want_input_ || !make_room()) {
-    return;
-  } else if (tls_) {
-    into = asio::buffer(impl_->cipher_in);
-  } else {
-    into = asio::buffer(input_.data() + end_, input_.size() - end_);
+    return input_;
   }
-  reading_ = true;
-  impl_->socket.async_read_some(
-      into, [self = shared_from_this()](const error_code& error, std::size_t bytes) {
-        const Loop::Batch batch(self->loop_);
-        self->reading_ = false;
-        self->retired_.reset();
-        if (!self->open_) return;
-        self->guarded([&] {
-          if (error) return self->on_end(error == asio::error::eof);
-          self->on_read(bytes);
-        });
-      });
+  if (!want_input_ || !make_room()) return {};
+  if (tls_) return impl_->cipher_in;
+  return std::span(input_).subspan(end_);
+}
+
+// Once: where there may be more, the others have their turn before it.
+void Link::read() {
+  if (!open_ || !readable_ || ended_) return;
+  const std::span<char> into = space();
+  if (into.empty()) return;
+  const ssize_t got = ::recv(impl_->socket.get(), into.data(), into.size(), 0);
+  if (got <= 0) {
+    const bool waits = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (!waits) return on_end(got == 0);
+    readable_ = peer_ended_ = false;
+    return;
+  }
+  const auto bytes = static_cast<std::size_t>(got);
+  // Less than was asked for is all there was: the next bytes will be told of.
+  filled_ = bytes == into.size();
+  readable_ = filled_ || peer_ended_;
+  on_read(bytes);
+  if (open_ && readable_) mark_dirty();
 }
 
 void Link::on_read(std::size_t bytes) {
   if (options_.counters) add_to(options_.counters->bytes_in, bytes);
-  if (finishing_) return read();
+  if (finishing_) return;
   if (tls_) {
     tls_->feed({impl_->cipher_in.data(), bytes});
     mark_dirty();  // a handshake answers
@@ -190,7 +196,6 @@ void Link::on_read(std::size_t bytes) {
     end_ += bytes;
     deliver();
   }
-  if (open_) read();
 }
 
 void Link::deliver() {
@@ -206,7 +211,6 @@ bool Link::pump_tls() {
     if (!open_ || !user_) return false;
   }
   bool came = false;
-  // A read that is under way with TLS goes to another buffer: the input may move.
   while (told_open_ && make_room()) {
     const std::size_t bytes = tls_->read(input_.data() + end_, input_.size() - end_);
     if (bytes == 0) break;
@@ -315,7 +319,7 @@ bool Link::send() {
     msghdr message{};
     message.msg_iov = vectors;
     message.msg_iovlen = out.gather(vectors, kVectors);
-    const ssize_t sent = ::sendmsg(impl_->socket.native_handle(), &message, MSG_NOSIGNAL);
+    const ssize_t sent = ::sendmsg(impl_->socket.get(), &message, MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN && errno != EWOULDBLOCK) {
@@ -323,12 +327,7 @@ bool Link::send() {
         return false;
       }
       writing_ = true;
-      impl_->socket.async_wait(Socket::wait_write,
-                               [self = shared_from_this()](const error_code& error) {
-                                 const Loop::Batch batch(self->loop_);
-                                 self->writing_ = false;
-                                 if (!error && self->open_) self->mark_dirty();
-                               });
+      loop_.watch_again(impl_->socket.get(), *this, Loop::For::kReadingAndWriting);
       return true;
     }
     if (options_.counters) add_to(options_.counters->bytes_out, static_cast<std::uint64_t>(sent));
@@ -341,8 +340,7 @@ bool Link::send() {
       close();
       return false;
     }
-    error_code ignored;
-    impl_->socket.shutdown(Socket::shutdown_send, ignored);
+    ::shutdown(impl_->socket.get(), SHUT_WR);
     linger_until_ = loop_.now() + linger_;
   }
   return open_;
@@ -369,8 +367,8 @@ void Link::close(LinkEnd end) {
   if (!std::exchange(open_, false)) return;
   loop_.flush_later(*this);  // keeps this object until the present call-backs have returned
   loop_.remove(*this);
-  error_code ignored;
-  impl_->socket.close(ignored);
+  loop_.forget(impl_->socket.get(), *this);
+  impl_->socket = OwnedFd();
   impl_->plain.clear();
   impl_->cipher.clear();
   unsent_ = 0;
@@ -379,8 +377,8 @@ void Link::close(LinkEnd end) {
 
 void Link::reset() {
   if (!open_) return;
-  error_code ignored;
-  impl_->socket.set_option(asio::socket_base::linger(true, 0), ignored);
+  const linger now{1, 0};
+  ::setsockopt(impl_->socket.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
   close();
 }
 

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,9 +58,10 @@ struct LinkOptions {
   LinkCounters* counters = nullptr;  // may be null; outlives the loop's thread
 };
 
-class Link : public std::enable_shared_from_this<Link> {
+class Link final : public std::enable_shared_from_this<Link>, private Watcher {
  public:
-  // Takes the socket `fd`, which is connected. `user` is told of everything from start() on.
+  // Takes the socket `fd`, which is connected and does not block. `user` is told of everything from
+  // start() on.
   Link(Loop& loop, int fd, bool tcp, const LinkOptions& options);
   ~Link();
   Link(const Link&) = delete;
@@ -120,6 +122,8 @@ class Link : public std::enable_shared_from_this<Link> {
   void note_output();
   void flush();
   void tick();
+  void on_ready(Ready ready) override;
+  std::span<char> space();
   void read();
   void on_read(std::size_t bytes);
   void on_end(bool orderly);
@@ -137,7 +141,9 @@ class Link : public std::enable_shared_from_this<Link> {
   Instant opened_;
   bool open_ = true;
   bool dirty_ = false;
-  bool reading_ = false;
+  bool readable_ = false;    // the socket may have bytes
+  bool peer_ended_ = false;  // and behind them an end or an error
+  bool filled_ = false;      // the last read took as much as there was room for
   bool want_input_ = true;
   bool writing_ = false;  // waits for the socket to take more
   bool finishing_ = false;

@@ -10,19 +10,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "base/last_resort.h"
 
 namespace serin::net {
-
-namespace asio = boost::asio;
-using boost::system::error_code;
 
 namespace {
 
@@ -31,9 +26,7 @@ constexpr int kAcceptsAtOnce = 64;  // then other events have their turn
 constexpr std::chrono::milliseconds kPause{
     50};  // out of descriptors: accepting again at once would spin
 
-std::string system_message(int error) {
-  return error_code(error, boost::system::system_category()).message();
-}
+std::string system_message(int error) { return std::generic_category().message(error); }
 
 Status bind_and_listen(int fd, const sockaddr* address, socklen_t size, const std::string& name) {
   if (::bind(fd, address, size) != 0) {
@@ -174,59 +167,70 @@ std::optional<std::uint32_t> user_of_peer(int fd) {
   return peer.uid;
 }
 
-struct Listener::Impl : std::enable_shared_from_this<Listener::Impl> {
-  Impl(Loop& on, int fd, Accepted call)
-      : loop(on), descriptor(on.context(), fd), pause(on.context()), accepted(std::move(call)) {}
+struct Listener::Impl final : Watcher, std::enable_shared_from_this<Listener::Impl> {
+  Impl(Loop& on, OwnedFd socket, Accepted call)
+      : loop(on), fd(std::move(socket)), accepted(std::move(call)) {}
 
-  // False: out of descriptors or memory.
-  bool accept_some(int at_most) {
-    for (int i = 0; i < at_most; ++i) {
-      const int fd =
-          ::accept4(descriptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (fd >= 0) {
-        survives("a new connection", [&] { accepted(OwnedFd(fd)); });
-        continue;
-      }
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
-      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) return false;
-      // Else the connection that waited is gone already: the next.
-    }
-    return true;
+  void listen() {
+    if (stopped || loop.watch(fd.get(), *this, Loop::For::kReading)) return;
+    loop.call_after(kPause, [self = shared_from_this()] { self->listen(); });
   }
 
-  void wait() {
-    descriptor.async_wait(asio::posix::stream_descriptor::wait_read,
-                          [self = shared_from_this()](const error_code& error) {
-                            if (error || self->stopped) return;
-                            const Loop::Batch batch(self->loop);
-                            if (self->accept_some(kAcceptsAtOnce)) return self->wait();
-                            self->pause.expires_after(kPause);
-                            self->pause.async_wait([self](const error_code& cancelled) {
-                              if (!cancelled && !self->stopped) self->wait();
-                            });
-                          });
+  void on_ready(Ready) override { accept(); }
+
+  // What waits; the rest of it after the others had their turn.
+  void accept() {
+    if (stopped || goes_on) return;
+    const Left left = accept_some(kAcceptsAtOnce);
+    if (left == Left::kNone) return;
+    goes_on = true;
+    const auto go_on = [self = shared_from_this()] {
+      self->goes_on = false;
+      self->accept();
+    };
+    if (left == Left::kSome) return loop.post(go_on);
+    loop.call_after(kPause, go_on);
+  }
+
+  enum class Left : std::uint8_t {
+    kNone,
+    kSome,
+    kNoRoom,  // out of descriptors or memory
+  };
+  Left accept_some(int at_most) {
+    for (int i = 0; i < at_most; ++i) {
+      const int connection = ::accept4(fd.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (connection >= 0) {
+        survives("a new connection", [&] { accepted(OwnedFd(connection)); });
+        continue;
+      }
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return Left::kNone;
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        return Left::kNoRoom;
+      // Else the connection that waited is gone already: the next.
+    }
+    return Left::kSome;
   }
 
   Loop& loop;
-  asio::posix::stream_descriptor descriptor;
-  asio::steady_timer pause;
+  OwnedFd fd;
   Accepted accepted;
+  bool goes_on = false;  // later, whatever comes meanwhile
   bool stopped = false;
 };
 
 Listener::Listener(Loop& loop, OwnedFd fd, Accepted accepted)
-    : impl_(std::make_shared<Impl>(loop, fd.release(), std::move(accepted))) {}
+    : impl_(std::make_shared<Impl>(loop, std::move(fd), std::move(accepted))) {}
 
 Listener::~Listener() = default;
 
-void Listener::start() { impl_->wait(); }
+void Listener::start() { impl_->listen(); }
 
 void Listener::stop() {
   if (std::exchange(impl_->stopped, true)) return;
   impl_->accept_some(kBacklog);
-  error_code ignored;
-  impl_->pause.cancel();
-  impl_->descriptor.close(ignored);
+  impl_->loop.forget(impl_->fd.get(), *impl_);
+  impl_->fd = OwnedFd();
 }
 
 }  // namespace serin::net
