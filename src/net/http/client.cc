@@ -88,9 +88,8 @@ const Result<std::shared_ptr<TlsContext>>& HttpClient::tls() {
 
 std::shared_ptr<ClientCall> HttpClient::begin(Worker& worker, ClientRequest request,
                                               ResponseSink sink, std::size_t body_limit) {
-  auto call = std::make_shared<ClientCall>();
-  call->deadline = std::chrono::steady_clock::now() + request.timeout;
-  call->request = std::move(request);
+  auto call = std::make_shared<ClientCall>(std::move(request));
+  call->deadline = std::chrono::steady_clock::now() + call->request.timeout;
   call->sink = std::move(sink);
   call->body_limit = body_limit;
   const auto refuse = [&](const Error& error) {

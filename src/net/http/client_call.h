@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "net/http/client.h"
 #include "net/http/uri.h"
@@ -18,6 +19,8 @@ class ClientSession;
 class ClientPool;
 
 struct ClientCall final : ClientStream, std::enable_shared_from_this<ClientCall> {
+  explicit ClientCall(ClientRequest&& wanted) : request(std::move(wanted)) {}
+
   void pause(bool wanted) override;
   void cancel() override;
   void write(std::string_view bytes) override;

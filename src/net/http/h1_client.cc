@@ -170,12 +170,14 @@ bool H1ClientSession::read_head() {
 // Chunks that came together go on together: a stream of events has many small ones.
 h1::Step H1ClientSession::read_pieces(std::string_view& pieces, bool& used_some) {
   gathered_.clear();
-  while (true) {
-    std::size_t used = 0;
+  const std::string_view input = link_.input();
+  std::size_t used = 0;
+  h1::Step step = h1::Step::kMore;
+  bool more = true;
+  while (more && pieces.size() < kTogether) {
+    const std::size_t before = used;
     std::string_view piece;
-    const h1::Step step = body_.read(link_.input(), used, piece);
-    link_.consume(used);  // the bytes stay where they are until the next read
-    used_some = used_some || used > 0;
+    step = body_.read(input, used, piece);
     if (pieces.empty()) {
       pieces = piece;
     } else if (!piece.empty()) {
@@ -183,9 +185,11 @@ h1::Step H1ClientSession::read_pieces(std::string_view& pieces, bool& used_some)
       gathered_ += piece;
       pieces = gathered_;
     }
-    const bool more = step == h1::Step::kMore && used > 0 && !link_.input().empty();
-    if (!more || pieces.size() >= kTogether) return step;
+    more = step == h1::Step::kMore && used > before && used < input.size();
   }
+  link_.consume(used);  // the bytes stay where they are until the next read
+  used_some = used > 0;
+  return step;
 }
 
 bool H1ClientSession::read_body() {

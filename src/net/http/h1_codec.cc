@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kSizeLineBytes = 256;         // a chunk's size with its extensions
 constexpr std::size_t kExtensionBytes = 16 * 1024;  // extensions of a whole body
 constexpr std::size_t kMethodBytes = 32;
+constexpr std::size_t kSizeDigits = 15;  // of a chunk's size
 
 // Visible ASCII, but what RFC 3986 never allows in a target and somebody might read as something
 // else.
@@ -32,6 +33,18 @@ std::optional<std::uint64_t> parse_decimal(std::string_view digits) {
     value = value * 10 + static_cast<std::uint64_t>(c - '0');
   }
   return value;
+}
+
+// The length of a chunk's size line without extensions, as nearly every one is; 0: it is another
+// one, or not all of it has come.
+std::size_t plain_size_line(std::string_view bytes, std::uint64_t& size) {
+  std::size_t digits = 0;
+  for (; digits < kSizeDigits && digits < bytes.size(); ++digits) {
+    const int digit = text::hex_digit(bytes[digits]);
+    if (digit < 0) break;
+    size = size * 16 + static_cast<std::uint64_t>(digit);
+  }
+  return digits > 0 && bytes.substr(digits).starts_with("\r\n") ? digits + 2 : 0;
 }
 
 }  // namespace
@@ -78,18 +91,16 @@ Step FieldReader::read_field(std::string_view line, Headers& headers) {
     return fail(400, "obsolete_fold", "a field must not be folded over two lines");
   if (++fields_ > limits_.fields)
     return fail(431, "too_many_fields", "the message has more fields than the server allows");
-  std::string name;
-  name.reserve(24);
-  std::size_t i = 0;
-  for (; i < line.size() && line[i] != ':'; ++i) {
-    const char low = text::kTokenLower[static_cast<unsigned char>(line[i])];
-    if (low == 0)
+  const std::size_t colon = line.find(':');
+  std::string name(line.substr(0, colon));
+  for (char& c : name) {
+    c = text::kTokenLower[static_cast<unsigned char>(c)];
+    if (c == 0)
       return fail(400, "bad_field_name", "a field's name holds a byte that is not allowed there");
-    name += low;
   }
-  if (i == line.size() || i == 0)
+  if (colon == std::string_view::npos || colon == 0)
     return fail(400, "bad_field_name", "a field line must be a name, a colon and a value");
-  const std::string_view value = text::trim(line.substr(i + 1));
+  const std::string_view value = text::trim(line.substr(colon + 1));
   if (!text::is_field_value(value))
     return fail(400, "bad_field_value", "a field's value holds a control byte");
   headers.add_checked(std::move(name), std::string(value));
@@ -279,6 +290,7 @@ Step ResponseReader::read(std::string_view bytes, std::size_t& used) {
     if (step != Step::kDone) return step;
     if (!in_fields_) {
       step = read_status_line(line);
+      head_.headers.reserve(12);
       in_fields_ = true;
     } else if (line.empty()) {
       return end_head();
@@ -397,7 +409,23 @@ Step BodyReader::take(std::string_view bytes, std::size_t& used, std::string_vie
 }
 
 Step BodyReader::read_size(std::string_view bytes, std::size_t& used) {
-  const std::string_view here = bytes.substr(used, kSizeLineBytes);
+  std::uint64_t size = 0;
+  std::size_t line = plain_size_line(bytes.substr(used), size);
+  if (line == 0) {
+    const Step step = read_size_line(bytes.substr(used, kSizeLineBytes), size, line);
+    if (step != Step::kDone) return step;
+  }
+  total_ += size;
+  if (total_ > limits_.body_bytes)
+    return fields_.fail(413, "body_too_large", "the body is larger than the server allows");
+  used += line;
+  remaining_ = size;
+  state_ = size > 0 ? State::kData : State::kTrailers;
+  return Step::kDone;
+}
+
+Step BodyReader::read_size_line(std::string_view here, std::uint64_t& size,
+                                std::size_t& line_bytes) {
   const std::size_t end = here.find('\n');
   if (end == std::string_view::npos) {
     if (here.size() == kSizeLineBytes)
@@ -408,10 +436,10 @@ Step BodyReader::read_size(std::string_view bytes, std::size_t& used) {
   if (end == 0 || here[end - 1] != '\r')
     return fields_.fail(400, "bare_line_feed", "a chunk's size must end with CR LF, not LF alone");
   const std::string_view line = here.substr(0, end - 1);
-  std::uint64_t size = 0;
+  size = 0;
   std::size_t digits = 0;
   for (; digits < line.size() && text::hex_digit(line[digits]) >= 0; ++digits) {
-    if (digits == 15)
+    if (digits == kSizeDigits)
       return fields_.fail(400, "bad_chunk_size", "a chunk's size has too many digits");
     size = size * 16 + static_cast<std::uint64_t>(text::hex_digit(line[digits]));
   }
@@ -423,12 +451,7 @@ Step BodyReader::read_size(std::string_view bytes, std::size_t& used) {
   if (extension_bytes_ > kExtensionBytes)
     return fields_.fail(400, "chunk_extension_too_long",
                         "the body's chunk extensions are longer than allowed");
-  total_ += size;
-  if (total_ > limits_.body_bytes)
-    return fields_.fail(413, "body_too_large", "the body is larger than the server allows");
-  used += end + 1;
-  remaining_ = size;
-  state_ = size > 0 ? State::kData : State::kTrailers;
+  line_bytes = end + 1;
   return Step::kDone;
 }
 

@@ -148,6 +148,7 @@ class BodyReader {
  private:
   enum class State { kData, kSize, kDataEnd, kTrailers, kDone };
   Step read_size(std::string_view bytes, std::size_t& used);
+  Step read_size_line(std::string_view here, std::uint64_t& size, std::size_t& line_bytes);
   Step read_trailers(std::string_view bytes, std::size_t& used);
   Step take(std::string_view bytes, std::size_t& used, std::string_view& piece);
 

@@ -6,7 +6,7 @@
 
 #include <sys/uio.h>
 
-#include <deque>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -101,7 +101,7 @@ class OutQueue {
     std::string_view bytes() const { return shared ? *shared : own; }
   };
 
-  std::deque<Block> blocks_;
+  std::list<Block> blocks_;  // without memory while there are none
   std::size_t size_ = 0;
   std::size_t sent_ = 0;     // of the first block
   std::size_t counted_ = 0;  // of the last block
