@@ -3,12 +3,9 @@
 
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <cstdio>
-#include <ctime>
 
 namespace serin::log {
 namespace {
@@ -49,17 +46,21 @@ std::string one_line(std::string text) {
 }  // namespace
 
 std::string timestamp(std::chrono::system_clock::time_point time) {
-  const auto since = time.time_since_epoch();
-  const std::time_t seconds = std::chrono::floor<std::chrono::seconds>(since).count();
-  const auto milliseconds =
-      std::chrono::floor<std::chrono::milliseconds>(since).count() - seconds * 1000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  std::array<char, 32> text{};
-  const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-  std::array<char, 8> fraction{};
-  std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(milliseconds % 1000));
-  return std::string(text.data(), size) + fraction.data();
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::milliseconds>(time - day));
+  std::string text = "0000-00-00T00:00:00.000Z";
+  const auto put = [&text](std::size_t end, auto number) {
+    for (; number > 0; number /= 10) text[--end] = static_cast<char>('0' + number % 10);
+  };
+  put(4, static_cast<int>(date.year()));
+  put(7, static_cast<unsigned>(date.month()));
+  put(10, static_cast<unsigned>(date.day()));
+  put(13, clock.hours().count());
+  put(16, clock.minutes().count());
+  put(19, clock.seconds().count());
+  put(23, clock.subseconds().count());
+  return text;
 }
 
 std::string format_json(std::chrono::system_clock::time_point time, Level level,

@@ -5,51 +5,32 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 
 #include "base/files.h"
-#include "base/json.h"
 #include "base/log.h"
+#include "gateway/json_line.h"
 
 namespace serin::gateway {
-namespace {
-
-void put_text(std::string& line, std::string_view name, std::string_view text) {
-  line += ",\"";
-  line += name;
-  line += "\":";
-  line += json::serialize(json::string(text));
-}
-
-void put_number(std::string& line, std::string_view name, double number, int decimals) {
-  char digits[40];
-  const int size = std::snprintf(digits, sizeof digits, "%.*f", decimals, number);
-  line += ",\"";
-  line += name;
-  line += "\":";
-  line.append(digits, static_cast<std::size_t>(size));
-}
-
-}  // namespace
-
 void append_access_line(std::string& lines, const AccessLine& line) {
-  lines += "{\"time\":\"" + log::timestamp(line.time) + '"';
-  put_text(lines, "id", line.id);
-  put_text(lines, "peer", line.peer);
-  if (!line.client.empty()) put_text(lines, "client", line.client);
-  put_text(lines, "method", line.method);
-  put_text(lines, "path", line.path);
-  put_text(lines, "service", line.service);
-  put_text(lines, "version", line.version);
-  put_text(lines, "replica", line.replica);
-  put_number(lines, "status", line.status, 0);
-  put_text(lines, "end", line.end);
-  put_number(lines, "retries", line.retries, 0);
-  put_number(lines, "bytes_in", static_cast<double>(line.bytes_in), 0);
-  put_number(lines, "bytes_out", static_cast<double>(line.bytes_out), 0);
-  put_number(lines, "seconds", line.seconds, 6);
-  if (line.first_byte >= 0) put_number(lines, "first_byte_seconds", line.first_byte, 6);
-  lines += "}\n";
+  JsonLine json(lines);
+  json.text("time", log::timestamp(line.time));
+  json.text("id", line.id);
+  json.text("peer", line.peer);
+  if (!line.client.empty()) json.text("client", line.client);
+  json.text("method", line.method);
+  json.text("path", line.path);
+  json.text("service", line.service);
+  json.text("version", line.version);
+  json.text("replica", line.replica);
+  json.count("status", line.status);
+  json.text("end", line.end);
+  json.count("retries", line.retries);
+  json.count("bytes_in", line.bytes_in);
+  json.count("bytes_out", line.bytes_out);
+  json.fixed("seconds", line.seconds, 6);
+  if (line.first_byte >= 0) json.fixed("first_byte_seconds", line.first_byte, 6);
+  json.close();
+  lines += '\n';
 }
 
 Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::filesystem::path& path) {

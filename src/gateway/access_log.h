@@ -19,7 +19,7 @@ struct AccessLine {
   std::chrono::system_clock::time_point time;
   std::string_view id, peer, client, method, path, service, version, replica, end;
   std::uint16_t status = 0;
-  int retries = 0;
+  std::uint32_t retries = 0;
   std::uint64_t bytes_in = 0, bytes_out = 0;
   double seconds = 0;
   double first_byte = -1;  // seconds; negative: none came

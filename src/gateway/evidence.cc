@@ -3,15 +3,17 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <limits>
 #include <utility>
 
 #include "base/log.h"
+#include "gateway/json_line.h"
 #include "net/http/text.h"
 
 namespace serin::gateway {
 namespace {
+
+constexpr std::size_t kLineBytes = 256;  // more than most lines have
 
 std::string_view name_of(rollout::Outcome outcome) {
   switch (outcome) {
@@ -25,22 +27,28 @@ std::string_view name_of(rollout::Outcome outcome) {
   return {};
 }
 
-// JSON has no infinity: what never ended is null, what there was not is left out.
-void put_time(json::object& into, std::string_view name, const std::optional<double>& time) {
-  if (!time) return;
-  into[name] = std::isfinite(*time) ? json::value(*time) : json::value(nullptr);
+// What never ended is null, what there was not is left out.
+void put_time(JsonLine& json, std::string_view name, const std::optional<double>& time) {
+  if (time) json.number(name, *time);
 }
 
-void put_comparison(json::object& into, const rollout::Compared& compared) {
-  if (const auto* why = std::get_if<rollout::NotCompared>(&compared)) {
-    into["notCompared"] = name_of(*why);
-    return;
-  }
+void put_comparison(JsonLine& json, const rollout::Compared& compared) {
+  if (const auto* why = std::get_if<rollout::NotCompared>(&compared))
+    return json.text("notCompared", name_of(*why));
   const auto& both = std::get<rollout::Comparison>(compared);
-  into["compared"] = json::object{{"agreement", both.agreement},
-                                  {"identical", both.identical},
-                                  {"stableBytes", both.stable_bytes},
-                                  {"candidateBytes", both.candidate_bytes}};
+  JsonLine inner = json.object("compared");
+  inner.number("agreement", both.agreement);
+  inner.flag("identical", both.identical);
+  inner.count("stableBytes", both.stable_bytes);
+  inner.count("candidateBytes", both.candidate_bytes);
+  inner.close();
+}
+
+void put_scores(JsonLine& json, const std::vector<std::pair<std::string, double>>& scores) {
+  if (scores.empty()) return;
+  JsonLine inner = json.object("scores");
+  for (const auto& [name, score] : scores) inner.number(name, score);
+  inner.close();
 }
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
@@ -85,28 +93,30 @@ std::vector<std::pair<std::string, double>> parse_scores(std::string_view field)
   return scores;
 }
 
-json::object evidence_fields(const EvidenceRecord& record) {
+std::string evidence_line(std::uint64_t number, const EvidenceRecord& record) {
   const rollout::Request& request = record.request;
-  json::object line{{"version", record.version},
-                    {"assigned", request.assigned},
-                    {"arm", request.arm == rollout::Arm::kStable ? "stable" : "candidate"},
-                    {"weight", request.weight},
-                    {"key", request.key},
-                    {"worker", request.worker}};
+  std::string line;
+  line.reserve(kLineBytes);
+  JsonLine json(line);
+  json.count("number", number);
+  json.text("version", record.version);
+  json.number("assigned", request.assigned);
+  json.text("arm", request.arm == rollout::Arm::kStable ? "stable" : "candidate");
+  json.number("weight", request.weight);
+  json.count("key", request.key);
+  json.count("worker", request.worker);
   if (record.late) {
-    line["late"] = true;
+    json.flag("late", true);
   } else {
-    line["outcome"] = name_of(request.outcome);
-    put_time(line, "latency", request.latency);
-    put_time(line, "timeToFirstToken", request.time_to_first_token);
-    put_time(line, "timePerOutputToken", request.time_per_output_token);
+    json.text("outcome", name_of(request.outcome));
+    put_time(json, "latency", request.latency);
+    put_time(json, "timeToFirstToken", request.time_to_first_token);
+    put_time(json, "timePerOutputToken", request.time_per_output_token);
   }
-  if (!record.scores.empty()) {
-    json::object scores;
-    for (const auto& [name, score] : record.scores) scores[name] = score;
-    line["scores"] = std::move(scores);
-  }
-  if (record.compared) put_comparison(line, *record.compared);
+  put_scores(json, record.scores);
+  if (record.compared) put_comparison(json, *record.compared);
+  json.close();
+  line += '\n';
   return line;
 }
 
@@ -117,14 +127,10 @@ EvidenceLog::EvidenceLog(std::uint64_t first, std::size_t capacity,
       capacity_(capacity),
       file_(std::move(file)) {}
 
-void EvidenceLog::add(const json::object& fields) {
-  const std::string rest = json::serialize(fields);
+void EvidenceLog::add(const EvidenceRecord& record) {
   const std::lock_guard lock(mutex_);
-  EvidenceLine line{next_++, "{\"number\":"};
-  line.text += std::to_string(line.number);
-  line.text += ',';
-  line.text.append(rest, 1);
-  line.text += '\n';
+  const std::uint64_t number = next_++;
+  EvidenceLine line{number, evidence_line(number, record)};
   if (file_) {
     const Status written = file_->append(line);
     if (!written && !std::exchange(file_failed_, true))

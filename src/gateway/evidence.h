@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "gateway/evidence_file.h"
 #include "gateway/try_end.h"
 #include "rollout/request.h"
@@ -51,8 +50,8 @@ void describe(const Ended& ended, EvidenceRecord& record);
 // beyond 0 to 1, is left out; at most 32.
 std::vector<std::pair<std::string, double>> parse_scores(std::string_view field);
 
-// The fields of its line of JSON, all but the number.
-json::object evidence_fields(const EvidenceRecord& record);
+// Its line of JSON, with its end.
+std::string evidence_line(std::uint64_t number, const EvidenceRecord& record);
 
 class EvidenceLog {
  public:
@@ -63,8 +62,7 @@ class EvidenceLog {
   explicit EvidenceLog(std::uint64_t first, std::size_t capacity = kRecords,
                        std::optional<EvidenceFile> file = std::nullopt);
 
-  void add(const EvidenceRecord& record) { add(evidence_fields(record)); }
-  void add(const json::object& fields);
+  void add(const EvidenceRecord& record);
 
   struct Page {
     std::string lines;  // JSON

@@ -41,13 +41,13 @@ TEST(Evidence, SaysWhatComparingAnswersGave) {
   EvidenceRecord made = record();
   made.compared = rollout::Comparison{
       .agreement = 0.75, .identical = false, .stable_bytes = 8, .candidate_bytes = 9};
-  EXPECT_EQ(evidence_fields(made).at("compared"),
+  EXPECT_EQ(json::parse(evidence_line(1, made)).at("compared"),
             (json::object{{"agreement", 0.75},
                           {"identical", false},
                           {"stableBytes", std::uint64_t{8}},
                           {"candidateBytes", std::uint64_t{9}}}));
   made.compared = rollout::NotCompared::kTooLong;
-  EXPECT_EQ(evidence_fields(made).at("notCompared"), "too_long");
+  EXPECT_EQ(json::parse(evidence_line(1, made)).at("notCompared"), "too_long");
 }
 
 TEST(Evidence, SaysHowItEndedAndWhenItNeverDid) {

@@ -100,7 +100,7 @@ void Forward::write_line(const TryEnd& tried, Instant now) {
   line.client = pass_.identity.name();
   line.end = name_of(tried.end);
   line.status = status_;
-  line.retries = retries_;
+  line.retries = static_cast<std::uint32_t>(retries_);
   line.bytes_in = bytes_in_;
   line.bytes_out = bytes_out_;
   line.seconds = seconds(now - began_);

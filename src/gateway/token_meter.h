@@ -18,22 +18,15 @@ class TokenMeter {
  public:
   void add(std::string_view bytes, Instant now) {
     if (!first_) first_ = now;
-    std::uint64_t ended = 0;
+    const std::uint64_t before = events_;
     while (!bytes.empty()) {
-      const std::size_t end = bytes.find('\n');
-      const std::string_view line = bytes.substr(0, end);
-      if (!line.empty() && line != "\r") line_empty_ = false;
-      look_for_error(line);
+      const std::size_t end = bytes.front() == '\n' ? 0 : bytes.find('\n');
+      if (end != 0) see(bytes.substr(0, end));
       if (end == std::string_view::npos) break;
-      if (line_size_ == kError.size()) failed_ = true;
-      line_size_ = 0;
-      if (line_empty_ && line_before_) ++ended;
-      line_before_ = !line_empty_;
-      line_empty_ = true;
+      end_line();
       bytes.remove_prefix(end + 1);
     }
-    if (ended > 0) last_ = now;
-    events_ += ended;
+    if (events_ > before) last_ = now;
   }
 
   std::uint64_t events() const { return events_; }
@@ -47,14 +40,32 @@ class TokenMeter {
   }
 
  private:
-  // `piece` goes on with the present line, of which line_size_ bytes have come, all as in kError.
+  // `piece` goes on with the present line.
+  void see(std::string_view piece) {
+    line_empty_ = line_empty_ && piece == "\r";
+    const bool may_be_error =
+        line_size_ == 0 ? piece.front() == kError.front() : line_size_ != kNotAnError;
+    if (may_be_error) {
+      look_for_error(piece);
+    } else {
+      line_size_ = kNotAnError;
+    }
+  }
+  // Of the line line_size_ bytes have come, all as in kError.
   void look_for_error(std::string_view piece) {
-    if (line_size_ == kNotAnError) return;
     const std::string_view wanted = kError.substr(line_size_);
     const std::string_view seen = piece.substr(0, wanted.size());
     const std::string_view rest = piece.substr(seen.size());
     const bool like = wanted.starts_with(seen) && (rest.empty() || rest == "\r");
     line_size_ = like ? line_size_ + seen.size() : kNotAnError;
+  }
+
+  void end_line() {
+    failed_ = failed_ || line_size_ == kError.size();
+    line_size_ = 0;
+    if (line_empty_ && line_before_) ++events_;
+    line_before_ = !line_empty_;
+    line_empty_ = true;
   }
 
   static constexpr std::string_view kError = "event: error";
