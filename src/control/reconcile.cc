@@ -20,6 +20,15 @@ std::string with_last_words(std::string message, const VersionStatus* version) {
   return message;
 }
 
+// Of one that has not begun anew: from then on its message is about its start.
+std::string how_it_ended(const VersionStatus& version) {
+  for (const platform::ReplicaStatus& replica : version.replicas) {
+    if (replica.state == ReplicaState::kBackoff && !replica.message.empty())
+      return ": " + replica.message;
+  }
+  return {};
+}
+
 bool in_crash_loop(const VersionStatus* version) {
   return version != nullptr && std::ranges::any_of(version->replicas, [](const auto& replica) {
            return replica.state == ReplicaState::kCrashLoop;
@@ -423,11 +432,9 @@ std::vector<Event> worker_ends(const ServiceRecord& record,
         in_crash_loop(&version))
       continue;
     const std::uint64_t count = version.crashes - last->crashes;
-    events.push_back(event_of(
-        record, now, version.label, "WorkerEnded",
-        with_last_words(count == 1 ? "a worker ended" : std::to_string(count) + " workers ended",
-                        &version),
-        true));
+    std::string message = count == 1 ? "a worker ended" : std::to_string(count) + " workers ended";
+    events.push_back(event_of(record, now, version.label, "WorkerEnded",
+                              std::move(message) + how_it_ended(version), true));
   }
   return events;
 }

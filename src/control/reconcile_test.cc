@@ -499,17 +499,19 @@ TEST_F(Reconcile, TellsOfWorkersOfWhatServesThatEnded) {
     earlier.crashes = before;
     return worker_ends(record_, {earlier}, {std::move(after)}, now_);
   };
-  VersionStatus killed = status("v1", ReplicaState::kStarting);
+  VersionStatus killed = status("v1", ReplicaState::kBackoff);
   killed.crashes = 2;
   const auto events = ends(1, killed);
   ASSERT_EQ(events.size(), 1U);
   EXPECT_EQ(events[0].reason, "WorkerEnded");
   EXPECT_EQ(events[0].version, "v1");
-  EXPECT_EQ(events[0].message, "a worker ended; its last words: no such operator");
+  EXPECT_EQ(events[0].message, "a worker ended: no such operator");
   EXPECT_TRUE(events[0].warning);
   EXPECT_THAT(ends(0, killed)[0].message, HasSubstr("2 workers ended"));
   EXPECT_TRUE(ends(2, killed).empty());
   EXPECT_TRUE(worker_ends(record_, {}, {killed}, now_).empty()) << "the first look knows none";
+  killed.replicas[0].state = ReplicaState::kStarting;
+  EXPECT_EQ(ends(1, killed)[0].message, "a worker ended") << "the message is about its start";
   killed.replicas[0].state = ReplicaState::kCrashLoop;
   EXPECT_TRUE(ends(1, killed).empty()) << "that is an event of its own";
 }

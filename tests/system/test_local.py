@@ -80,6 +80,9 @@ class Up:
             return [message for message, in self.rows("SELECT message FROM replicas")]
         return []
 
+    def events(self):
+        return subprocess.run([SERIN, "events", "glyphs", "--state", self.state], capture_output=True, text=True, timeout=60).stdout
+
     def gateway(self):
         """The pid of the one that serves, or None while there is none."""
         with contextlib.suppress(OSError, sqlite3.OperationalError):
@@ -136,12 +139,13 @@ def up():
 def test_a_killed_worker_is_replaced_and_its_answers_are_the_same(up):
     one = up(replicas=2)
     expected = until(one.serves)
-    assert until(lambda: len(one.workers()) == 2)
+    assert until(lambda: len(one.workers()) == 2 and "Serving" in one.events())
     victim = one.workers()[0]
     os.kill(victim, signal.SIGKILL)
     for _ in range(5):
         assert one.post() == expected
     assert until(lambda: len(one.workers()) == 2 and victim not in one.workers())
+    assert until(lambda: "a worker ended" in one.events()), one.events()
 
 
 def test_ps_and_top_call_its_processes_serin(up):
