@@ -152,7 +152,7 @@ Controller::Controller(Store& store, platform::Platform& platform, const Clock& 
       platform_(platform),
       clock_(clock),
       options_(options),
-      metrics_(options.build, clock),
+      metrics_(options.build, clock, options.metric_labels),
       scorers_(platform) {}
 
 Controller::~Controller() {

@@ -31,6 +31,7 @@ struct ControllerOptions {
   std::chrono::milliseconds save_every{2000};  // a rollout's statistics, while nothing else happens
   std::size_t services = 200;                  // at most
   std::string build;                           // of the program, for serin_build_info
+  telemetry::Labels metric_labels = {};        // as Metrics
 };
 
 // A service as it is now.

@@ -31,14 +31,15 @@ std::string_view name_of(Telling outcome) {
   return "";
 }
 
-Metrics::Metrics(std::string_view build, const Clock& clock)
+Metrics::Metrics(std::string_view build, const Clock& clock, telemetry::Labels common)
     : clock_(clock),
+      registry_(common),
       pass_seconds_(registry_.histogram("serin_control_pass_seconds",
                                         "One look of the control plane at one service.",
                                         kPassSeconds)),
       last_pass_(registry_.gauge("serin_control_last_pass_timestamp_seconds",
                                  "When a service was last looked at, since 1970.")) {
-  telemetry::measure_process(registry_, build, clock);
+  if (common.empty()) telemetry::measure_process(registry_, build, clock);
 }
 
 void Metrics::passed(const std::string& service, Duration took, const Status& done) {

@@ -27,8 +27,9 @@ std::string_view name_of(Telling outcome);
 
 class Metrics {
  public:
-  // `build`: the version of the program.
-  Metrics(std::string_view build, const Clock& clock);
+  // `build`: the version of the program. `common` stands on every series, where a process has
+  // several of these; what the process itself is like is then its own to say.
+  Metrics(std::string_view build, const Clock& clock, telemetry::Labels common = {});
 
   telemetry::Registry& registry() { return registry_; }
 
