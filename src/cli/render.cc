@@ -12,6 +12,8 @@
 #include "base/yaml.h"
 #include "cli/command.h"
 #include "cli/takes.h"
+#include "cluster/install.h"
+#include "cluster/manifest.h"
 #include "control/schema/manifest.h"
 #include "objects/oci_reference.h"
 #include "platform/kubernetes/objects/crd.h"
@@ -38,16 +40,15 @@ Status render_crd() {
   return {};
 }
 
-// The part `spec` of a manifest that says no more than it must.
-json::object default_spec() {
-  const json::object bare{{"spec", {{"model", ""}}}};
-  return control::manifest_schema().with_defaults(bare).at("spec").as_object();
+void print(const std::vector<json::object>& objects) {
+  for (const json::object& object : objects)
+    std::cout << (&object == &objects.front() ? "" : "---\n") << write_yaml(object);
 }
 
-// What only a cluster says of a manifest.
-Status check_for_cluster(const control::Manifest& manifest, const kubernetes::Fields& fields) {
-  SERIN_TRY(kubernetes::check_model(manifest.model, fields));
-  return kubernetes::check_route(manifest.document.at("spec").as_object(), default_spec());
+Status render_operator(const cluster::InstallPlan& plan) {
+  std::cout << "# SPDX-License-Identifier: Apache-2.0\n# made by serin render operator\n";
+  print(cluster::install_objects(plan));
+  return {};
 }
 
 Result<kubernetes::VersionPlan> plan_of(const control::Manifest& manifest,
@@ -81,8 +82,8 @@ Status render_service(const RenderLine& line) {
   SERIN_TRY_ASSIGN(const control::Manifest manifest,
                    control::read_manifest(text, line.file.string()));
   const json::object& spec = manifest.document.at("spec").as_object();
-  const kubernetes::Fields fields = kubernetes::read_fields(spec.at("kubernetes").as_object());
-  SERIN_TRY(check_for_cluster(manifest, fields));
+  const kubernetes::Fields fields = cluster::fields_of(manifest);
+  SERIN_TRY(cluster::check_for_cluster(manifest));
   if (!line.without_operator) {
     std::cout << write_yaml(manifest.written);
     return {};
@@ -90,8 +91,7 @@ Status render_service(const RenderLine& line) {
   SERIN_TRY_ASSIGN(const kubernetes::VersionPlan plan, plan_of(manifest, fields, line));
   SERIN_TRY_ASSIGN(const std::vector<json::object> objects,
                    kubernetes::standalone_objects(plan, spec));
-  for (const json::object& object : objects)
-    std::cout << (&object == &objects.front() ? "" : "---\n") << write_yaml(object);
+  print(objects);
   return {};
 }
 
@@ -102,6 +102,20 @@ void add_render(CLI::App& app, Action& chosen) {
   command->require_subcommand(1);
   command->add_subcommand("crd", "The definition of the resource GenerativeService")
       ->callback([&chosen] { chosen = render_crd; });
+  const auto plan = std::make_shared<cluster::InstallPlan>();
+  CLI::App* operator_command = command->add_subcommand(
+      "operator", "What a cluster needs once: that definition, the operator, and its rights");
+  operator_command
+      ->add_option("--image", plan->image, "The operator's; also what workers and gateways run")
+      ->required();
+  operator_command->add_option("--namespace", plan->name_space, "Where the operator runs")
+      ->capture_default_str();
+  takes_between(
+      operator_command->add_option("--replicas", plan->replicas, "Operators, of which one leads"),
+      1, 10)
+      ->capture_default_str();
+  operator_command->callback(
+      [plan, &chosen] { chosen = [plan] { return render_operator(*plan); }; });
   const auto line = std::make_shared<RenderLine>();
   CLI::App* service = command->add_subcommand(
       "kubernetes", "A service, once a cluster would take it and its router can do what it asks");

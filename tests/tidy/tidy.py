@@ -24,6 +24,7 @@ ALLOWED = {
     "gateway": {"base", "telemetry", "net", "model", "rollout"},
     "platform": {"base", "net", "model", "rollout", "gateway"},
     "control": {"base", "net", "rollout", "platform", "telemetry"},
+    "cluster": {"base", "control", "net", "platform", "telemetry"},
 }
 # Libraries that one folder alone may see.
 CONFINED = {
