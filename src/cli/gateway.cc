@@ -29,6 +29,8 @@ struct GatewayLine {
   std::filesystem::path config;
   std::uint16_t port = 8080;
   int listen_fd = -1;
+  std::optional<std::uint16_t> admin_port;
+  gateway::AdminPort admin;
   std::string certificate, key;
   double drain_within = 30;
   std::string public_metrics = "auto";
@@ -50,14 +52,32 @@ Result<gateway::Config> first_config(const std::filesystem::path& file) {
   return gateway::read_config(*text, file.string());
 }
 
+// Nothing of it, or all: without TLS or without a token there is no admin API on a port.
+Result<std::optional<gateway::AdminPort>> admin_port_of(const GatewayLine& line) {
+  gateway::AdminPort admin = line.admin;
+  const bool any = line.admin_port || !admin.tls.certificate.empty() || !admin.tls.key.empty() ||
+                   !admin.token.empty();
+  const bool all = line.admin_port && !admin.tls.certificate.empty() && !admin.tls.key.empty() &&
+                   !admin.token.empty();
+  if (any != all)
+    return invalid(
+        "--admin-port, --admin-certificate, --admin-key and --admin-token go together: the admin "
+        "API is on a port only over TLS, and for who shows the token");
+  if (!all) return std::nullopt;
+  admin.port = *line.admin_port;
+  return admin;
+}
+
 Status run(const GatewayLine& line) {
   const sigset_t stops = hold_stop_signals();
 
   if (line.certificate.empty() != line.key.empty())
     return invalid("--tls-certificate and --tls-key go together");
-  if (line.config.empty() && line.options.admin_socket.empty())
-    return invalid("--config FILE or --admin SOCKET is needed: there would be no service");
   gateway::GatewayOptions options = line.options;
+  SERIN_TRY_ASSIGN(options.admin_port, admin_port_of(line));
+  if (line.config.empty() && options.admin_socket.empty() && !options.admin_port)
+    return invalid(
+        "--config FILE, --admin SOCKET or --admin-port is needed: there would be no service");
   using enum gateway::GatewayOptions::PublicMetrics;
   options.public_metrics = line.public_metrics == "auto" ? kAuto
                            : line.public_metrics == "on" ? kOn
@@ -83,7 +103,7 @@ Status run(const GatewayLine& line) {
   }
   SERIN_TRY_ASSIGN(const auto gateway,
                    gateway::Gateway::create(std::move(options), std::move(config)));
-  log::info("listening", {{"port", gateway->port()}});
+  log::info("listening", {{"port", gateway->port()}, {"admin_port", gateway->admin_port()}});
   int signal = 0;
   sigwait(&stops, &signal);
   log::info("stopping", {{"signal", signal}});
@@ -120,6 +140,24 @@ void add_listening(CLI::App& command, GatewayLine& line) {
       ->group("Listening");
 }
 
+void add_admin_port(CLI::App& command, GatewayLine& line) {
+  gateway::AdminPort& admin = line.admin;
+  takes_port(command.add_option("--admin-port", line.admin_port,
+                                "TCP port of the admin API too, over TLS; 0: any free one"))
+      ->group("Admin API");
+  command.add_option("--admin-address", admin.address, "Address for that port")
+      ->capture_default_str()
+      ->group("Admin API");
+  takes_file(command.add_option("--admin-certificate", admin.tls.certificate,
+                                "PEM chain that the port shows"))
+      ->group("Admin API");
+  takes_file(command.add_option("--admin-key", admin.tls.key, "PEM key of the certificate"))
+      ->group("Admin API");
+  takes_file(command.add_option("--admin-token", admin.token,
+                                "File with what who comes to the port has to show as Bearer"))
+      ->group("Admin API");
+}
+
 }  // namespace
 
 void add_gateway(CLI::App& app, Action& chosen) {
@@ -137,6 +175,7 @@ void add_gateway(CLI::App& app, Action& chosen) {
   takes_path(command->add_option("--feedback-log", line->options.feedback_log,
                                  "File for a line of JSON for what users say of answers"));
   add_listening(*command, *line);
+  add_admin_port(*command, *line);
   takes_one_of(command->add_option("--public-metrics", line->public_metrics,
                                    "Whether GET /metrics is answered on the port; auto: while no "
                                    "service asks who enters"),

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/bearer.h"
+#include "base/digest.h"
+#include "base/files.h"
 #include "base/json.h"
 #include "base/quantity.h"
 #include "gateway/own_answers.h"
@@ -16,6 +19,8 @@ namespace {
 
 constexpr std::size_t kMostRecords = 10'000;
 constexpr std::size_t kMostSamples = 64;
+constexpr std::size_t kShortestToken = 32;  // letters, so that nobody guesses it
+constexpr std::size_t kLongestToken = 4096;
 constexpr double kLongestWait = 60;     // seconds
 constexpr double kLongestAnswer = 600;  // of a question, seconds
 
@@ -84,26 +89,62 @@ Result<ReadScore> read_score(std::string_view line) {
   return read;
 }
 
+// Of a file with a token, with or without an end of its line.
+Result<std::string> read_token_hash(const std::filesystem::path& file) {
+  SERIN_TRY_ASSIGN(std::string token, read_file(file, kLongestToken));
+  while (token.ends_with('\n') || token.ends_with('\r')) token.pop_back();
+  if (token.size() < kShortestToken)
+    return invalid(file.string() + ": a token has at least " + std::to_string(kShortestToken) +
+                   " letters");
+  return sha256_hex(token);
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Admin>> Admin::create(const std::string& socket, Gateway& gateway,
+Result<std::unique_ptr<Admin>> Admin::create(const GatewayOptions& options, Gateway& gateway,
                                              const Core& core) {
   std::unique_ptr<Admin> admin(new Admin(gateway, core));
-  net::ServerOptions options;
-  options.unix_socket = socket;
-  options.io = admin->threads_;
-  SERIN_TRY_ASSIGN(
-      admin->server_,
-      net::Server::create(
-          std::move(options),
-          [raw = admin.get()](std::shared_ptr<net::Exchange> exchange) { raw->handle(exchange); }));
+  if (!options.admin_socket.empty()) SERIN_TRY(admin->listen(options.admin_socket));
+  if (options.admin_port) SERIN_TRY(admin->listen(*options.admin_port));
   admin->threads_->on_tick([raw = admin.get()](unsigned) { raw->tick(); });
   return admin;
 }
 
+Status Admin::listen(const std::string& socket) {
+  net::ServerOptions options;
+  options.unix_socket = socket;
+  options.io = threads_;
+  SERIN_TRY_ASSIGN(local_, net::Server::create(std::move(options),
+                                               [this](std::shared_ptr<net::Exchange> exchange) {
+                                                 handle(exchange);
+                                               }));
+  return {};
+}
+
+Status Admin::listen(const AdminPort& port) {
+  SERIN_TRY_ASSIGN(token_hash_, read_token_hash(port.token));
+  net::ServerOptions options;
+  options.address = port.address;
+  options.port = port.port;
+  options.tls = port.tls;
+  options.io = threads_;
+  SERIN_TRY_ASSIGN(network_, net::Server::create(std::move(options),
+                                                 [this](std::shared_ptr<net::Exchange> exchange) {
+                                                   handle_stranger(exchange);
+                                                 }));
+  return {};
+}
+
 Admin::~Admin() {
   threads_->stop();
-  server_.reset();
+  local_.reset();
+  network_.reset();
+}
+
+void Admin::handle_stranger(const std::shared_ptr<net::Exchange>& exchange) {
+  const std::string_view key = bearer_key(exchange->head().headers.get("authorization"));
+  if (same_key_hash(sha256_hex(key), token_hash_)) return handle(exchange);
+  answer_failure(*exchange, {Code::kUnauthenticated, "show the token of the admin API"});
 }
 
 void Admin::handle(const std::shared_ptr<net::Exchange>& exchange) {

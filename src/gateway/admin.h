@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gateway's admin API, HTTP on a Unix socket:
+// The gateway's admin API, HTTP on a Unix socket for this user, and on a port over TLS for whoever
+// shows the token (Authorization: Bearer TOKEN); others get 401 and are told nothing:
 //
 //   PUT  /config     replaces the configuration; answered once every lane uses it
 //   GET  /config     the present one
@@ -32,9 +33,10 @@ namespace serin::gateway {
 class Admin {
  public:
   // `gateway` and `core` outlive it.
-  static Result<std::unique_ptr<Admin>> create(const std::string& socket, Gateway& gateway,
+  static Result<std::unique_ptr<Admin>> create(const GatewayOptions& options, Gateway& gateway,
                                                const Core& core);
   ~Admin();
+  std::uint16_t port() const { return network_ ? network_->port() : 0; }
 
  private:
   // Who waits for evidence.
@@ -48,7 +50,10 @@ class Admin {
 
   Admin(Gateway& gateway, const Core& core)
       : gateway_(gateway), core_(core), threads_(net::IoThreads::start(1)) {}
+  Status listen(const std::string& socket);
+  Status listen(const AdminPort& port);
   void handle(const std::shared_ptr<net::Exchange>& exchange);
+  void handle_stranger(const std::shared_ptr<net::Exchange>& exchange);
   void put_config(const std::shared_ptr<net::Exchange>& exchange);
   void get_evidence(const std::shared_ptr<net::Exchange>& exchange);
   void get_samples(const std::shared_ptr<net::Exchange>& exchange);
@@ -61,7 +66,8 @@ class Admin {
   const Core& core_;
   std::shared_ptr<net::IoThreads> threads_;
   std::vector<Waiter> waiters_;  // of the thread
-  std::unique_ptr<net::Server> server_;
+  std::string token_hash_;       // of who may come over the network
+  std::unique_ptr<net::Server> local_, network_;
 };
 
 }  // namespace serin::gateway

@@ -84,6 +84,7 @@ class GatewayImpl final : public Gateway {
     return whole;
   }
   std::uint16_t port() const override { return server_->port(); }
+  std::uint16_t admin_port() const override { return admin_ ? admin_->port() : 0; }
 
  private:
   Status hand_out(std::shared_ptr<const Table> table);
@@ -134,8 +135,8 @@ Status GatewayImpl::start(GatewayOptions options, Config config) {
         lanes_[threads_->here()]->serve(std::move(exchange));
       }));
   telemetry::measure_server(registry_, *server_);
-  if (!options.admin_socket.empty()) {
-    SERIN_TRY_ASSIGN(admin_, Admin::create(options.admin_socket, *this, core_));
+  if (!options.admin_socket.empty() || options.admin_port) {
+    SERIN_TRY_ASSIGN(admin_, Admin::create(options, *this, core_));
   }
   return {};
 }

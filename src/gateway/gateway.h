@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gateway: one process that clients of all services speak to. Its I/O threads (lanes) carry the
-// requests; a thread of its own answers the admin API on a Unix socket.
+// requests; a thread of its own answers the admin API (admin.h).
 //
 // Made with a configuration, which apply() replaces; what is kept beside it (requests in flight,
 // evidence) lasts as long as the gateway. Methods from any thread but the gateway's own.
@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -24,9 +25,18 @@ namespace serin::gateway {
 
 struct Question;
 
+// The admin API for who does not share the machine: over TLS, by who shows the token.
+struct AdminPort {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;  // 0: any free one; see Gateway::admin_port()
+  net::TlsFiles tls;
+  std::filesystem::path token;  // a file with nothing else in it
+};
+
 struct GatewayOptions {
-  net::ServerOptions data;           // where clients come; `threads` of it are the lanes
-  std::string admin_socket;          // empty: no admin API
+  net::ServerOptions data;   // where clients come; `threads` of it are the lanes
+  std::string admin_socket;  // of the admin API; empty: none
+  std::optional<AdminPort> admin_port;
   std::filesystem::path access_log;  // "-": standard output; empty: none
   // Folder for evidence and for what keys used of their quotas, made when missing; empty: in memory
   // alone.
@@ -61,6 +71,7 @@ class Gateway {
   // No new connection; waits for the requests under way. True when none was cut.
   virtual bool drain(std::chrono::milliseconds at_most) = 0;
   virtual std::uint16_t port() const = 0;
+  virtual std::uint16_t admin_port() const = 0;  // 0: none
 };
 
 }  // namespace serin::gateway

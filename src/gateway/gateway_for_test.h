@@ -123,6 +123,7 @@ class TestGateway {
   }
 
   Gateway& gateway() { return *gateway_; }
+  std::uint16_t admin_port() const { return gateway_->admin_port(); }
   void close() { gateway_.reset(); }
   Config& config() { return config_; }
   net::Client& client() const { return *client_; }
