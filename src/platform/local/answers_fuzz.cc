@@ -4,12 +4,12 @@
 #include <cstdint>
 #include <string_view>
 
+#include "platform/gateway_lines.h"
 #include "platform/local/cgroups.h"
-#include "platform/local/evidence.h"
-#include "platform/local/health.h"
 #include "platform/local/memory.h"
 #include "platform/local/process.h"
 #include "platform/local/records.h"
+#include "platform/worker_health.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   namespace local = serin::platform::local;
@@ -18,10 +18,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t half = text.size() / 2;
   switch (data[0] % 7) {
     case 0:
-      local::read_health(503, text);
+      serin::platform::read_health(503, text);
       break;
     case 1:
-      if (const auto read = local::read_evidence(text)) {
+      if (const auto read = serin::platform::read_evidence(text)) {
         for (const auto& one : *read)
           if (one.version.empty()) __builtin_trap();
       }
@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       local::own_group(text.substr(0, half), text.substr(half), "memory");
       break;
     case 6:
-      local::read_samples(text);
+      serin::platform::read_samples(text);
       break;
     default:
       if (const auto read = local::read_traffic(text)) {

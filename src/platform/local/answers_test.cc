@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "platform/local/evidence.h"
-#include "platform/local/health.h"
+#include "platform/gateway_lines.h"
+#include "platform/worker_health.h"
 
 namespace serin::platform::local {
 namespace {

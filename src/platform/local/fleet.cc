@@ -8,8 +8,8 @@
 
 #include "base/digest.h"
 #include "base/log.h"
-#include "platform/local/health.h"
 #include "platform/local/memory.h"
+#include "platform/worker_health.h"
 
 namespace serin::platform::local {
 

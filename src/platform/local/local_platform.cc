@@ -19,7 +19,7 @@
 #include "base/last_resort.h"
 #include "base/log.h"
 #include "model/registry.h"
-#include "platform/local/evidence.h"
+#include "platform/gateway_lines.h"
 #include "platform/local/fleet.h"
 #include "platform/local/gateway_keeper.h"
 
@@ -32,7 +32,6 @@ using std::chrono::milliseconds;
 // What stands in a socket's path below the state folder, at its longest.
 constexpr std::string_view kLongestSocket = "/gateway-999999999.sock.fd.new";
 constexpr std::size_t kSocketPath = 107;
-constexpr std::size_t kMostEvidence = 10'000;
 
 Status make_folders(const fs::path& state) {
   if (state.string().size() + kLongestSocket.size() > kSocketPath) {
@@ -59,12 +58,6 @@ Result<Descriptor> lock_state(const fs::path& state) {
   if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), pid.data(), pid.size(), 0) < 0)
     return fail(error_of_errno(errno, "cannot write " + (state / "local.lock").string()));
   return lock;
-}
-
-std::uint64_t number_in(std::string_view text, std::uint64_t otherwise) {
-  std::uint64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() ? value : otherwise;
 }
 
 }  // namespace
@@ -371,80 +364,49 @@ Status LocalPlatform::unroute(std::string_view service) {
   return state_->wait_for_gateway(lock);
 }
 
-namespace {
-
-Status check_names(std::string_view service, std::string_view scorer) {
-  if (!is_name(service)) return invalid("\"" + std::string(service) + "\" is no name", "service");
-  if (!is_name(scorer)) return invalid("\"" + std::string(scorer) + "\" is no name", "scorer");
-  return {};
-}
-
-Error no_answer(const net::Response& response) {
-  return {Code::kUnavailable, "the gateway answers with status " + std::to_string(response.status) +
-                                  ": " + response.body};
-}
-
-}  // namespace
-
 // The cursor is the number of the record that was read last.
 Result<EvidencePage> LocalPlatform::evidence(std::string_view service, std::string_view after,
                                              std::size_t most) {
   if (!is_name(service)) return invalid("\"" + std::string(service) + "\" is no name", "service");
-  if (!std::ranges::all_of(after, [](char c) { return c >= '0' && c <= '9'; }))
+  std::uint64_t last = 0;
+  const auto [end, wrong] = std::from_chars(after.data(), after.data() + after.size(), last);
+  if (!after.empty() && (wrong != std::errc() || end != after.data() + after.size()))
     return invalid("\"" + std::string(after) + "\" is no number of a record", "after");
-  const std::string path = "/evidence?service=" + std::string(service) +
-                           "&after=" + (after.empty() ? "0" : std::string(after)) +
-                           "&most=" + std::to_string(std::min(most, kMostEvidence)) + "&wait=0ms";
-  SERIN_TRY_ASSIGN(const net::Response response,
-                   state_->asker->client().fetch(
-                       get_from(admin_socket(), path, state_->options.gateway.answer_within)));
-  EvidencePage page;
-  page.next = after;
-  // The gateway does not know a service of which it was told nothing.
-  if (response.status == 404) return page;
-  if (response.status != 200) return fail(no_answer(response));
-  SERIN_TRY_ASSIGN(page.records, read_evidence(response.body));
-  if (const auto next = response.headers.get("serin-next"); !next.empty()) page.next = next;
-  page.lost = number_in(response.headers.get("serin-lost"), 0);
-  return page;
+  SERIN_TRY_ASSIGN(
+      const net::Response response,
+      state_->asker->client().fetch(get_from(admin_socket(), evidence_target(service, last, most),
+                                             state_->options.gateway.answer_within)));
+  SERIN_TRY_ASSIGN(GatewayPage page, read_page(response, last));
+  return EvidencePage{std::move(page.records), std::to_string(page.next), page.lost};
 }
 
 Result<std::vector<Sample>> LocalPlatform::samples(std::string_view service,
                                                    std::string_view scorer, double part,
                                                    std::size_t most) {
   SERIN_TRY(check_names(service, scorer));
-  const std::string path = "/samples?service=" + std::string(service) +
-                           "&scorer=" + std::string(scorer) + "&part=" + std::to_string(part) +
-                           "&most=" + std::to_string(most);
   SERIN_TRY_ASSIGN(const net::Response response,
                    state_->asker->client().fetch(
-                       get_from(admin_socket(), path, state_->options.gateway.answer_within)));
-  if (response.status == 404) return std::vector<Sample>();
-  if (response.status != 200) return fail(no_answer(response));
-  return read_samples(response.body);
+                       get_from(admin_socket(), samples_target(service, scorer, part, most),
+                                state_->options.gateway.answer_within)));
+  return read_samples(response);
 }
 
 Status LocalPlatform::score(std::string_view service, std::string_view scorer,
                             const std::vector<SampleScore>& scores) {
   SERIN_TRY(check_names(service, scorer));
-  net::ClientRequest request = get_from(
-      admin_socket(), "/scores?service=" + std::string(service) + "&scorer=" + std::string(scorer),
-      state_->options.gateway.answer_within);
+  net::ClientRequest request = get_from(admin_socket(), scores_target(service, scorer),
+                                        state_->options.gateway.answer_within);
   request.method = "POST";
   request.body = write_scores(scores);
   SERIN_TRY_ASSIGN(const net::Response response, state_->asker->client().fetch(std::move(request)));
-  // The service may be gone meanwhile.
-  if (response.status == 200 || response.status == 404) return {};
-  return fail(no_answer(response));
+  return read_scored(response);
 }
 
 Result<Reply> LocalPlatform::ask(std::string_view service, std::string body, milliseconds within,
                                  const CancelToken& cancel) {
   if (!is_name(service)) return invalid("\"" + std::string(service) + "\" is no name", "service");
-  net::ClientRequest request = get_from(
-      admin_socket(),
-      "/ask?service=" + std::string(service) + "&within=" + std::to_string(within.count()) + "ms",
-      within + state_->options.gateway.answer_within);
+  net::ClientRequest request = get_from(admin_socket(), ask_target(service, within),
+                                        within + state_->options.gateway.answer_within);
   request.method = "POST";
   request.body = std::move(body);
   request.cancel = cancel;

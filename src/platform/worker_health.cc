@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "platform/local/health.h"
+#include "platform/worker_health.h"
 
 #include "base/json.h"
 
-namespace serin::platform::local {
+namespace serin::platform {
 namespace {
 
 constexpr std::size_t kLongest = 500;  // of a text that is shown
@@ -36,4 +36,4 @@ WorkerHealth read_health(int status, std::string_view body) {
   return health;
 }
 
-}  // namespace serin::platform::local
+}  // namespace serin::platform

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "platform/local/evidence.h"
+#include "platform/gateway_lines.h"
 
+#include <algorithm>
+#include <charconv>
 #include <limits>
 #include <optional>
 
 #include "base/json.h"
 
-namespace serin::platform::local {
+namespace serin::platform {
 namespace {
+
+constexpr std::size_t kMostEvidence = 10'000;
 
 // What is missing or no number is nothing; null is what never came.
 std::optional<double> number_at(const json::object& line, std::string_view name) {
@@ -115,7 +119,68 @@ Result<std::vector<T>> read_lines(std::string_view lines,
   return all;
 }
 
+Error no_answer(const net::Response& response) {
+  return {Code::kUnavailable, "the gateway answers with status " + std::to_string(response.status) +
+                                  ": " + response.body};
+}
+
+std::uint64_t number_in(std::string_view text, std::uint64_t otherwise) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? value : otherwise;
+}
+
 }  // namespace
+
+std::string evidence_target(std::string_view service, std::uint64_t after, std::size_t most) {
+  return "/evidence?service=" + std::string(service) + "&after=" + std::to_string(after) +
+         "&most=" + std::to_string(std::min(most, kMostEvidence)) + "&wait=0ms";
+}
+
+std::string samples_target(std::string_view service, std::string_view scorer, double part,
+                           std::size_t most) {
+  return "/samples?service=" + std::string(service) + "&scorer=" + std::string(scorer) +
+         "&part=" + std::to_string(part) + "&most=" + std::to_string(most);
+}
+
+std::string scores_target(std::string_view service, std::string_view scorer) {
+  return "/scores?service=" + std::string(service) + "&scorer=" + std::string(scorer);
+}
+
+std::string ask_target(std::string_view service, std::chrono::milliseconds within) {
+  return "/ask?service=" + std::string(service) + "&within=" + std::to_string(within.count()) +
+         "ms";
+}
+
+Status check_names(std::string_view service, std::string_view scorer) {
+  if (!is_name(service)) return invalid("\"" + std::string(service) + "\" is no name", "service");
+  if (!is_name(scorer)) return invalid("\"" + std::string(scorer) + "\" is no name", "scorer");
+  return {};
+}
+
+Result<GatewayPage> read_page(const net::Response& response, std::uint64_t after) {
+  GatewayPage page;
+  page.next = after;
+  // The gateway does not know a service of which it was told nothing.
+  if (response.status == 404) return page;
+  if (response.status != 200) return fail(no_answer(response));
+  SERIN_TRY_ASSIGN(page.records, read_evidence(response.body));
+  page.next = number_in(response.headers.get("serin-next"), after);
+  page.lost = number_in(response.headers.get("serin-lost"), 0);
+  return page;
+}
+
+Result<std::vector<Sample>> read_samples(const net::Response& response) {
+  if (response.status == 404) return std::vector<Sample>();
+  if (response.status != 200) return fail(no_answer(response));
+  return read_samples(response.body);
+}
+
+Status read_scored(const net::Response& response) {
+  // The service may be gone meanwhile.
+  if (response.status == 200 || response.status == 404) return {};
+  return fail(no_answer(response));
+}
 
 Result<std::vector<Evidence>> read_evidence(std::string_view lines) {
   return read_lines(lines, read_line, "evidence");
@@ -135,4 +200,4 @@ std::string write_scores(const std::vector<SampleScore>& scores) {
   return lines;
 }
 
-}  // namespace serin::platform::local
+}  // namespace serin::platform

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace serin::platform::local {
+namespace serin::platform {
 
 struct WorkerHealth {
   bool ready = false;
@@ -16,4 +16,4 @@ struct WorkerHealth {
 
 WorkerHealth read_health(int status, std::string_view body);
 
-}  // namespace serin::platform::local
+}  // namespace serin::platform
