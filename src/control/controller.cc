@@ -20,14 +20,16 @@ constexpr int kMostSteps = 8;
 std::string key_of(const platform::VersionSpec& spec) {
   return spec.model.digest + " " + spec.model.root.string() + " " + std::to_string(spec.replicas) +
          " " + std::to_string(spec.resources.cpus) + " " +
-         std::to_string(spec.resources.memory_bytes) + " " + std::to_string(spec.resources.gpus);
+         std::to_string(spec.resources.memory_bytes) + " " + std::to_string(spec.resources.gpus) +
+         " " + std::to_string(spec.max_replicas) + " " + std::to_string(spec.drain.count()) + " " +
+         canonical_json(spec.kubernetes);
 }
 std::string key_of(const platform::Traffic& traffic) {
   return traffic.stable + " " + traffic.candidate + " " + std::to_string(traffic.weight) + " " +
          traffic.salt + " " + (traffic.shadow ? "shadow " : "") +
          (traffic.by_user ? "user " : "request ") + traffic.user_header + " " +
          canonical_json(traffic.resilience) + " " + canonical_json(traffic.access) + " " +
-         std::to_string(traffic.sample);
+         canonical_json(traffic.kubernetes) + " " + std::to_string(traffic.sample);
 }
 
 // Whether what signs can be read, and whether it will ever be told of what it asks for, is said at

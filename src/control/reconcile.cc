@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
+#include "base/quantity.h"
+
 namespace serin::control {
 namespace {
 
@@ -296,6 +299,13 @@ std::optional<int> replicas_of(const ServiceRecord& record, const VersionRecord&
   return std::nullopt;
 }
 
+// As long as a request may take.
+std::chrono::seconds drain_of(const json::object& spec) {
+  const auto timeout = parse_duration(spec.at("resilience").at("timeout").as_string());
+  SERIN_CHECK(timeout.has_value());
+  return std::chrono::ceil<std::chrono::seconds>(std::chrono::duration<double>(*timeout));
+}
+
 }  // namespace
 
 const VersionStatus* Seen::version(std::string_view label) const {
@@ -443,6 +453,7 @@ Wish wish_of(const ServiceRecord& record, const Manifest& manifest,
              const std::vector<ScorerSpec>& scorers) {
   Wish wish;
   if (record.deleting) return wish;
+  const json::object& spec = manifest.document.at("spec").as_object();
   for (const VersionRecord& version : record.versions) {
     const auto replicas = replicas_of(record, version, manifest);
     if (!replicas) continue;
@@ -450,7 +461,10 @@ Wish wish_of(const ServiceRecord& record, const Manifest& manifest,
                              .label = version.label,
                              .model = version.model,
                              .replicas = *replicas,
-                             .resources = manifest.resources});
+                             .resources = manifest.resources,
+                             .max_replicas = static_cast<int>(manifest.max_replicas),
+                             .drain = drain_of(spec),
+                             .kubernetes = spec.at("kubernetes").as_object()});
   }
   if (record.stable.empty()) return wish;
   // Also before the first version is ready: who comes waits for it.
@@ -465,7 +479,7 @@ Wish wish_of(const ServiceRecord& record, const Manifest& manifest,
   }
   traffic.by_user = manifest.rollout.sticky_by == StickyBy::kUser;
   traffic.user_header = manifest.rollout.user_header;
-  const json::object& spec = manifest.document.at("spec").as_object();
+  traffic.kubernetes = spec.at("kubernetes").as_object();
   traffic.resilience = spec.at("resilience").as_object();
   if (const json::value* access = spec.if_contains("access")) traffic.access = access->as_object();
   for (const ScorerSpec& scorer : scorers) traffic.sample = std::max(traffic.sample, scorer.sample);

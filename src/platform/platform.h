@@ -51,6 +51,11 @@ struct VersionSpec {
   Model model;
   int replicas = 1;
   Resources resources;
+  // For a platform that scales: replicas may become so many by themselves. At most `replicas`:
+  // they do not.
+  int max_replicas = 0;
+  std::chrono::seconds drain{60};  // that requests under way have when a worker ends
+  json::object kubernetes;         // spec.kubernetes of the manifest, with its defaults
 };
 // kInvalidArgument, naming the field, for what no platform can run.
 Status check(const VersionSpec& spec);
@@ -69,7 +74,7 @@ std::string_view name_of(ReplicaState state);
 struct ReplicaStatus {
   std::string id;
   ReplicaState state = ReplicaState::kStarting;
-  int pid = 0;                 // 0: no process
+  int pid = 0;                 // 0: no process, or none of this machine
   std::uint64_t restarts = 0;  // since the version was asked for
   std::string message;         // why it is not ready; the last line that it said when it ended
 };
@@ -97,6 +102,7 @@ struct Traffic {
   std::string user_header;  // empty: none
   json::object resilience;  // spec.resilience of the manifest, with its defaults
   json::object access;      // spec.access; empty: everybody may enter
+  json::object kubernetes;  // spec.kubernetes
   double sample = 0;        // the part of the requests that is kept for scorers, 0 to 1
 };
 // kInvalidArgument for a weight beyond 0 to 100 or without a candidate.
