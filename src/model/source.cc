@@ -217,6 +217,22 @@ Result<HeldPackage> fetch_package(const std::string& source, const SourceOptions
   return held;
 }
 
+Result<std::string> digest_of_package(const std::string& source, const SourceOptions& options) {
+  if (source.starts_with("oci://")) {
+    SERIN_TRY_ASSIGN(auto reference, objects::parse_oci_url(source));
+    SERIN_TRY_ASSIGN(const auto registry,
+                     objects::OciRegistry::create(std::move(reference), options.environment));
+    SERIN_TRY_ASSIGN(const auto document, registry->pull_image(options.cancel));
+    auto manifest = objects::parse_oci_manifest(document.text);
+    if (!manifest) return fail(std::move(manifest).error().within(source));
+    const auto said = manifest->annotations.find(kPackageAnnotation);
+    if (said != manifest->annotations.end() && objects::is_oci_digest(said->second))
+      return said->second;
+  }
+  SERIN_TRY_ASSIGN(const HeldPackage held, fetch_package(source, options));
+  return held.digest;
+}
+
 Result<Pushed> push_package(const fs::path& root, const std::string& destination, bool replace,
                             const SourceOptions& options) {
   if (const auto name = parse_reference(destination))

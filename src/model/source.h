@@ -37,6 +37,10 @@ struct SourceOptions {
 // whoever opens it later decides again what to check. kDataLoss when it is not options.digest.
 Result<HeldPackage> fetch_package(const std::string& source, const SourceOptions& options);
 
+// What the package's digest is, as fetch_package() would find it. A registry says so beside an
+// artifact or an image of ours, and whoever fetches that compares; else it is fetched.
+Result<std::string> digest_of_package(const std::string& source, const SourceOptions& options);
+
 // Writes the package in `root` to an archive, an object or a registry, or gives it a name on this
 // machine; returns what was written there ("sha256:…" of the archive, of the artifact's manifest,
 // or of the package itself). Unless `replace`, something else that is there already stays and is

@@ -43,6 +43,30 @@ void merge_into(json::value& into, const json::value& patch) {
   }
 }
 
+// Whether an object has all labels of "a=1,b=2". Sets, "a in (1,2)", are not looked at.
+bool is_selected(const json::object& object, std::string_view selector) {
+  if (selector.find(" in ") != std::string_view::npos) return true;
+  while (!selector.empty()) {
+    const std::string_view one = selector.substr(0, selector.find(','));
+    selector.remove_prefix(std::min(selector.size(), one.size() + 1));
+    const std::size_t equals = one.find('=');
+    const json::value whole(object);
+    const json::value* labels = value_at(whole, "/metadata/labels");
+    const json::value* label =
+        labels == nullptr ? nullptr : labels->as_object().if_contains(one.substr(0, equals));
+    if (label == nullptr || label->as_string() != one.substr(equals + 1)) return false;
+  }
+  return true;
+}
+
+// The last lines of a log of five.
+net::Response log_lines(std::int64_t lines) {
+  net::Response response;
+  for (std::int64_t i = std::max<std::int64_t>(0, 5 - lines); i < 5; ++i)
+    response.body += "line " + std::to_string(i) + "\n";
+  return response;
+}
+
 }  // namespace
 
 // A path taken apart.
@@ -251,6 +275,8 @@ net::Response ApiServerForTest::answer(const Asked& asked) {
   if (asked.method == "PATCH" && asked.media == "application/apply-patch+yaml")
     return change(asked, object);
   if (found == objects_.end()) return refusal(404, "NotFound", object + " not found");
+  if (asked.method == "GET" && place.sub == "log")
+    return log_lines(number(asked.query("tailLines")));
   if (asked.method == "GET") return json_response(200, found->second);
   if (asked.method == "DELETE") return remove(asked, object);
   if (asked.method == "POST") return json_response(201, *parse_json(asked.body));
@@ -268,7 +294,9 @@ net::Response ApiServerForTest::list(const Asked& asked, const std::string& coll
   std::size_t at = 0;
   json::object metadata{{"resourceVersion", std::to_string(version_)}};
   for (const auto& [path, object] : objects_) {
-    if (!Place(path).in(collection) || at++ < from) continue;
+    if (!Place(path).in(collection) || !is_selected(object, asked.query("labelSelector")) ||
+        at++ < from)
+      continue;
     if (limit > 0 && items.size() >= limit) {
       metadata["continue"] = std::to_string(at - 1) + ":" + std::to_string(version_);
       break;
@@ -304,6 +332,10 @@ net::Response ApiServerForTest::change(const Asked& asked, const std::string& pa
   } else if (asked.media == "application/json-patch+json") {
     now.as_object()["patched"] = body;
   } else {
+    // Applied on a version that is not the last one any more.
+    const std::string_view on = version_of(body);
+    if (!on.empty() && on != version_of(now))
+      return refusal(409, "Conflict", "the object has been modified");
     merge_into(now, body);
   }
   if (asked.query("dryRun") == "All") return json_response(200, now);
@@ -356,6 +388,14 @@ json::object ApiServerForTest::store(const std::string& path, json::object objec
   metadata.as_object()["resourceVersion"] = version;
   metadata.as_object()["uid"] =
       fresh ? "uid-" + std::to_string(++uids_) : std::string(uid_of(objects_[path]));
+  if (const json::value* spec = object.if_contains("spec")) {
+    const json::value before = fresh ? json::value() : json::value(objects_[path]);
+    const json::value* old = value_at(before, "/spec");
+    const json::value* generation = value_at(before, "/metadata/generation");
+    const std::int64_t last = generation == nullptr ? 0 : generation->as_int64();
+    const bool changed = old == nullptr || *old != *spec;
+    object["metadata"].as_object()["generation"] = last + (changed ? 1 : 0);
+  }
   objects_[path] = object;
   happen(fresh ? "ADDED" : "MODIFIED", path, object);
   return object;

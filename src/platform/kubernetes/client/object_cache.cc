@@ -68,6 +68,14 @@ std::vector<Object> ObjectCache::all() const {
   return all;
 }
 
+std::vector<Object> ObjectCache::in(const std::string& ns) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Object> found;
+  for (auto at = objects_.lower_bound({ns, ""}); at != objects_.end() && at->first.ns == ns; ++at)
+    found.push_back(at->second);
+  return found;
+}
+
 std::size_t ObjectCache::size() const {
   const std::lock_guard lock(mutex_);
   return objects_.size();

@@ -34,6 +34,7 @@ class ObjectCache {
 
   Object find(const ObjectKey& key) const;
   std::vector<Object> all() const;
+  std::vector<Object> in(const std::string& ns) const;  // by name
   std::size_t size() const;
 
  private:

@@ -156,6 +156,23 @@ json::value whole_pod(int number, int version) {
   return made;
 }
 
+TEST(ObjectCache, FindsThoseOfANamespaceByName) {
+  ObjectCache cache;
+  const auto put = [&](const char* ns, const char* name) {
+    json::value made = pod(name, 1);
+    made.as_object()["metadata"].as_object()["namespace"] = ns;
+    cache.put(std::move(made));
+  };
+  put("shop", "b");
+  put("shop", "a");
+  put("shop-2", "c");
+  put("bank", "d");
+  std::vector<std::string> found;
+  for (const Object& object : cache.in("shop")) found.push_back(key_of(*object).name);
+  EXPECT_THAT(found, ElementsAre("a", "b"));
+  EXPECT_THAT(cache.in("sho"), IsEmpty());
+}
+
 // What the operator may have for everything is 150 MB, for 1,000 services with 3,000 pods. A pod is
 // 3 kB of JSON, and 7.6 kB once it is read.
 TEST(ObjectCache, HoldsThreeThousandPodsOnceInAFractionOfTheOperatorsMemory) {

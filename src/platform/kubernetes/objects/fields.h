@@ -36,7 +36,7 @@ struct Fields {
   json::array topology_spread;
   std::string priority_class;
   json::object pod_labels, pod_annotations;
-  std::string gpu_resource;
+  std::string gpu_resource = "nvidia.com/gpu";
   NoRoom no_room = NoRoom::kWait;
 };
 

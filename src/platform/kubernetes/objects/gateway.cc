@@ -12,6 +12,9 @@ namespace serin::platform::kubernetes {
 namespace {
 
 constexpr std::string_view kConfigFolder = "/etc/serin/gateway";
+constexpr std::string_view kAdminFolder = "/etc/serin/admin";
+constexpr std::string_view kEvidenceFolder = "/var/lib/serin/evidence";
+constexpr std::string_view kAdminPortName = "admin";
 // As long as the longest request that most services allow.
 constexpr std::chrono::seconds kDrain{60};
 
@@ -20,6 +23,26 @@ json::object metadata_of_gateway(const GatewayPlan& plan) {
   labels["app.kubernetes.io/component"] = "gateway";
   labels["app.kubernetes.io/managed-by"] = "serin";
   return metadata_of(kGatewayName, plan.name_space, std::move(labels), nullptr);
+}
+
+// For the operator, who moves weights and reads the evidence of what became of them. Evidence
+// outlives the process, and not the pod.
+void add_admin(json::object& container) {
+  const auto file = [](std::string_view name) {
+    return std::string(kAdminFolder) + "/" + std::string(name);
+  };
+  json::array& arguments = container.at("args").as_array();
+  arguments.emplace_back("--admin-address=0.0.0.0");
+  arguments.emplace_back("--admin-port=" + std::to_string(kAdminPort));
+  arguments.emplace_back("--admin-certificate=" + file(kAdminCertificate));
+  arguments.emplace_back("--admin-key=" + file(kAdminKey));
+  arguments.emplace_back("--admin-token=" + file(kAdminToken));
+  arguments.emplace_back("--evidence=" + std::string(kEvidenceFolder));
+  container.at("ports").as_array().emplace_back(
+      json::object{{"name", kAdminPortName}, {"containerPort", kAdminPort}, {"protocol", "TCP"}});
+  json::array& mounts = container.at("volumeMounts").as_array();
+  mounts.emplace_back(mount_of("admin", kAdminFolder, true));
+  mounts.emplace_back(mount_of("evidence", kEvidenceFolder, false));
 }
 
 json::object container_of(const GatewayPlan& plan) {
@@ -38,6 +61,7 @@ json::object container_of(const GatewayPlan& plan) {
   harden(container);
   container["volumeMounts"] =
       json::array{mount_of("config", kConfigFolder, true), mount_of("tmp", "/tmp", false)};
+  if (!plan.admin_digest.empty()) add_admin(container);
   return container;
 }
 
@@ -47,10 +71,18 @@ json::object deployment_of(const GatewayPlan& plan) {
   if (!plan.image_pull_secrets.empty()) spec["imagePullSecrets"] = plan.image_pull_secrets;
   spec["containers"] = json::array{container_of(plan)};
   json::object config{{"name", "config"}, {"secret", {{"secretName", kGatewayName}}}};
-  spec["volumes"] = json::array{std::move(config), scratch_volume("tmp")};
+  json::array volumes{std::move(config), scratch_volume("tmp")};
+  json::object annotations;
+  if (!plan.config_digest.empty()) annotations["serin.dev/config"] = plan.config_digest;
+  if (!plan.admin_digest.empty()) {
+    annotations["serin.dev/admin"] = plan.admin_digest;
+    volumes.emplace_back(
+        json::object{{"name", "admin"}, {"secret", {{"secretName", kGatewayAdminName}}}});
+    volumes.emplace_back(scratch_volume("evidence"));
+  }
+  spec["volumes"] = std::move(volumes);
   json::object pod_metadata{{"labels", metadata.at("labels")}};
-  if (!plan.config_digest.empty())
-    pod_metadata["annotations"] = {{"serin.dev/config", plan.config_digest}};
+  if (!annotations.empty()) pod_metadata["annotations"] = std::move(annotations);
   return {
       {"apiVersion", "apps/v1"},
       {"kind", "Deployment"},
@@ -61,6 +93,28 @@ json::object deployment_of(const GatewayPlan& plan) {
         {"strategy",
          {{"type", "RollingUpdate"}, {"rollingUpdate", {{"maxSurge", 1}, {"maxUnavailable", 0}}}}},
         {"template", {{"metadata", std::move(pod_metadata)}, {"spec", std::move(spec)}}}}}};
+}
+
+// Clients come from anywhere, to the admin API the operator alone.
+json::object network_policy_of(const GatewayPlan& plan) {
+  json::object the_operator{
+      {"namespaceSelector",
+       {{"matchLabels", {{"kubernetes.io/metadata.name", plan.operator_namespace}}}}},
+      {"podSelector", {{"matchLabels", {{"app.kubernetes.io/name", "serin-operator"}}}}}};
+  const auto port = [](std::string_view name) {
+    return json::array{json::object{{"protocol", "TCP"}, {"port", name}}};
+  };
+  json::array ingress;
+  ingress.emplace_back(json::object{{"ports", port(kPortName)}});
+  ingress.emplace_back(json::object{{"ports", port(kAdminPortName)},
+                                    {"from", json::array{std::move(the_operator)}}});
+  return {{"apiVersion", "networking.k8s.io/v1"},
+          {"kind", "NetworkPolicy"},
+          {"metadata", metadata_of_gateway(plan)},
+          {"spec",
+           {{"podSelector", {{"matchLabels", gateway_selector()}}},
+            {"policyTypes", json::array{"Ingress"}},
+            {"ingress", std::move(ingress)}}}};
 }
 
 }  // namespace
@@ -77,7 +131,11 @@ std::vector<json::object> gateway_objects_of(const GatewayPlan& plan) {
                        {{"maxUnavailable", 1},
                         {"unhealthyPodEvictionPolicy", "AlwaysAllow"},
                         {"selector", {{"matchLabels", gateway_selector()}}}}}};
-  return {std::move(account), deployment_of(plan), std::move(budget)};
+  std::vector<json::object> objects{std::move(account)};
+  if (!plan.admin_digest.empty()) objects.push_back(network_policy_of(plan));
+  objects.push_back(deployment_of(plan));
+  objects.push_back(std::move(budget));
+  return objects;
 }
 
 }  // namespace serin::platform::kubernetes

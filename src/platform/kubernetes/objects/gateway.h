@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -12,6 +13,12 @@
 namespace serin::platform::kubernetes {
 
 inline constexpr int kGatewayPort = 8080;
+inline constexpr int kAdminPort = 8081;
+// The Secret with what its admin API needs, and the files of it.
+inline constexpr std::string_view kGatewayAdminName = "serin-gateway-admin";
+inline constexpr std::string_view kAdminCertificate = "tls.crt";
+inline constexpr std::string_view kAdminKey = "tls.key";
+inline constexpr std::string_view kAdminToken = "token";
 
 struct GatewayPlan {
   std::string name_space;
@@ -21,9 +28,12 @@ struct GatewayPlan {
   // Of a configuration that reaches pods by their starts alone: another one starts them anew.
   // Empty: they are told.
   std::string config_digest;
+  // Of the Secret that its admin API needs: another one starts pods anew. Empty: it has none.
+  std::string admin_digest;
+  std::string operator_namespace = "serin-system";  // as of a VersionPlan
 };
 
-// ServiceAccount, Deployment, PodDisruptionBudget.
+// ServiceAccount, Deployment, PodDisruptionBudget; with an admin API a NetworkPolicy.
 std::vector<json::object> gateway_objects_of(const GatewayPlan& plan);
 
 }  // namespace serin::platform::kubernetes

@@ -27,6 +27,8 @@ json::object hardened_pod(std::string_view account, std::chrono::seconds drain) 
 }
 
 void harden(json::object& container) {
+  // The last lines of its log say why it ended.
+  container["terminationMessagePolicy"] = "FallbackToLogsOnError";
   container["lifecycle"] = {{"preStop", {{"sleep", {{"seconds", kFarewell.count()}}}}}};
   container["securityContext"] = {{"allowPrivilegeEscalation", false},
                                   {"readOnlyRootFilesystem", true},

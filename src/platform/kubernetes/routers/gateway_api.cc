@@ -113,8 +113,8 @@ class GatewayApiRouter final : public TrafficRouter {
     return weights_of(route, live, rules_of(live, kHttpRoute), version_name);
   }
 
-  Result<Removal> remove(const Route& route, const json::value&) const override {
-    Removal removal{{holder(route), {"v1", "Service", route.traffic.service}}, std::nullopt};
+  Result<RouteRemoval> remove(const Route& route, const json::value&) const override {
+    RouteRemoval removal{{holder(route), {"v1", "Service", route.traffic.service}}, std::nullopt};
     if (route.fields.endpoint_picker.empty()) return removal;
     for (const std::string& label : labels_of(route))
       removal.gone.push_back(

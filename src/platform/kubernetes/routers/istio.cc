@@ -178,8 +178,8 @@ class IstioRouter final : public TrafficRouter {
                       fails_over(route) ? failover_name : version_name);
   }
 
-  Result<Removal> remove(const Route& route, const json::value&) const override {
-    Removal removal{{holder(route), {"v1", "Service", route.traffic.service}}, std::nullopt};
+  Result<RouteRemoval> remove(const Route& route, const json::value&) const override {
+    RouteRemoval removal{{holder(route), {"v1", "Service", route.traffic.service}}, std::nullopt};
     const std::string& service = route.traffic.service;
     for (const std::string& label : labels_of(route)) {
       removal.gone.push_back({kApi, "DestinationRule", version_name(service, label)});

@@ -61,8 +61,8 @@ class LinkerdRouter final : public TrafficRouter {
     return weights_of(route, live, rules_of(live, kHttpRoute), version_name);
   }
 
-  Result<Removal> remove(const Route& route, const json::value&) const override {
-    return Removal{{holder(route), {"v1", "Service", route.traffic.service}}, std::nullopt};
+  Result<RouteRemoval> remove(const Route& route, const json::value&) const override {
+    return RouteRemoval{{holder(route), {"v1", "Service", route.traffic.service}}, std::nullopt};
   }
 };
 

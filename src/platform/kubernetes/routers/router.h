@@ -49,7 +49,7 @@ struct Reference {
 };
 
 // What is left to do when a service goes: objects that go with it, and one that stays without it.
-struct Removal {
+struct RouteRemoval {
   std::vector<Reference> gone;
   std::optional<json::object> changed;
 };
@@ -69,7 +69,7 @@ class TrafficRouter {
   // of the field and both values, where somebody else has changed it.
   virtual Result<Weights> weights(const Route& route, const json::value& live) const = 0;
   // `live` as above. Versions' Services go with their versions.
-  virtual Result<Removal> remove(const Route& route, const json::value& live) const = 0;
+  virtual Result<RouteRemoval> remove(const Route& route, const json::value& live) const = 0;
 };
 
 // The layer of a manifest; lives for ever.

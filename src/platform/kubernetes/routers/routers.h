@@ -10,6 +10,8 @@ namespace serin::platform::kubernetes {
 // Secret, which a pod reads when it starts and which the operator also sends to each pod; so the
 // object with the weights is that of all services of the namespace, and goes on from `live`.
 const TrafficRouter& serin_router();
+// Such a Secret.
+json::object gateway_secret_of(std::string_view name_space, const gateway::Config& config);
 // What such a Secret says, for a pod's admin API. kFailedPrecondition for what is none of ours.
 Result<gateway::Config> gateway_config_of(const json::value& secret);
 

@@ -11,17 +11,6 @@
 namespace serin::platform::kubernetes {
 namespace {
 
-// Of all services of a namespace, so that it has no owner among them.
-json::object secret_of(std::string_view name_space, const gateway::Config& config) {
-  json::object labels = gateway_selector();
-  labels["app.kubernetes.io/managed-by"] = "serin";
-  return {{"apiVersion", "v1"},
-          {"kind", "Secret"},
-          {"metadata", metadata_of(kGatewayName, name_space, std::move(labels), nullptr)},
-          {"type", "Opaque"},
-          {"data", {{kGatewayFile, to_base64(gateway::write_config(config))}}}};
-}
-
 Result<gateway::Config> config_or_none(const json::value& live) {
   if (!live.is_object()) return gateway::Config{};
   return gateway_config_of(live);
@@ -60,7 +49,7 @@ class SerinRouter final : public TrafficRouter {
         std::ranges::lower_bound(services, service.name, {}, &gateway::Service::name);
     services.insert(place, std::move(service));
     change(config, std::move(services));
-    return secret_of(route.name_space, config);
+    return gateway_secret_of(route.name_space, config);
   }
 
   Reference holder(const Route&) const override {
@@ -79,17 +68,28 @@ class SerinRouter final : public TrafficRouter {
                    static_cast<int>(std::lround(split.weight * 100))};
   }
 
-  Result<Removal> remove(const Route& route, const json::value& live) const override {
-    Removal removal{{{"v1", "Service", route.traffic.service}}, std::nullopt};
+  Result<RouteRemoval> remove(const Route& route, const json::value& live) const override {
+    RouteRemoval removal{{{"v1", "Service", route.traffic.service}}, std::nullopt};
     if (!live.is_object()) return removal;
     SERIN_TRY_ASSIGN(gateway::Config config, gateway_config_of(live));
     change(config, without(config, route.traffic.service));
-    removal.changed = secret_of(route.name_space, config);
+    removal.changed = gateway_secret_of(route.name_space, config);
     return removal;
   }
 };
 
 }  // namespace
+
+// Of all services of a namespace, so that it has no owner among them.
+json::object gateway_secret_of(std::string_view name_space, const gateway::Config& config) {
+  json::object labels = gateway_selector();
+  labels["app.kubernetes.io/managed-by"] = "serin";
+  return {{"apiVersion", "v1"},
+          {"kind", "Secret"},
+          {"metadata", metadata_of(kGatewayName, name_space, std::move(labels), nullptr)},
+          {"type", "Opaque"},
+          {"data", {{kGatewayFile, to_base64(gateway::write_config(config))}}}};
+}
 
 Result<gateway::Config> gateway_config_of(const json::value& secret) {
   const auto wrong = [](const std::string& what) {
