@@ -209,16 +209,22 @@ Certificate next_certificate(BIO* pem) {
   return Certificate(PEM_read_bio_X509(pem, nullptr, no_passphrase, nullptr));
 }
 
+// Whether the last read failed for there is no more, and not for what there is. Then no error is
+// left.
+bool at_end_of_pem() {
+  if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) return false;
+  ERR_clear_error();
+  return true;
+}
+
 Status use_authorities(SSL_CTX* context, const std::string& pem) {
   const Memory from = reader_of(pem);
   int count = 0;
   for (; const Certificate one = next_certificate(from.get()); ++count)
     X509_STORE_add_cert(SSL_CTX_get_cert_store(context), one.get());
-  const unsigned long end = ERR_peek_last_error();
-  if (count == 0 || ERR_GET_REASON(end) != PEM_R_NO_START_LINE)
+  if (!at_end_of_pem() || count == 0)
     return invalid("the authorities are not all PEM certificates: " + last_failure(),
                    "tls.authorities");
-  ERR_clear_error();
   return {};
 }
 
@@ -229,7 +235,8 @@ Status use_identity(SSL_CTX* context, const TlsClientOptions& options) {
     return invalid("the certificate is not PEM: " + last_failure(), "tls.certificate");
   while (const Certificate above = next_certificate(chain.get()))
     SSL_CTX_add1_chain_cert(context, above.get());
-  ERR_clear_error();
+  if (!at_end_of_pem())
+    return invalid("what follows the certificate is not PEM: " + last_failure(), "tls.certificate");
   const Memory secret = reader_of(options.key);
   const Key key(PEM_read_bio_PrivateKey(secret.get(), nullptr, no_passphrase, nullptr));
   if (!key) return invalid("the key is not PEM, or has a passphrase: " + last_failure(), "tls.key");

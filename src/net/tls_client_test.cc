@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whom a client trusts and who it says that it is, against a server that asks for certificates.
 #include <gmock/gmock.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -41,7 +42,14 @@ class AskingServer {
     SSL_CTX_set_verify(context_.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
     thread_ = std::thread([this] { answer_one(); });
   }
-  ~AskingServer() { thread_.join(); }
+  ~AskingServer() {
+    if (thread_.joinable()) thread_.join();
+  }
+  // Why it took nobody: a reason of OpenSSL. Blocks until it has made up its mind.
+  int refused() {
+    thread_.join();
+    return refused_;
+  }
   std::string url() const {
     return "https://127.0.0.1:" + std::to_string(port_of(listener_.get())) + "/";
   }
@@ -53,7 +61,10 @@ class AskingServer {
     const OwnedFd peer(::accept(listener_.get(), nullptr, nullptr));
     const std::unique_ptr<SSL, void (*)(SSL*)> tls(SSL_new(context_.get()), SSL_free);
     SSL_set_fd(tls.get(), peer.get());
-    if (SSL_accept(tls.get()) != 1) return;
+    if (SSL_accept(tls.get()) != 1) {
+      refused_ = ERR_GET_REASON(ERR_peek_last_error());
+      return;
+    }
     char request[4096];
     SSL_read(tls.get(), request, sizeof request);
     char owner[256] = {};
@@ -69,6 +80,7 @@ class AskingServer {
 
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_;
   OwnedFd listener_;
+  int refused_ = 0;
   std::thread thread_;
 };
 
@@ -108,10 +120,11 @@ TEST(TlsClient, ShowsItsCertificateToAServerThatAsks) {
 
 TEST(TlsClient, IsTurnedAwayWithoutACertificate) {
   const Files server;
-  const AskingServer asking(server.files, server.files.certificate);
+  AskingServer asking(server.files, server.files.certificate);
   TlsClientOptions tls;
   tls.authorities = server.certificate;
   EXPECT_FALSE(fetch(asking.url(), tls).has_value());
+  EXPECT_EQ(asking.refused(), SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE);
 }
 
 TEST(TlsClient, TrustsItsOwnAuthoritiesAndNoOthers) {
@@ -167,6 +180,10 @@ TEST(TlsClient, SaysWhichPartOfItsIdentityIsWrong) {
   tls.certificate = half;
   tls.key = files.key;
   EXPECT_EQ(refused(tls), "tls.certificate");
+  tls.certificate = files.certificate + half;
+  EXPECT_EQ(refused(tls), "tls.certificate");
+  tls.certificate = files.certificate + others.certificate;
+  EXPECT_EQ(refused(tls), "none");
   tls.certificate = files.certificate;
   tls.key = others.key;
   EXPECT_EQ(refused(tls), "tls.key");

@@ -16,6 +16,7 @@
 #include "net/http/server.h"
 #include "net/http/tls_files_for_test.h"
 #include "net/io/listener.h"
+#include "net/io/threads.h"
 #include "net/tls.h"
 
 namespace serin::net {
@@ -348,6 +349,24 @@ TEST(Client, TriesAgainOnlyWhatMayBeSentTwice) {
   EXPECT_EQ(puppet.connections(), 3);
 }
 
+struct H2Frame {
+  int type = -1;  // there is none
+  std::string content;
+};
+constexpr int kHeaders = 1, kPing = 6;
+
+H2Frame next_frame(int fd) {
+  const std::string head = Puppet::exactly(fd, 9);
+  if (head.size() < 9) return {};
+  const auto size = static_cast<unsigned char>(head[1]) * 256 + static_cast<unsigned char>(head[2]);
+  return {head[3], Puppet::exactly(fd, static_cast<std::size_t>(size))};
+}
+
+void answer_ping(int fd, const H2Frame& ping) {
+  Puppet::say(fd, std::string_view("\0\0\x08\6\1\0\0\0\0", 9));
+  Puppet::say(fd, ping.content);
+}
+
 TEST(Client, GivesUpAnHttp2ConnectionThatSaysNothingAnyMore) {
   std::atomic<bool> over{false};
   Puppet puppet([&over](int fd, int) {
@@ -369,15 +388,11 @@ TEST(Client, WaitsForAnHttp2ServerThatSaysThatItLives) {
     Puppet::say(fd, std::string_view("\0\0\0\4\0\0\0\0\0", 9));
     Puppet::exactly(fd, 24);  // the preface
     for (int pings = 0; pings < 3;) {
-      const std::string head = Puppet::exactly(fd, 9);
-      if (head.size() < 9) return;
-      const auto size =
-          static_cast<unsigned char>(head[1]) * 256 + static_cast<unsigned char>(head[2]);
-      const std::string content = Puppet::exactly(fd, static_cast<std::size_t>(size));
-      if (head[3] != 6) continue;
+      const H2Frame frame = next_frame(fd);
+      if (frame.type < 0) return;
+      if (frame.type != kPing) continue;
       ++pings;
-      Puppet::say(fd, std::string_view("\0\0\x08\6\1\0\0\0\0", 9));
-      Puppet::say(fd, content);
+      answer_ping(fd, frame);
     }
     Puppet::say(fd, std::string_view("\0\0\1\1\5\0\0\0\1\x88", 10));  // HEADERS: 200, the end
   });
@@ -389,6 +404,34 @@ TEST(Client, WaitsForAnHttp2ServerThatSaysThatItLives) {
   const auto answer = client->fetch(std::move(request));
   ASSERT_TRUE(answer.has_value()) << answer.error().message;
   EXPECT_EQ(answer->status, 200);
+}
+
+TEST(Client, GivesUpNoHttp2ConnectionThatItHasNotAsked) {
+  std::promise<void> begun;
+  Puppet puppet([&](int fd, int) {
+    Puppet::say(fd, std::string_view("\0\0\0\4\0\0\0\0\0", 9));
+    Puppet::exactly(fd, 24);
+    for (H2Frame frame = next_frame(fd); frame.type != kPing; frame = next_frame(fd)) {
+      if (frame.type < 0) return;
+      if (frame.type == kHeaders) begun.set_value();
+    }
+    Puppet::say(fd, std::string_view("\0\0\1\1\5\0\0\0\1\x88", 10));
+  });
+  ClientOptions options;
+  options.io = IoThreads::start(1);
+  options.limits.silence = 100ms;
+  const auto io = options.io;
+  const auto client = make_client(std::move(options));
+  ClientRequest request = to(puppet.port());
+  request.http2 = true;
+  auto answer = std::async(std::launch::async, [&] { return client->fetch(std::move(request)); });
+  begun.get_future().wait();
+  // A thread that is held up sees no tick for longer than a silent server has.
+  io->post(0, [] { std::this_thread::sleep_for(300ms); });
+  const auto answered = answer.get();
+  io->stop();
+  ASSERT_TRUE(answered.has_value()) << answered.error().message;
+  EXPECT_EQ(answered->status, 200);
 }
 
 TEST(Client, SaysAbortedWhenAnAnswerBreaksOff) {

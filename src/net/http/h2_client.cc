@@ -114,7 +114,7 @@ class H2ClientSession final : public ClientSession {
   ClientSessionOwner& owner_;
   Instant idle_since_;
   Instant silent_since_;  // the last byte from the server, or the first request after an idle time
-  bool asked_ = false;    // whether it lives, and it has said nothing since
+  std::optional<Instant> asked_;  // whether it lives, and it has said nothing since
   nghttp2_session* session_;
   std::unordered_map<std::int32_t, std::unique_ptr<H2ClientStream>> streams_;
   std::vector<std::int32_t> resumed_;
@@ -184,7 +184,7 @@ void H2ClientSession::begin(const std::shared_ptr<ClientCall>& call) {
   }
   if (streams_.empty()) {
     silent_since_ = link_.loop().now();
-    asked_ = false;
+    asked_.reset();
   }
   call->session = this;
   call->sent = true;
@@ -347,7 +347,7 @@ void H2ClientSession::close_stream(std::int32_t id, std::uint32_t code) {
 
 void H2ClientSession::on_bytes() {
   silent_since_ = link_.loop().now();
-  asked_ = false;
+  asked_.reset();
   while (link_.open() && !link_.input().empty()) {
     const std::string_view input = link_.input();
     const ssize_t used = nghttp2_session_mem_recv(
@@ -386,8 +386,10 @@ void H2ClientSession::on_tick() {
 // and whatever is sent is lost.
 void H2ClientSession::check_life(Instant now) {
   const auto silence = owner_.limits().silence;
-  if (now - silent_since_ > 2 * silence) return close();
-  if (now - silent_since_ <= silence || std::exchange(asked_, true)) return;
+  if (now - asked_.value_or(silent_since_) <= silence) return;
+  // However long it was silent: this loop may have been held up, and the server has not been asked.
+  if (asked_) return close();
+  asked_ = now;
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
   link_.wake();
 }
