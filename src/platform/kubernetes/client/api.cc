@@ -17,8 +17,6 @@ using std::chrono::milliseconds;
 constexpr std::string_view kJson = "application/json";
 // What a server is given to end a watch by itself before it is cut.
 constexpr std::chrono::seconds kGrace{30};
-// Schemas of custom resources nest.
-constexpr JsonLimits kDeep{128};
 
 std::string path_of(const Target& target) {
   const auto segment = [](const std::string& text) { return "/" + net::percent_encode(text); };
@@ -118,7 +116,7 @@ Result<net::Response> Api::send(const Ask& ask, const Call& call) {
 
 Result<json::value> Api::send_json(const Ask& ask, const Call& call) {
   SERIN_TRY_ASSIGN(const net::Response response, send(ask, call));
-  auto value = parse_json(response.body, kDeep);
+  auto value = parse_json(response.body, kObjectLimits);
   if (value && value->is_object()) return value;
   return fail(Code::kInternal, ask.about + ": the API server's answer is not understood: " +
                                    (value ? "it is no object" : value.error().message));
@@ -172,19 +170,19 @@ Result<List> Api::list(const Target& target, const Selection& which, const Call&
   return list;
 }
 
-Status Api::watch(const Target& target, const Selection& which, const std::string& version,
-                  std::chrono::seconds lasts, const std::function<Status(WatchEvent&&)>& each,
-                  const CancelToken& cancel) {
+Status Api::watch(const Target& target, const Selection& which, const Watching& how,
+                  const std::function<Status(WatchEvent&&)>& each) {
   net::ClientRequest request;
-  request.target = path_of(target) + query_of({{"watch", "true"},
-                                               {"allowWatchBookmarks", "true"},
-                                               {"resourceVersion", version},
-                                               {"timeoutSeconds", std::to_string(lasts.count())},
-                                               {"labelSelector", which.labels},
-                                               {"fieldSelector", which.fields}});
+  request.target =
+      path_of(target) + query_of({{"watch", "true"},
+                                  {"allowWatchBookmarks", "true"},
+                                  {"resourceVersion", how.version},
+                                  {"timeoutSeconds", std::to_string(how.lasts.count())},
+                                  {"labelSelector", which.labels},
+                                  {"fieldSelector", which.fields}});
   request.headers = {{"accept", kJson}, {"user-agent", options_.manager}};
-  request.timeout = lasts + kGrace;
-  request.cancel = cancel;
+  request.timeout = how.lasts + kGrace;
+  request.cancel = how.cancel;
   Lines lines(options_.event_bytes);
   const auto take = [&](std::string_view line) -> Status {
     SERIN_TRY_ASSIGN(WatchEvent event, parse_watch_event(line));
@@ -192,7 +190,8 @@ Status Api::watch(const Target& target, const Selection& which, const std::strin
     return each(std::move(event));
   };
   Status ended = transport_->stream(
-      std::move(request), [&](std::string_view bytes) { return lines.feed(bytes, take); });
+      std::move(request), [&](std::string_view bytes) { return lines.feed(bytes, take); },
+      how.begun);
   if (ended && lines.in_line())
     ended = fail(Code::kAborted, "the watch broke off in the middle of an event");
   if (!ended) return fail(std::move(ended).error().within("watching " + to_string(target)));

@@ -43,7 +43,8 @@ std::string to_string(
     const Target& target);  // "deployments.apps shop/web", "pods in shop": for messages
 
 struct Call {
-  std::chrono::milliseconds timeout{30'000};  // all tries and the waits between them together
+  // All tries and the waits between them together; of a list, those of one page.
+  std::chrono::milliseconds timeout{30'000};
   CancelToken cancel = {};
   bool dry_run = false;  // of a change: the server checks it and answers, and changes nothing
 };
@@ -59,6 +60,13 @@ struct Selection {
 struct List {
   std::string version;  // to watch from
   std::vector<json::value> items;
+};
+
+struct Watching {
+  std::string version;               // after which
+  std::chrono::seconds lasts{300};   // when the server is to end it
+  std::function<void()> begun = {};  // is called once the server watches, before anything happens
+  CancelToken cancel = {};
 };
 
 struct Removal {
@@ -95,13 +103,11 @@ class Api {
   // As of now and all of one moment, in as many pages as need be. Where that moment is forgotten
   // before the last page, all at once.
   Result<List> list(const Target& target, const Selection& which, const Call& call = {});
-  // Calls `each` on this thread with all that happens after `version`, until the server ends the
-  // watch (that is well), `each` fails, the connection breaks, or it is cancelled. Tried once.
-  // kOutOfRange: nobody knows any more what happened since, list anew. `lasts`: when the server is
-  // to end it.
-  Status watch(const Target& target, const Selection& which, const std::string& version,
-               std::chrono::seconds lasts, const std::function<Status(WatchEvent&&)>& each,
-               const CancelToken& cancel);
+  // Calls `each` on this thread with all that happens, until the server ends the watch (that is
+  // well), `each` fails, the connection breaks, or it is cancelled. Tried once. kOutOfRange: nobody
+  // knows any more what happened since, list anew.
+  Status watch(const Target& target, const Selection& which, const Watching& how,
+               const std::function<Status(WatchEvent&&)>& each);
 
   // A new object, whose own namespace and name stand in it; or one that a subresource takes
   // (eviction). Sent once.
@@ -127,7 +133,6 @@ class Api {
                                 const Call& call = {});
 
   const std::string& ns() const;  // of the context
-  const std::string& manager() const { return options_.manager; }
 
  private:
   struct Ask;

@@ -150,6 +150,13 @@ void ApiServerForTest::stop() {
   server_.reset();
   const std::lock_guard lock(mutex_);
   watchers_.clear();
+  unanswered_.clear();
+  hushed_ = false;
+}
+
+void ApiServerForTest::hush() {
+  const std::lock_guard lock(mutex_);
+  hushed_ = true;
 }
 
 std::string ApiServerForTest::url() const {
@@ -251,6 +258,10 @@ void ApiServerForTest::handle(const std::shared_ptr<net::Exchange>& exchange,
   {
     const std::lock_guard lock(mutex_);
     asked_.push_back(asked);
+    if (hushed_) {
+      unanswered_.push_back(exchange);
+      return;
+    }
     script = script_;
     auto& next = next_[asked.method];
     if (!next.empty()) {

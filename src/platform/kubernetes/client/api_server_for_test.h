@@ -41,6 +41,7 @@ class ApiServerForTest {
   Access access() const;  // as nobody
   void stop();            // nothing listens; what is stored stays
   void start();           // on the same port
+  void hush();            // takes requests and answers none, until it is stopped
 
   void script(Script script);
   // The next answers to such requests, then as usual.
@@ -92,6 +93,8 @@ class ApiServerForTest {
   std::int64_t oldest_ = 0;
   std::int64_t uids_ = 0;
   std::vector<Watcher> watchers_;
+  bool hushed_ = false;
+  std::vector<std::shared_ptr<net::Exchange>> unanswered_;
   std::vector<Asked> asked_;
   Script script_;
   std::map<std::string, std::vector<net::Response>> next_;

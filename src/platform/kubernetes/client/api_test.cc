@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/eventually_for_test.h"
+#include "base/files.h"
 #include "platform/kubernetes/client/api_server_for_test.h"
 #include "platform/kubernetes/client/object.h"
 
@@ -258,15 +259,20 @@ TEST_F(ApiTest, WaitsForAServerThatComesBack) {
   server.put(kPodPath);
   ApiOptions patient = quick();
   patient.attempts = 10'000;
-  const auto waiting = *Api::create(server.access(), Clock::real(), patient);
+  // What it says is over at once, so that it runs at every try.
+  const TemporaryDirectory folder = *TemporaryDirectory::create();
+  const auto tries = folder.path() / "tries";
+  Access access = server.access();
+  access.plugin = ExecPlugin{
+      .version = "v1",
+      .command = "sh",
+      .arguments = {"-c", "echo >> " + tries.string() + R"(; echo '{"kind": "ExecCredential",
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "status": {"token": "t", "expirationTimestamp": "2001-01-01T00:00:00Z"}}')"}};
+  const auto waiting = *Api::create(access, Clock::real(), patient);
   server.stop();
-  std::atomic<bool> over{false};
-  std::thread reader([&] {
-    EXPECT_TRUE(waiting->get(kPod).has_value());
-    over = true;
-  });
-  std::this_thread::sleep_for(20ms);
-  EXPECT_FALSE(over);
+  std::thread reader([&] { EXPECT_TRUE(waiting->get(kPod).has_value()); });
+  EXPECT_TRUE(eventually([&] { return std::filesystem::file_size(tries) >= 3; }));
   server.start();
   reader.join();
 }
@@ -284,15 +290,14 @@ class WatchTest : public ApiTest {
   // Watches until it ends, or has seen `most` events; what it saw as "put a 101".
   Status watch(const std::string& version, std::size_t most = 100, const CancelToken& cancel = {}) {
     return api->watch(
-        {kPods, "n"}, {.fields = "metadata.name!=z"}, version, 60s,
-        [&](WatchEvent&& event) -> Status {
+        {kPods, "n"}, {.fields = "metadata.name!=z"},
+        {.version = version, .lasts = 60s, .cancel = cancel}, [&](WatchEvent&& event) -> Status {
           static constexpr const char* kNames[] = {"put ", "gone ", "mark "};
           seen.push_back(kNames[static_cast<int>(event.kind)] + key_of(event.object).name + " " +
                          std::string(version_of(event.object)));
           if (seen.size() >= most) return fail(Code::kUnknown, "enough");
           return {};
-        },
-        cancel);
+        });
   }
   // What happens once somebody watches.
   std::thread meanwhile(std::function<void()> act) {

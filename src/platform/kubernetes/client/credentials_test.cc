@@ -89,6 +89,61 @@ TEST_F(CredentialsTest, SayWhichFieldNamesAFileThatIsNotThere) {
   EXPECT_THAT(none.error().message, HasSubstr("config:1:1: users[0].user.token: "));
 }
 
+// Without one the system's authorities would be believed, and nobody would be who we say.
+TEST_F(CredentialsTest, SayWhichFileIsEmpty) {
+  for (Secret Access::* field :
+       {&Access::authority, &Access::certificate, &Access::key, &Access::token}) {
+    access = {};
+    write("file", " \n");
+    access.*field = secret("file");
+    const auto none = Credentials(access, clock).current({});
+    EXPECT_EQ(none.error().code, Code::kFailedPrecondition);
+    EXPECT_EQ(none.error().message,
+              "config:1:1: users[0].user.file: " + (folder.path() / "file").string() + " is empty");
+  }
+}
+
+TEST_F(CredentialsTest, KeepATokenWhoseFileIsGoneUntilItIsRefused) {
+  write("token", "first");
+  access.token = secret("token");
+  Credentials credentials(access, clock);
+  const Identity first = *credentials.current({});
+  write("token", "");
+  EXPECT_EQ(*credentials.current({}), first);
+  std::filesystem::remove(folder.path() / "token");
+  EXPECT_EQ(*credentials.current({}), first);
+  credentials.refused(first);
+  EXPECT_EQ(credentials.current({}).error().code, Code::kFailedPrecondition);
+  write("token", "second");
+  EXPECT_EQ(credentials.current({})->token, "second");
+  credentials.refused(first);  // another thread's, that was refused with the first too
+  EXPECT_EQ(credentials.current({})->token, "second");
+}
+
+TEST_F(CredentialsTest, WaitForAPluginAsLongAsWhoAsksHasTime) {
+  const std::string go = (folder.path() / "go").string();
+  access.plugin = plugin();
+  access.plugin->arguments[1] =
+      "while [ ! -e " + go + " ]; do sleep 0.01; done; " + access.plugin->arguments[1];
+  write("answer", answer(R"({"token":"t"})"));
+  Credentials credentials(access, clock);
+  const auto soon = [] { return std::chrono::steady_clock::now() + 20ms; };
+  EXPECT_EQ(credentials.current({}, soon()).error().code, Code::kDeadlineExceeded);
+  const CancelToken cancelled;
+  cancelled.cancel();
+  EXPECT_EQ(credentials.current(cancelled).error().code, Code::kCancelled);
+  write("go", "");
+  EXPECT_EQ(credentials.current({})->token, "t");
+  EXPECT_EQ(runs(), 1);
+}
+
+TEST_F(CredentialsTest, EndAPluginThatNobodyWaitsForAnyMore) {
+  access.plugin = ExecPlugin{.version = "v1", .command = "sleep", .arguments = {"50"}};
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_FALSE(Credentials(access, clock).current({}, began).has_value());
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 40s);
+}
+
 TEST_F(CredentialsTest, AskAPluginOnceUntilWhatItSaidExpires) {
   access.plugin = plugin();
   // A ManualClock begins at 02:46:40 of that day.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/kubernetes/client/exec_plugin.h"
 
-#include <unistd.h>
-
 #include "base/base64.h"
 #include "base/subprocess.h"
 #include "platform/kubernetes/client/object.h"
@@ -13,6 +11,7 @@ namespace {
 
 constexpr std::chrono::seconds kLongest{60};
 constexpr std::size_t kShown = 500;  // bytes of what it said
+constexpr std::string_view kInfo = "KUBERNETES_EXEC_INFO";
 
 std::string api_version_of(std::string_view version) {
   return "client.authentication.k8s.io/" + std::string(version);
@@ -35,19 +34,10 @@ Command command_of(const ExecPlugin& plugin, const std::string& authority) {
   command.arguments = {plugin.command};
   command.arguments.insert(command.arguments.end(), plugin.arguments.begin(),
                            plugin.arguments.end());
-  auto& environment = command.environment.emplace();
-  for (char** one = ::environ; *one != nullptr; ++one) {
-    const std::string_view text = *one;
-    const std::size_t equals = text.find('=');
-    if (equals != std::string_view::npos)
-      environment.emplace_back(text.substr(0, equals), text.substr(equals + 1));
-  }
-  const auto set = [&](const std::string& name, const std::string& value) {
-    std::erase_if(environment, [&](const auto& known) { return known.first == name; });
-    environment.emplace_back(name, value);
-  };
-  for (const auto& [name, value] : plugin.environment) set(name, value);
-  set("KUBERNETES_EXEC_INFO", asked(plugin, authority));
+  Variables added = plugin.environment;
+  std::erase_if(added, [](const auto& one) { return one.first == kInfo; });
+  added.emplace_back(kInfo, asked(plugin, authority));
+  command.environment = environment_with(added);
   return command;
 }
 

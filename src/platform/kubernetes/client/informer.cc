@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/kubernetes/client/informer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/last_resort.h"
@@ -58,7 +59,8 @@ void Informer::run() {
       const std::lock_guard lock(mutex_);
       problem_ = went.error().message;
     }
-    pause(wait_after(failed, options_.backoff, random_share()), cancel_);
+    const auto asked_to = went.error().retry_after.value_or(std::chrono::milliseconds(0));
+    pause(std::max(wait_after(failed, options_.backoff, random_share()), asked_to), cancel_);
   }
 }
 
@@ -82,13 +84,14 @@ Status Informer::watch() {
   const Instant began = clock_.now();
   const auto lasts =
       std::chrono::duration_cast<std::chrono::seconds>(options_.watch_lasts * (1 + random_share()));
-  SERIN_TRY(api_.watch(
-      options_.target, options_.which, version_, lasts,
-      [this](WatchEvent&& event) { return take(std::move(event)); }, cancel_));
-  if (!heard_any_ && clock_.now() - began < kShortest)
-    return fail(Code::kUnavailable,
-                "watching " + to_string(options_.target) + ": it ended at once and said nothing");
-  return {};
+  Watching how{.version = version_, .lasts = lasts, .cancel = cancel_};
+  if (!std::exchange(hollow_, false)) how.begun = [this] { hear(); };
+  SERIN_TRY(api_.watch(options_.target, options_.which, how,
+                       [this](WatchEvent&& event) { return take(std::move(event)); }));
+  hollow_ = !heard_any_ && clock_.now() - began < kShortest;
+  if (!hollow_) return {};
+  return fail(Code::kUnavailable,
+              "watching " + to_string(options_.target) + ": it ended at once and said nothing");
 }
 
 Status Informer::take(WatchEvent&& event) {

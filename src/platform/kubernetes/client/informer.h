@@ -47,8 +47,8 @@ class Informer {
   bool wait_synced(std::chrono::milliseconds at_most);
 
   const ObjectCache& objects() const { return cache_; }
-  // When the server was last heard (of nothing new, too: by a bookmark, about every minute); unset:
-  // never. Of the clock.
+  // When the server was last heard (of nothing new, too: when it takes a watch, and by a bookmark,
+  // about every minute); unset: never. Of the clock.
   std::optional<Instant> heard() const;
   // Why the server is not being heard; empty while it is.
   std::string problem() const;
@@ -69,6 +69,7 @@ class Informer {
   ObjectCache cache_;
   std::string version_;     // to watch from; empty: list first
   bool heard_any_ = false;  // since the present watch began
+  bool hollow_ = false;     // the last one ended at once: that it is taken means nothing
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -123,6 +123,7 @@ TEST_F(InformerTest, ListsAnewWhatIsForgottenAndFindsWhatWentAway) {
   server_.put(path_of("d"));
   server_.forget_history();
   server_.start();
+  EXPECT_TRUE(eventually([&] { return told().size() == 7; }));
   EXPECT_TRUE(knows({"a", "c", "d"}));
   EXPECT_THAT(told(), UnorderedElementsAre("+a", "+b", "+c", "-b", "-c", "+c", "+d"));
   EXPECT_EQ(lists(), 2u);
@@ -146,6 +147,37 @@ TEST_F(InformerTest, WaitsForAServerThatIsAwayAndSaysSo) {
   EXPECT_EQ(informer_->problem(), "");
 }
 
+TEST_F(InformerTest, IsWellAgainAsSoonAsTheServerTakesItsWatch) {
+  start();
+  watched();
+  server_.stop();
+  EXPECT_TRUE(eventually([&] { return !informer_->problem().empty(); }));
+  clock_.advance(1min);
+  server_.start();  // and nothing happens
+  EXPECT_TRUE(eventually([&] { return informer_->problem().empty(); }));
+  EXPECT_EQ(informer_->heard(), clock_.now());
+  EXPECT_EQ(lists(), 1u);
+}
+
+TEST_F(InformerTest, ComesBackWhenABusyServerSaysAndNotBefore) {
+  std::mutex mutex;
+  std::vector<Instant> asked_at;
+  server_.script([&](const Asked& asked) -> std::optional<net::Response> {
+    if (asked.query("watch") != "true") return std::nullopt;
+    const std::lock_guard lock(mutex);
+    asked_at.push_back(std::chrono::steady_clock::now());
+    if (asked_at.size() > 1) return std::nullopt;
+    net::Response busy = refusal(429, "TooManyRequests");
+    busy.headers.add("retry-after", "1");
+    return busy;
+  });
+  start();
+  watched();
+  server_.script({});
+  ASSERT_EQ(asked_at.size(), 2u);
+  EXPECT_GE(asked_at[1] - asked_at[0], 1s);
+}
+
 TEST_F(InformerTest, DoesNotListAgainForAServerThatIsBusyOrIll) {
   server_.put(path_of("a"));
   start();
@@ -158,6 +190,7 @@ TEST_F(InformerTest, DoesNotListAgainForAServerThatIsBusyOrIll) {
   server_.end_watches(false);
   server_.put(path_of("b"));
   EXPECT_TRUE(knows({"a", "b"}));
+  server_.script({});
   EXPECT_EQ(lists(), 1u);
 }
 

@@ -303,17 +303,18 @@ Surroundings Surroundings::of_process() {
 
 Result<Access> find_access(const Surroundings& where, std::string_view context) {
   const auto named = split(where.kubeconfig);
-  SERIN_TRY_ASSIGN(
-      const auto files,
-      read_files(named.empty() ? std::vector{where.home / ".kube" / "config"} : named));
+  std::vector<std::filesystem::path> paths = named;
+  if (named.empty() && !where.home.empty()) paths.push_back(where.home / ".kube" / "config");
+  SERIN_TRY_ASSIGN(const auto files, read_files(paths));
   if (!files.empty()) return read_kubeconfig(files, context);
   if (!named.empty())
     return fail(Code::kFailedPrecondition,
                 "KUBECONFIG names " + where.kubeconfig + ", and there is no such file");
   if (context.empty() && !where.service_host.empty()) return access_of_pod(where);
-  return fail(Code::kFailedPrecondition, "no cluster is known: there is no " +
-                                             (where.home / ".kube/config").string() +
-                                             ", KUBECONFIG names none, and this is no pod");
+  const std::string none =
+      where.home.empty() ? "HOME is not set" : "there is no " + paths.front().string();
+  return fail(Code::kFailedPrecondition,
+              "no cluster is known: " + none + ", KUBECONFIG names none, and this is no pod");
 }
 
 }  // namespace serin::platform::kubernetes

@@ -58,8 +58,9 @@ Result<Access> read_kubeconfig(std::span<const ConfigFile> files, std::string_vi
 
 // Where find_access() looks.
 struct Surroundings {
-  std::string kubeconfig = {};      // $KUBECONFIG: paths with ':' between them
-  std::filesystem::path home = {};  // whose .kube/config is read where that names none
+  std::string kubeconfig = {};  // $KUBECONFIG: paths with ':' between them
+  // Whose .kube/config is read where that names none; empty: nobody's.
+  std::filesystem::path home = {};
   // What a pod has: its service account's folder, and the server's address.
   std::filesystem::path service_account = "/var/run/secrets/kubernetes.io/serviceaccount";
   std::string service_host = {}, service_port = {};

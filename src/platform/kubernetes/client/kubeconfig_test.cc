@@ -227,6 +227,16 @@ TEST_F(FindAccess, AsksTheVariableThenTheHomeThenThePod) {
   EXPECT_THAT(find_access(where_).error().message, StartsWith("KUBECONFIG names "));
 }
 
+TEST_F(FindAccess, DoesNotTakeTheFolderItRunsInForAHome) {
+  write("home/.kube/config", kWhole);
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(where_.home);
+  where_.home.clear();
+  EXPECT_THAT(find_access(where_).error().message,
+              StartsWith("no cluster is known: HOME is not set, "));
+  std::filesystem::current_path(before);
+}
+
 TEST_F(FindAccess, TakesWhatAPodIsGiven) {
   be_a_pod();
   const auto access = find_access(where_);

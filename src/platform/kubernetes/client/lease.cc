@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/kubernetes/client/lease.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/last_resort.h"
@@ -10,6 +11,8 @@
 
 namespace serin::platform::kubernetes {
 namespace {
+
+using std::chrono::milliseconds;
 
 const Resource kLeases{"coordination.k8s.io", "v1", "leases"};
 
@@ -57,7 +60,7 @@ void Election::run() {
       survives("the end or the beginning of leading", [&] { changed_(led); });
     }
     // Those that lost together come apart.
-    pause(led ? options_.every
+    pause(led ? std::min(options_.every, left())
               : wait_after(1, {2 * options_.every, 2 * options_.every}, random_share()),
           cancel_);
   }
@@ -67,9 +70,12 @@ void Election::run() {
     log::warning(gone.error().message, {{"lease", options_.name}});
 }
 
-// A try must not outlast the time in which a second one could still save the lease.
+// A try must not outlast the time in which a second one could still save the lease, and none may
+// outlast the time that is led: its end is told then, and not when a server at last says no.
 Call Election::call() const {
-  return {.timeout = std::max(options_.renew_within / 4, std::chrono::milliseconds(1))};
+  milliseconds within = options_.renew_within / 4;
+  if (leading()) within = std::min(within, left());
+  return {.timeout = std::max(within, milliseconds(1))};
 }
 
 Target Election::target(bool one) const {
@@ -130,9 +136,12 @@ Status Election::write(json::value lease, bool fresh, bool taken) {
   return {};
 }
 
-bool Election::leading() const {
+bool Election::leading() const { return left() > milliseconds(0); }
+
+milliseconds Election::left() const {
   const std::lock_guard lock(mutex_);
-  return renewed_ && clock_.now() - *renewed_ < options_.renew_within;
+  if (!renewed_) return milliseconds(0);
+  return std::chrono::ceil<milliseconds>(options_.renew_within - (clock_.now() - *renewed_));
 }
 
 Status Election::release() {

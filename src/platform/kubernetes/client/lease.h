@@ -38,7 +38,9 @@ class Election {
   Election(Api& api, LeaseOptions options, const Clock& clock);
   ~Election();  // start()'s thread gives the lease up
 
-  // Calls `changed` on a thread of its own, whenever this begins or ends to lead.
+  // Calls `changed` on a thread of its own, whenever this begins or ends to lead: the end when the
+  // time is over, which is `lasts` - `renew_within` before the lease may be another's. What it
+  // calls must be done with its work by then.
   void start(std::function<void(bool leading)> changed);
 
   // One try to get the lease or to keep it; an error when it could not be looked at or written.
@@ -51,6 +53,7 @@ class Election {
   void run();
   Status write(json::value lease, bool fresh, bool taken);
   Call call() const;
+  std::chrono::milliseconds left() const;  // of the time that is led
   Target target(bool one) const;
 
   Api& api_;

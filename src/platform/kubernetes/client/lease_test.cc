@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <mutex>
 #include <random>
 
 #include "base/eventually_for_test.h"
@@ -53,7 +54,9 @@ struct Candidate {
 };
 
 struct LeaseTest : testing::Test {
+  // For both alike, also where a request is on its way meanwhile.
   void pass(Duration time) {
+    const std::lock_guard lock(passing);
     a.clock.advance(time);
     b.clock.advance(time);
   }
@@ -63,6 +66,7 @@ struct LeaseTest : testing::Test {
   }
   ApiServerForTest server;
   Candidate a{server, "a"}, b{server, "b"};
+  std::mutex passing;
 };
 
 TEST_F(LeaseTest, OneLeadsAndTheOtherWaitsForItsEnd) {
@@ -123,30 +127,91 @@ TEST_F(LeaseTest, IsTakenAtOnceWhenItIsGivenUp) {
   EXPECT_EQ(holder(), "b");
 }
 
+// Draws from one row, on whichever thread.
+class Dice {
+ public:
+  int operator()(int sides) {
+    const std::lock_guard lock(mutex_);
+    return static_cast<int>(random_() % static_cast<unsigned>(sides));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::mt19937 random_{7};
+};
+
+// Time passes while a request is on its way there and while its answer is on its way back; requests
+// are refused, and answers are lost whose requests were done.
 TEST_F(LeaseTest, IsNeverLedByTwo) {
-  std::mt19937 random(7);
-  int led = 0;
+  Dice dice;
+  const auto meanwhile = [&] { pass(std::chrono::milliseconds(dice(4) == 0 ? dice(6'000) : 0)); };
+  server.script([&](const Asked& asked) -> std::optional<net::Response> {
+    meanwhile();
+    if (dice(10) == 0) return refusal(503, "ServiceUnavailable");
+    if (asked.method != "PUT" || dice(4) != 0) return std::nullopt;
+    const json::value written = *parse_json(asked.body);
+    if (version_of(written) == version_of(*server.stored(kPath)))
+      server.put(kPath, written.as_object());
+    meanwhile();
+    return refusal(500, "InternalError");
+  });
+  int led = 0, changes = 0;
+  const Candidate* leader = nullptr;
   for (int i = 0; i < 3000; ++i) {
-    switch (random() % 8) {
+    Candidate& one = dice(2) == 0 ? a : b;
+    switch (dice(40)) {
       case 0:
-        server.answer_next("PUT", {refusal(500, "InternalError")});
+        pass(std::chrono::milliseconds(dice(20'000)));
         break;
       case 1:
-        server.answer_next("GET", {refusal(503, "ServiceUnavailable")});
-        break;
-      case 2:
-        pass(std::chrono::milliseconds(random() % 20'000));
-        break;
-      case 3:
-        pass(std::chrono::milliseconds(random() % 3'000));
+        static_cast<void>(one.election->release());
         break;
       default:
-        (random() % 2 == 0 ? a : b).step();
+        pass(std::chrono::milliseconds(dice(2'000)));
+        one.step();
     }
     ASSERT_FALSE(a.election->leading() && b.election->leading()) << i;
-    led += a.election->leading() || b.election->leading() ? 1 : 0;
+    const Candidate* now = a.election->leading() ? &a : b.election->leading() ? &b : nullptr;
+    led += now != nullptr ? 1 : 0;
+    if (now != nullptr && now != std::exchange(leader, now)) ++changes;
   }
+  server.script({});
   EXPECT_GT(led, 1000);
+  EXPECT_GT(changes, 20);
+}
+
+// A server that says nothing costs the lease no later than one that says no: the end is told before
+// the lease, of 4 s, may be another's.
+TEST(Election, TellsItsEndInTimeWhenTheServerIsSilent) {
+  ApiServerForTest server;
+  const auto api = *Api::create(server.access());
+  std::atomic<Instant> began{Instant()}, ended{Instant()};
+  Election election(*api,
+                    {.ns = "serin",
+                     .name = "operator",
+                     .identity = "a",
+                     .lasts = 4s,
+                     .renew_within = 2s,
+                     .every = 1400ms},
+                    Clock::real());
+  election.start([&](bool leading) {
+    if (leading) server.hush();
+    (leading ? began : ended) = std::chrono::steady_clock::now();
+  });
+  EXPECT_TRUE(eventually([&] { return ended.load() != Instant(); }));
+  EXPECT_LT(ended.load() - began.load(), 3s);
+  server.stop();
+}
+
+TEST_F(LeaseTest, DoesNotWaitForAnAnswerLongerThanItLeads) {
+  EXPECT_TRUE(a.step());
+  pass(9'900ms);
+  server.hush();
+  const Instant asked = std::chrono::steady_clock::now();
+  EXPECT_FALSE(a.election->step());
+  EXPECT_LT(std::chrono::steady_clock::now() - asked, 2s);
+  server.stop();
+  server.start();
 }
 
 TEST(Election, TellsItsBeginningAndItsEndAndGivesTheLeaseUp) {

@@ -8,13 +8,13 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "base/json_at.h"
 
 namespace serin::platform::kubernetes {
 
-// The text at a JSON pointer ("/metadata/name"); empty where there is none.
-std::string_view text_at(const json::value& value, std::string_view pointer);
-// What is there; null where nothing is.
-const json::value* value_at(const json::value& value, std::string_view pointer);
+// Of what is read of a server. Schemas of custom resources nest; a list or an event around an
+// object counts, too.
+inline constexpr JsonLimits kObjectLimits{128};
 
 struct ObjectKey {
   std::string ns;  // empty: of the whole cluster

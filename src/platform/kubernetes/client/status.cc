@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -34,13 +35,15 @@ Code code_of_number(std::uint16_t status) {
   return net::code_of_http_status(status);
 }
 
+// Each once, with commas between.
 std::string fields_of_causes(const json::value& status) {
-  std::string fields;
   const json::value* causes = value_at(status, "/details/causes");
-  if (causes == nullptr || !causes->is_array()) return fields;
+  if (causes == nullptr || !causes->is_array()) return {};
+  std::set<std::string_view> known;
+  std::string fields;
   for (const json::value& cause : causes->get_array()) {
     const std::string_view field = text_at(cause, "/field");
-    if (field.empty() || fields.find(field) != std::string::npos) continue;
+    if (field.empty() || !known.insert(field).second) continue;
     fields += (fields.empty() ? "" : ", ") + std::string(field);
   }
   return fields;
@@ -68,7 +71,7 @@ Error error_of(const json::value& status, std::uint16_t number) {
 Error error_of_status(const json::value& status) { return error_of(status, number_of(status)); }
 
 Error error_of(const net::Response& response) {
-  const auto body = parse_json(response.body);
+  const auto body = parse_json(response.body, kObjectLimits);
   Error error;
   if (body && text_at(*body, "/kind") == "Status") {
     error = error_of(*body, response.status);

@@ -45,8 +45,9 @@ TEST(Refusals, NameTheFieldsOfTheirCauses) {
                                         {{"reason", "x"}},
                                         {{"field", "spec.a"}},
                                         7,
-                                        {{"field", "spec.replicas"}}}));
-  EXPECT_EQ(error.param, "spec.replicas, spec.a");
+                                        {{"field", "spec.replicas"}},
+                                        {{"field", "spec"}}}));
+  EXPECT_EQ(error.param, "spec.replicas, spec.a, spec");
 }
 
 TEST(Refusals, SayWhenToComeBack) {

@@ -2,10 +2,10 @@
 #include "platform/kubernetes/client/time.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 
 #include "base/day.h"
+#include "base/log.h"
 
 namespace serin::platform::kubernetes {
 namespace {
@@ -14,7 +14,11 @@ using std::chrono::microseconds;
 using std::chrono::minutes;
 using std::chrono::system_clock;
 
-constexpr std::size_t kDay = 10;      // 2026-11-29
+constexpr std::size_t kDay = 10;  // 2026-11-29
+// The system's clock counts nanoseconds, and ends in 2262: a later year is read as a leap year
+// before that, which has each day.
+constexpr int kLastYear = 2261;
+constexpr std::string_view kLate = "2260";
 constexpr std::size_t kSeconds = 19;  // …T08:53:37
 
 // Two digits at `at`, at most `most`; -1: none.
@@ -49,13 +53,20 @@ std::optional<microseconds> take_fraction(std::string_view& rest) {
   return microseconds(std::stol(six));
 }
 
+std::optional<system_clock::time_point> day_of(std::string_view text) {
+  std::string day(text);
+  const int century = pair_at(day, 0, 99), year = pair_at(day, 2, 99);
+  if (century >= 0 && year >= 0 && century * 100 + year > kLastYear) day.replace(0, 4, kLate);
+  return parse_day(day);
+}
+
 }  // namespace
 
 std::optional<system_clock::time_point> parse_time(std::string_view text) {
   if (text.size() <= kSeconds || (text[kDay] != 'T' && text[kDay] != 't') || text[13] != ':' ||
       text[16] != ':')
     return std::nullopt;
-  const auto day = parse_day(text.substr(0, kDay));
+  const auto day = day_of(text.substr(0, kDay));
   const int hour = pair_at(text, 11, 23);
   const int minute = pair_at(text, 14, 59);
   const int second = pair_at(text, 17, 60);  // a leap second is the next one's beginning
@@ -68,17 +79,11 @@ std::optional<system_clock::time_point> parse_time(std::string_view text) {
 }
 
 std::string micro_time(system_clock::time_point time) {
-  const auto micros = std::chrono::floor<microseconds>(time);
-  const auto days = std::chrono::floor<std::chrono::days>(micros);
-  const std::chrono::year_month_day date(days);
-  const std::chrono::hh_mm_ss clock(micros - days);
-  char text[40];
-  const int size = std::snprintf(
-      text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%06dZ", static_cast<int>(date.year()),
-      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-      static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
-  return {text, static_cast<std::size_t>(size)};
+  const auto micros = std::chrono::floor<microseconds>(time.time_since_epoch());
+  const auto past = micros - std::chrono::floor<std::chrono::milliseconds>(micros);
+  const std::string digits = std::to_string(1000 + past.count()).substr(1);
+  std::string text = log::timestamp(time);  // to the millisecond
+  return text.insert(text.size() - 1, digits);
 }
 
 }  // namespace serin::platform::kubernetes

@@ -22,6 +22,16 @@ TEST(Times, AreReadInEveryFormOfRfc3339) {
   EXPECT_EQ(parse_time("2001-09-09T01:46:60Z"), kBillion + seconds(20));
 }
 
+TEST(Times, ThatNoClockCountsAreLateAndNotOver) {
+  const auto late = parse_time("2260-02-29T23:59:59Z");
+  ASSERT_TRUE(late);
+  EXPECT_EQ(parse_time("9999-02-28T23:59:59Z"), *late - std::chrono::days(1));
+  EXPECT_EQ(parse_time("2400-02-29T23:59:59Z"), late);
+  EXPECT_GT(parse_time("2261-12-31T23:59:59-23:59"), late);
+  EXPECT_EQ(parse_time("99AA-01-01T00:00:00Z"), std::nullopt);
+  EXPECT_EQ(parse_time("0001-01-01T00:00:00Z"), std::nullopt);
+}
+
 TEST(Times, AreNoneWhereAPartIsWrong) {
   for (const char* wrong :
        {"", "2001-09-09", "2001-09-09T01:46:40", "2001-09-09 01:46:40Z", "2001-02-30T01:46:40Z",
@@ -34,6 +44,7 @@ TEST(Times, AreNoneWhereAPartIsWrong) {
 TEST(Times, AreWrittenWithSixDigits) {
   EXPECT_EQ(micro_time(kBillion), "2001-09-09T01:46:40.000000Z");
   EXPECT_EQ(micro_time(kBillion + microseconds(7)), "2001-09-09T01:46:40.000007Z");
+  EXPECT_EQ(micro_time(kBillion + microseconds(123'456)), "2001-09-09T01:46:40.123456Z");
   EXPECT_EQ(parse_time(micro_time(kBillion + microseconds(7))), kBillion + microseconds(7));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/kubernetes/client/transport.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -50,7 +51,7 @@ Transport::Transport(Access access, const Clock& clock, std::size_t answer_bytes
 Result<std::unique_ptr<Transport>> Transport::create(Access access, const Clock& clock,
                                                      std::size_t answer_bytes) {
   std::unique_ptr<Transport> made(new Transport(std::move(access), clock, answer_bytes));
-  SERIN_TRY(made->now({}));
+  SERIN_TRY(made->now({}, Instant::max()));
   return made;
 }
 
@@ -70,8 +71,8 @@ Result<std::shared_ptr<Transport::Session>> Transport::connect(
   return session;
 }
 
-Result<Transport::Now> Transport::now(const CancelToken& cancel) {
-  SERIN_TRY_ASSIGN(Identity identity, credentials_.current(cancel));
+Result<Transport::Now> Transport::now(const CancelToken& cancel, Instant until) {
+  SERIN_TRY_ASSIGN(Identity identity, credentials_.current(cancel, until));
   const std::lock_guard lock(mutex_);
   if (session_ && identity.tls == shown_) return Now{std::move(identity), session_};
   if (!session_ || identity.tls != broken_) {
@@ -90,42 +91,51 @@ Result<Transport::Now> Transport::now(const CancelToken& cancel) {
   return Now{std::move(identity), session_};
 }
 
-std::optional<Transport::Now> Transport::another(const Now& refused, const CancelToken& cancel) {
+std::optional<Transport::Now> Transport::another(const Now& refused, const CancelToken& cancel,
+                                                 Instant until) {
   credentials_.refused(refused.identity);
-  auto who = now(cancel);
+  auto who = now(cancel, until);
   if (!who || who->identity == refused.identity) return std::nullopt;
   return *std::move(who);
 }
 
-net::ClientRequest Transport::address(net::ClientRequest request, const Now& now) const {
+net::ClientRequest Transport::address(net::ClientRequest request, const Now& now,
+                                      Instant until) const {
   request.url = access().server + request.target;
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  request.timeout = std::max(left, std::chrono::milliseconds(1));
   if (!now.identity.token.empty())
     request.headers.set("authorization", "Bearer " + now.identity.token);
   return request;
 }
 
 Result<net::Response> Transport::fetch(net::ClientRequest request) {
-  SERIN_TRY_ASSIGN(const Now who, now(request.cancel));
-  auto answer = who.session->client->fetch(address(request, who));
+  const Instant until = std::chrono::steady_clock::now() + request.timeout;
+  SERIN_TRY_ASSIGN(const Now who, now(request.cancel, until));
+  auto answer = who.session->client->fetch(address(request, who, until));
   if (!answer || answer->status != kUnauthorized) return answer;
-  const auto instead = another(who, request.cancel);
+  const auto instead = another(who, request.cancel, until);
   if (!instead) return answer;
-  return instead->session->client->fetch(address(std::move(request), *instead));
+  return instead->session->client->fetch(address(std::move(request), *instead, until));
 }
 
 Status Transport::stream(net::ClientRequest request,
-                         const std::function<Status(std::string_view)>& take) {
-  SERIN_TRY_ASSIGN(Now who, now(request.cancel));
+                         const std::function<Status(std::string_view)>& take,
+                         const std::function<void()>& begun) {
+  const Instant until = std::chrono::steady_clock::now() + request.timeout;
+  SERIN_TRY_ASSIGN(Now who, now(request.cancel, until));
   for (bool again = false;; again = true) {
-    Pull pull(*who.session->io, *who.session->client, address(request, who));
+    Pull pull(*who.session->io, *who.session->client, address(request, who, until));
     SERIN_TRY_ASSIGN(const net::ResponseHead head, pull.head());
     if (head.status == kUnauthorized && !again) {
-      if (auto instead = another(who, request.cancel)) {
+      if (auto instead = another(who, request.cancel, until)) {
         who = *std::move(instead);
         continue;
       }
     }
     if (head.status != 200) return refusal(pull, head);
+    if (begun) begun();
     for (;;) {
       SERIN_TRY_ASSIGN(const std::string bytes, pull.next());
       if (bytes.empty()) return {};

@@ -22,12 +22,15 @@ class Transport {
   static Result<std::unique_ptr<Transport>> create(Access access, const Clock& clock,
                                                    std::size_t answer_bytes);
 
-  // Blocks for the whole answer; `request.target` is the path. Any status is a success.
+  // Blocks for the whole answer; `request.target` is the path. Any status is a success. The
+  // request's time-out is also that of finding out who we are.
   Result<net::Response> fetch(net::ClientRequest request);
   // Blocks while `take` is given the bytes of an answer of status 200, on the calling thread, until
-  // it ends. Another answer is its error. No more is read ahead than some hundred kilobytes.
+  // it ends; `begun` comes before that, as soon as there is such an answer. Another answer is its
+  // error. No more is read ahead than some hundred kilobytes, and a window of HTTP/2.
   Status stream(net::ClientRequest request,
-                const std::function<Status(std::string_view bytes)>& take);
+                const std::function<Status(std::string_view bytes)>& take,
+                const std::function<void()>& begun = {});
 
   const Access& access() const { return credentials_.access(); }
 
@@ -43,11 +46,11 @@ class Transport {
   };
 
   Transport(Access access, const Clock& clock, std::size_t answer_bytes);
-  Result<Now> now(const CancelToken& cancel);
+  Result<Now> now(const CancelToken& cancel, Instant until);
   Result<std::shared_ptr<Session>> connect(const net::TlsClientOptions& tls) const;
   // The server knew nobody of that identity: who we are instead; empty: nobody else.
-  std::optional<Now> another(const Now& refused, const CancelToken& cancel);
-  net::ClientRequest address(net::ClientRequest request, const Now& now) const;
+  std::optional<Now> another(const Now& refused, const CancelToken& cancel, Instant until);
+  net::ClientRequest address(net::ClientRequest request, const Now& now, Instant until) const;
 
   Credentials credentials_;
   const std::size_t answer_bytes_;

@@ -81,6 +81,26 @@ TEST_F(TransportTest, AsksItsPluginAgainWhenTheServerKnowsNobody) {
   EXPECT_TRUE(transport->stream(request(), nothing).has_value());
 }
 
+TEST_F(TransportTest, GivesARequestItsTimeAndNotThatOfAPlugin) {
+  const std::string at = folder.path().string();
+  write("quick", "");
+  access.plugin =
+      ExecPlugin{.version = "v1",
+                 .command = "sh",
+                 .arguments = {"-c", "[ -e " + at + "/quick ] || sleep 50; cat " + at + "/answer"}};
+  write("answer", R"({"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",)"
+                  R"("status":{"token":"t","expirationTimestamp":"2001-01-01T00:00:00Z"}})");
+  const auto transport = make();
+  std::filesystem::remove(folder.path() / "quick");
+  net::ClientRequest short_of_time = request();
+  short_of_time.timeout = std::chrono::milliseconds(20);
+  EXPECT_EQ(transport->fetch(short_of_time).error().code, Code::kDeadlineExceeded);
+  net::ClientRequest given_up = request();
+  given_up.cancel.cancel();
+  EXPECT_EQ(transport->fetch(given_up).error().code, Code::kCancelled);
+  EXPECT_EQ(server.count("GET"), 0u);
+}
+
 TEST_F(TransportTest, KeepsItsCertificateUntilTheNewOneIsWhole) {
   access.certificate = {{}, folder.path() / "me.crt", "me"};
   access.key = {{}, folder.path() / "me.key", "me"};
@@ -106,13 +126,19 @@ TEST_F(TransportTest, SaysWhichFieldHasNoCertificate) {
 }
 
 TEST_F(TransportTest, GivesAStreamInPiecesAndHoldsUpAServerThatIsTooFast) {
-  const std::string body(4 << 20, 'x');
-  server.script(
-      [&](const Asked&) -> std::optional<net::Response> { return net::Response{200, {}, body}; });
+  const std::string body(8 << 20, 'x');
+  server.script([&](const Asked& asked) -> std::optional<net::Response> {
+    if (asked.query("watch") != "true") return std::nullopt;
+    return net::Response{200, {}, body};
+  });
   const auto transport = make();
+  net::ClientRequest watch = request();
+  watch.target += "?watch=true";
   std::size_t got = 0;
-  const Status taken = transport->stream(request(), [&](std::string_view bytes) -> Status {
-    EXPECT_LE(bytes.size(), 2u << 20);
+  const Status taken = transport->stream(std::move(watch), [&](std::string_view bytes) -> Status {
+    // All of it could have come while these went back and forth on the same connection.
+    for (int i = 0; i < 20 && got == 0; ++i) EXPECT_EQ(transport->fetch(request())->status, 200);
+    EXPECT_LE(bytes.size(), 2u << 20);  // what is read ahead, and the window of HTTP/2
     got += bytes.size();
     return {};
   });

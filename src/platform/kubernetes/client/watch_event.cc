@@ -9,7 +9,7 @@
 namespace serin::platform::kubernetes {
 
 Result<WatchEvent> parse_watch_event(std::string_view line) {
-  SERIN_TRY_ASSIGN(json::value parsed, parse_json(line));
+  SERIN_TRY_ASSIGN(json::value parsed, parse_json(line, kObjectLimits));
   const std::string type(text_at(parsed, "/type"));
   const json::value* object = value_at(parsed, "/object");
   if (type.empty() || object == nullptr || !object->is_object())

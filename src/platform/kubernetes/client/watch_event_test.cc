@@ -29,6 +29,16 @@ TEST(WatchEvents, AreReadByTheirType) {
   EXPECT_TRUE(parse_watch_event(event("BOOKMARK", R"({"resourceVersion":"7"})")).has_value());
 }
 
+// The schema of a custom resource, in a definition that is watched.
+TEST(WatchEvents, AreAsDeepAsWhatIsListed) {
+  const auto of_depth = [](int depth) {
+    return event("ADDED", R"({"name":"a","resourceVersion":"7","deep":)" + std::string(depth, '[') +
+                              std::string(depth, ']') + "}");
+  };
+  EXPECT_TRUE(parse_watch_event(of_depth(100)).has_value());
+  EXPECT_EQ(parse_watch_event(of_depth(200)).error().code, Code::kInvalidArgument);
+}
+
 TEST(WatchEvents, OfAnErrorAreThatError) {
   const auto read = parse_watch_event(
       R"({"type":"ERROR","object":{"kind":"Status","reason":"Expired","code":410}})");

@@ -11,7 +11,7 @@ void WorkQueue::add(const ObjectKey& key) {
     const std::lock_guard lock(mutex_);
     add_now(key);
   }
-  changed_.notify_one();
+  changed_.notify_all();
 }
 
 void WorkQueue::add_now(const ObjectKey& key) {
@@ -35,7 +35,7 @@ void WorkQueue::add_after(const ObjectKey& key, Duration wait) {
     found->second = due;
     due_.emplace(due, key);
   }
-  changed_.notify_one();
+  changed_.notify_all();
 }
 
 void WorkQueue::add_failed(const ObjectKey& key) {
@@ -97,7 +97,7 @@ void WorkQueue::done(const ObjectKey& key) {
     if (working_.erase(key) == 0 || !wanted_.contains(key)) return;
     ready_.push_back(key);
   }
-  changed_.notify_one();
+  changed_.notify_all();
 }
 
 std::size_t WorkQueue::size() const {
@@ -108,11 +108,6 @@ std::size_t WorkQueue::size() const {
 std::optional<Duration> WorkQueue::until_due() const {
   if (due_.empty()) return std::nullopt;
   return std::max(due_.begin()->first - clock_.now(), Duration::zero());
-}
-
-std::optional<Duration> WorkQueue::next_due() const {
-  const std::lock_guard lock(mutex_);
-  return until_due();
 }
 
 }  // namespace serin::platform::kubernetes

@@ -42,18 +42,18 @@ class WorkQueue {
   void done(const ObjectKey& key);
 
   std::size_t size() const;  // that wait, without those that are only due later
-  // Until the next of those that are due later; unset: there is none.
-  std::optional<Duration> next_due() const;
 
  private:
   void add_now(const ObjectKey& key);
   void make_due();
   std::optional<ObjectKey> pop();
-  std::optional<Duration> until_due() const;
+  std::optional<Duration> until_due() const;  // unset: nothing is due later
 
   const Clock& clock_;
   const Backoff backoff_;
   mutable std::mutex mutex_;
+  // All who wait are woken: one alone may be about to stop, and each waits no longer than until
+  // what was the next to be due when it began.
   std::condition_variable_any changed_;
   std::deque<ObjectKey> ready_;
   std::set<ObjectKey> wanted_;  // those in ready_, and those to go there when they are done

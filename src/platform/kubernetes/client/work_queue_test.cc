@@ -47,15 +47,17 @@ TEST_F(WorkQueueTest, GivesWhatIsDueLaterThen) {
   queue.add_after(kA, 5s);
   queue.add_after(kB, 3s);
   queue.add_after(kA, 9s);
-  EXPECT_EQ(queue.next_due(), 3s);
+  clock.advance(3s - 1ms);
   EXPECT_EQ(queue.take_due(), std::nullopt);
-  clock.advance(4s);
+  clock.advance(1ms);
   EXPECT_EQ(queue.take_due(), kB);
   EXPECT_EQ(queue.take_due(), std::nullopt);
-  queue.add_after(kA, 0s + 500ms);  // sooner than was said
+  queue.add_after(kA, 500ms);  // sooner than was said
   clock.advance(500ms);
   EXPECT_EQ(queue.take_due(), kA);
-  EXPECT_EQ(queue.next_due(), std::nullopt);
+  queue.done(kA);
+  clock.advance(9s);
+  EXPECT_EQ(queue.take_due(), std::nullopt);
 }
 
 TEST_F(WorkQueueTest, ForgetsTheLaterTimeOfWhatIsAddedNow) {
@@ -67,9 +69,12 @@ TEST_F(WorkQueueTest, ForgetsTheLaterTimeOfWhatIsAddedNow) {
   EXPECT_EQ(queue.take_due(), std::nullopt);
   queue.add(kA);
   queue.add_after(kA, 5s);  // it is looked at anyway
-  EXPECT_EQ(queue.next_due(), std::nullopt);
   queue.add_after(kB, -1s);
-  EXPECT_EQ(queue.size(), 2u);
+  EXPECT_EQ(queue.take_due(), kA);
+  EXPECT_EQ(queue.take_due(), kB);
+  queue.done(kA);
+  clock.advance(10s);
+  EXPECT_EQ(queue.take_due(), std::nullopt);
 }
 
 TEST_F(WorkQueueTest, GivesWhatBecomesDueWhileItIsLookedAtWhenThatIsDone) {
@@ -83,20 +88,18 @@ TEST_F(WorkQueueTest, GivesWhatBecomesDueWhileItIsLookedAtWhenThatIsDone) {
 }
 
 TEST_F(WorkQueueTest, WaitsLongerEachTimeANameFails) {
-  for (const auto wait : {100ms, 200ms, 400ms, 800ms, 1000ms, 1000ms}) {
-    queue.add_failed(kA);
-    EXPECT_EQ(queue.next_due(), wait);
-    clock.advance(wait);
-    EXPECT_EQ(queue.take_due(), kA);
-    queue.done(kA);
-  }
-  queue.add_failed(kB);
-  EXPECT_EQ(queue.next_due(), 100ms);
-  clock.advance(100ms);
-  EXPECT_EQ(queue.take_due(), kB);
+  const auto waits = [&](const ObjectKey& key, std::chrono::milliseconds wait) {
+    queue.add_failed(key);
+    clock.advance(wait - 1ms);
+    EXPECT_EQ(queue.take_due(), std::nullopt);
+    clock.advance(1ms);
+    EXPECT_EQ(queue.take_due(), key);
+    queue.done(key);
+  };
+  for (const auto wait : {100ms, 200ms, 400ms, 800ms, 1000ms, 1000ms}) waits(kA, wait);
+  waits(kB, 100ms);
   queue.forget(kA);
-  queue.add_failed(kA);
-  EXPECT_EQ(queue.next_due(), 100ms);
+  waits(kA, 100ms);
 }
 
 TEST(WorkQueue, WakesItsThreadsForWhatComesAndForTheirEnd) {
@@ -116,6 +119,33 @@ TEST(WorkQueue, WakesItsThreadsForWhatComesAndForTheirEnd) {
   EXPECT_TRUE(eventually([&] { return taken == 2; }));
   stop.request_stop();
   worker.join();
+}
+
+// Who takes what is due may be at it for long: whoever else waits takes the next.
+TEST(WorkQueue, WakesAsManyThreadsAsThereIsWorkFor) {
+  WorkQueue queue(Clock::real());
+  std::stop_source stop;
+  std::atomic<int> held{0}, rounds{0};
+  std::vector<std::thread> workers;
+  for (int i = 0; i < 2; ++i)
+    workers.emplace_back([&] {
+      while (const auto key = queue.take(stop.get_token())) {
+        const int round = rounds;
+        ++held;
+        rounds.wait(round);
+        queue.done(*key);
+      }
+    });
+  for (int i = 0; i < 20 && !testing::Test::HasFailure(); ++i) {
+    queue.add_after(kA, 2ms);
+    queue.add_after(kB, 2ms);
+    EXPECT_TRUE(eventually([&] { return held == 2; }));
+    held = 0;
+    ++rounds;
+    rounds.notify_all();
+  }
+  stop.request_stop();
+  for (auto& worker : workers) worker.join();
 }
 
 TEST(WorkQueue, NeverGivesANameToTwoAtATime) {
