@@ -2,6 +2,7 @@
 // `serin render`: what a cluster is given, as YAML.
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -70,7 +71,7 @@ Result<kubernetes::VersionPlan> plan_of(const control::Manifest& manifest,
   SERIN_TRY_ASSIGN(
       const double timeout,
       parse_duration(manifest.document.at("spec").at("resilience").at("timeout").as_string()));
-  plan.drain = std::chrono::seconds(static_cast<std::int64_t>(timeout));
+  plan.drain = std::chrono::seconds(static_cast<std::int64_t>(std::ceil(timeout)));
   plan.image = line.image;
   plan.fields = fields;
   SERIN_TRY(platform::check(plan.version));

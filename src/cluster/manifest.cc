@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/manifest.h"
 
+#include "platform/kubernetes/objects/check_for_cluster.h"
 #include "platform/kubernetes/routers/router.h"
 
 namespace serin::cluster {
@@ -21,7 +22,7 @@ k8s::Fields fields_of(const control::Manifest& manifest) {
 }
 
 Status check_for_cluster(const control::Manifest& manifest) {
-  SERIN_TRY(k8s::check_model(manifest.model, fields_of(manifest)));
+  SERIN_TRY(k8s::check_for_cluster(manifest.document, fields_of(manifest)));
   return k8s::check_route(manifest.document.at("spec").as_object(), default_spec());
 }
 

@@ -9,8 +9,8 @@
 namespace serin::cluster {
 
 platform::kubernetes::Fields fields_of(const control::Manifest& manifest);
-// Whether pods can have its package, and its router can do all that it asks for. Errors as of
-// check_model() and check_route().
+// Whether the cluster would take it, pods can have its package, and its router can do all that it
+// asks for. Errors as of check_for_cluster() of the objects, and check_route().
 Status check_for_cluster(const control::Manifest& manifest);
 
 }  // namespace serin::cluster

@@ -25,6 +25,7 @@ inline void expect_golden(const std::string& text, const std::string& name) {
   if (std::getenv("SERIN_WRITE_GOLDEN") != nullptr) {
     const Status written = write_file(path, text);
     ASSERT_TRUE(written) << written.error().message;
+    FAIL() << name << " was written; look at what git says has changed, and run this test again";
   }
   const auto kept = read_file(path);
   ASSERT_TRUE(kept) << kept.error().message;

@@ -14,6 +14,7 @@ struct CelRule {
   std::string_view message;
 };
 inline constexpr CelRule kCelRules[] = {
+    {"", "self.metadata.name != 'serin-gateway'", "metadata.name serin-gateway is Serin's gateway"},
     {"",
      "!has(self.spec.resilience.fallback) || !has(self.spec.resilience.fallback.service) || "
      "self.spec.resilience.fallback.service != self.metadata.name",
@@ -86,6 +87,13 @@ inline constexpr CelRule kCelRules[] = {
      "modelSecret means something with modelSource pull only"},
     {"spec.kubernetes", "!has(self.image) || self.modelSource != 'image'",
      "with modelSource image the image is spec.model itself"},
+    {"spec.kubernetes.tolerations[]", "self.operator == 'Equal' || !has(self.value)",
+     "value means something with operator Equal only"},
+    {"spec.kubernetes.tolerations[]", "self.operator == 'Exists' || has(self.key)",
+     "key is missing; every taint is meant by operator: Exists without key"},
+    {"spec.kubernetes.tolerations[]",
+     "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+     "tolerationSeconds means something with effect NoExecute only"},
     {"spec.kubernetes.podLabels",
      "self.all(k, !k.startsWith('serin.dev/') && !k.startsWith('app.kubernetes.io/'))",
      "serin.dev/… and app.kubernetes.io/… are given by Serin"},

@@ -20,8 +20,6 @@ constexpr std::pair<std::string_view, ModelSource> kSources[] = {
     {"volumeClaim", ModelSource::kVolumeClaim}};
 constexpr std::pair<std::string_view, Scaler> kScalers[] = {{"hpa", Scaler::kHpa},
                                                             {"keda", Scaler::kKeda}};
-constexpr std::pair<std::string_view, NoRoom> kPolicies[] = {{"wait", NoRoom::kWait},
-                                                             {"swap", NoRoom::kSwap}};
 
 std::string text(const json::object& fields, std::string_view name) {
   const json::value* value = fields.if_contains(name);
@@ -67,7 +65,6 @@ Fields read_fields(const json::object& kubernetes) {
   fields.pod_labels = kubernetes.at("podLabels").as_object();
   fields.pod_annotations = kubernetes.at("podAnnotations").as_object();
   fields.gpu_resource = text(kubernetes, "gpuResource");
-  fields.no_room = named(kPolicies, kubernetes.at("noRoom").as_string());
   return fields;
 }
 

@@ -17,7 +17,6 @@ std::string_view name_of(Router router);  // as the manifest has it
 
 enum class ModelSource : std::uint8_t { kPull, kImage, kImageVolume, kVolumeClaim };
 enum class Scaler : std::uint8_t { kHpa, kKeda };
-enum class NoRoom : std::uint8_t { kWait, kSwap };
 
 struct Fields {
   Router router = Router::kSerin;
@@ -37,7 +36,6 @@ struct Fields {
   std::string priority_class;
   json::object pod_labels, pod_annotations;
   std::string gpu_resource = "nvidia.com/gpu";
-  NoRoom no_room = NoRoom::kWait;
 };
 
 // Of a manifest that is valid and has its defaults.

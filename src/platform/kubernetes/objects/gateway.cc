@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "platform/kubernetes/objects/gateway.h"
 
-#include <chrono>
 #include <utility>
 
 #include "platform/kubernetes/objects/hardened.h"
@@ -15,14 +14,12 @@ constexpr std::string_view kConfigFolder = "/etc/serin/gateway";
 constexpr std::string_view kAdminFolder = "/etc/serin/admin";
 constexpr std::string_view kEvidenceFolder = "/var/lib/serin/evidence";
 constexpr std::string_view kAdminPortName = "admin";
-// As long as the longest request that most services allow.
-constexpr std::chrono::seconds kDrain{60};
 
 json::object metadata_of_gateway(const GatewayPlan& plan) {
-  json::object labels = gateway_selector();
+  json::object labels = gateway_selector(plan.own);
   labels["app.kubernetes.io/component"] = "gateway";
   labels["app.kubernetes.io/managed-by"] = "serin";
-  return metadata_of(kGatewayName, plan.name_space, std::move(labels), nullptr);
+  return metadata_of(name_of(plan), plan.name_space, std::move(labels), nullptr);
 }
 
 // For the operator, who moves weights and reads the evidence of what became of them. Evidence
@@ -53,7 +50,7 @@ json::object container_of(const GatewayPlan& plan) {
        json::array{"gateway",
                    "--config=" + std::string(kConfigFolder) + "/" + std::string(kGatewayFile),
                    "--address=0.0.0.0", "--port=" + std::to_string(kGatewayPort),
-                   "--drain-within=" + std::to_string(kDrain.count())}},
+                   "--drain-within=" + std::to_string(plan.drain.count())}},
       {"ports", ports_of(kGatewayPort)}};
   container["startupProbe"] = probe_of("/health/ready", 1, 60);
   container["livenessProbe"] = probe_of("/health/live", 10, 3);
@@ -67,10 +64,10 @@ json::object container_of(const GatewayPlan& plan) {
 
 json::object deployment_of(const GatewayPlan& plan) {
   json::object metadata = metadata_of_gateway(plan);
-  json::object spec = hardened_pod(kGatewayName, kDrain);
+  json::object spec = hardened_pod(name_of(plan), plan.drain);
   if (!plan.image_pull_secrets.empty()) spec["imagePullSecrets"] = plan.image_pull_secrets;
   spec["containers"] = json::array{container_of(plan)};
-  json::object config{{"name", "config"}, {"secret", {{"secretName", kGatewayName}}}};
+  json::object config{{"name", "config"}, {"secret", {{"secretName", name_of(plan)}}}};
   json::array volumes{std::move(config), scratch_volume("tmp")};
   json::object annotations;
   if (!plan.config_digest.empty()) annotations["serin.dev/config"] = plan.config_digest;
@@ -89,7 +86,7 @@ json::object deployment_of(const GatewayPlan& plan) {
       {"metadata", std::move(metadata)},
       {"spec",
        {{"replicas", plan.replicas},
-        {"selector", {{"matchLabels", gateway_selector()}}},
+        {"selector", {{"matchLabels", gateway_selector(plan.own)}}},
         {"strategy",
          {{"type", "RollingUpdate"}, {"rollingUpdate", {{"maxSurge", 1}, {"maxUnavailable", 0}}}}},
         {"template", {{"metadata", std::move(pod_metadata)}, {"spec", std::move(spec)}}}}}};
@@ -112,12 +109,16 @@ json::object network_policy_of(const GatewayPlan& plan) {
           {"kind", "NetworkPolicy"},
           {"metadata", metadata_of_gateway(plan)},
           {"spec",
-           {{"podSelector", {{"matchLabels", gateway_selector()}}},
+           {{"podSelector", {{"matchLabels", gateway_selector(plan.own)}}},
             {"policyTypes", json::array{"Ingress"}},
             {"ingress", std::move(ingress)}}}};
 }
 
 }  // namespace
+
+std::string name_of(const GatewayPlan& plan) {
+  return plan.own.empty() ? std::string(kGatewayName) : own_gateway_name(plan.own);
+}
 
 std::vector<json::object> gateway_objects_of(const GatewayPlan& plan) {
   json::object account{{"apiVersion", "v1"},
@@ -130,7 +131,7 @@ std::vector<json::object> gateway_objects_of(const GatewayPlan& plan) {
                       {"spec",
                        {{"maxUnavailable", 1},
                         {"unhealthyPodEvictionPolicy", "AlwaysAllow"},
-                        {"selector", {{"matchLabels", gateway_selector()}}}}}};
+                        {"selector", {{"matchLabels", gateway_selector(plan.own)}}}}}};
   std::vector<json::object> objects{std::move(account)};
   if (!plan.admin_digest.empty()) objects.push_back(network_policy_of(plan));
   objects.push_back(deployment_of(plan));

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our gateway as objects of a cluster: one Deployment a namespace, in front of all of its services
-// whose router is serin. Pure. Its Services are those of the services, its configuration is the
-// Secret that the router makes (routers/routers.h).
+// whose router is serin, or one for a service by itself. Pure. Its Services are those of the
+// services, its configuration is the Secret that the router makes (routers/routers.h), which is
+// called as it is.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +24,11 @@ inline constexpr std::string_view kAdminToken = "token";
 
 struct GatewayPlan {
   std::string name_space;
+  std::string own;  // the service that has it by itself; empty: it is the namespace's
   std::string image;
   int replicas = 2;
+  // That requests under way have: the longest spec.resilience.timeout.
+  std::chrono::seconds drain{60};
   json::array image_pull_secrets;
   // Of a configuration that reaches pods by their starts alone: another one starts them anew.
   // Empty: they are told.
@@ -32,6 +37,8 @@ struct GatewayPlan {
   std::string admin_digest;
   std::string operator_namespace = "serin-system";  // as of a VersionPlan
 };
+
+std::string name_of(const GatewayPlan& plan);
 
 // ServiceAccount, Deployment, PodDisruptionBudget; with an admin API a NetworkPolicy.
 std::vector<json::object> gateway_objects_of(const GatewayPlan& plan);

@@ -11,16 +11,23 @@ namespace {
 
 constexpr std::size_t kHashLetters = 6;
 
-}  // namespace
-
-std::string version_name(std::string_view service, std::string_view label) {
-  // Neither may have a '/', so that no two pairs are one text.
-  const std::string hash =
-      sha256_hex(std::string(service) + "/" + std::string(label)).substr(0, kHashLetters);
-  const std::string end = "-" + std::string(label.substr(0, kLongestName / 2)) + "-" + hash;
+// `whole`: what no other name is of. The service is cut where the name would be too long.
+std::string hashed_name(std::string_view service, std::string_view part, const std::string& whole) {
+  const std::string hash = sha256_hex(whole).substr(0, kHashLetters);
+  const std::string end = "-" + std::string(part.substr(0, kLongestName / 2)) + "-" + hash;
   std::string name(service.substr(0, kLongestName - end.size()));
   while (name.ends_with('-')) name.pop_back();
   return name + end;
+}
+
+}  // namespace
+
+// Neither a service nor a label may have a '/', so that no two names are of one text.
+std::string version_name(std::string_view service, std::string_view label) {
+  return hashed_name(service, label, std::string(service) + "/" + std::string(label));
+}
+std::string own_gateway_name(std::string_view service) {
+  return hashed_name(service, "gateway", std::string(service) + "//gateway");
 }
 
 json::object service_selector(std::string_view service) { return {{kServiceLabel, service}}; }

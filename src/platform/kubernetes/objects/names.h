@@ -22,6 +22,9 @@ inline constexpr std::size_t kLongestName = 63;
 // "storyteller-v2-3f9a1c"; the service is cut where that would be too long.
 std::string version_name(std::string_view service, std::string_view label);
 
+// Of a gateway that one service has by itself: "storyteller-gateway-b1f0c2".
+std::string own_gateway_name(std::string_view service);
+
 // What selects: never changes, for a Deployment's selector may not.
 json::object service_selector(std::string_view service);
 json::object version_selector(std::string_view service, std::string_view label);

@@ -129,7 +129,7 @@ json::array volumes_of(const VersionPlan& plan) {
 }
 
 json::object container_of(const VersionPlan& plan) {
-  json::object container{{"name", "worker"},
+  json::object container{{"name", kWorkerContainer},
                          {"image", image_of(plan)},
                          {"args", arguments_of(plan)},
                          {"env", environment_of(plan)}};

@@ -26,6 +26,10 @@ json::object entry_service_of(std::string_view service, std::string_view name_sp
                             owner);
 }
 
-json::object gateway_selector() { return {{"app.kubernetes.io/name", kGatewayName}}; }
+json::object gateway_selector(std::string_view own) {
+  json::object selector{{"app.kubernetes.io/name", kGatewayName}};
+  if (!own.empty()) selector[kServiceLabel] = own;
+  return selector;
+}
 
 }  // namespace serin::platform::kubernetes

@@ -33,11 +33,13 @@ json::object horizontal_autoscaler_of(const VersionPlan& plan) {
          {{"type", "AverageValue"}, {"averageValue", std::to_string(plan.fields.queue_depth)}}}}}};
   json::array metrics;
   if (plan.queue_served) metrics.emplace_back(std::move(queue));
+  // The worker's alone: a mesh's proxy in the pod may be promised nothing.
   if (plan.version.resources.cpus > 0)
     metrics.emplace_back(json::object{
-        {"type", "Resource"},
-        {"resource",
+        {"type", "ContainerResource"},
+        {"containerResource",
          {{"name", "cpu"},
+          {"container", kWorkerContainer},
           {"target",
            {{"type", "Utilization"}, {"averageUtilization", plan.fields.cpu_utilization}}}}}});
   return {{"apiVersion", "autoscaling/v2"},
@@ -53,7 +55,8 @@ json::object horizontal_autoscaler_of(const VersionPlan& plan) {
             {"metrics", std::move(metrics)}}}};
 }
 
-// KEDA asks every worker of the version's Service by itself.
+// KEDA asks every worker of the version's Service by itself, once it has kedacore/keda#7642; before
+// that it asks every pod of the namespace.
 json::object scaled_object_of(const VersionPlan& plan) {
   const std::string name = version_name(plan.version.service, plan.version.label);
   const std::string host = name + "." + plan.name_space + ".svc";
@@ -67,10 +70,11 @@ json::object scaled_object_of(const VersionPlan& plan) {
                        {"targetValue", std::to_string(plan.fields.queue_depth)}}}};
   json::array triggers{std::move(queue)};
   if (plan.version.resources.cpus > 0)
-    triggers.emplace_back(
-        json::object{{"type", "cpu"},
-                     {"metricType", "Utilization"},
-                     {"metadata", {{"value", std::to_string(plan.fields.cpu_utilization)}}}});
+    triggers.emplace_back(json::object{{"type", "cpu"},
+                                       {"metricType", "Utilization"},
+                                       {"metadata",
+                                        {{"value", std::to_string(plan.fields.cpu_utilization)},
+                                         {"containerName", kWorkerContainer}}}});
   return {{"apiVersion", "keda.sh/v1alpha1"},
           {"kind", "ScaledObject"},
           {"metadata", version_metadata(plan)},
@@ -85,14 +89,12 @@ json::object peers_labelled(std::string_view kind, std::string_view label, std::
   return {{kind, {{"matchLabels", {{label, value}}}}}};
 }
 
-// Of a worker's pod: its own, and those at which a mesh's proxy takes what is meant for it (HBONE,
-// Linkerd's) and is scraped.
-json::array open_ports_of(Router router) {
-  std::vector<json::value> ports{json::value(kPortName)};
-  if (router == Router::kIstio) ports.insert(ports.end(), {15008, 15020});
-  if (router == Router::kLinkerd) ports.insert(ports.end(), {4143, 4191});
-  json::array all;
-  for (const json::value& port : ports)
+// Of a worker's pod: its own, and those at which a mesh's proxy in it takes what is meant for it
+// (Istio's HBONE, Linkerd's) and is asked and scraped. Whatever the router: pods behind our gateway
+// may be in a mesh, and the Gateway API is that of whichever implements it.
+json::array open_ports() {
+  json::array all{json::object{{"protocol", "TCP"}, {"port", kPortName}}};
+  for (const int port : {15008, 15020, 15021, 15090, 4143, 4191})
     all.emplace_back(json::object{{"protocol", "TCP"}, {"port", port}});
   return all;
 }
@@ -150,7 +152,7 @@ json::object service_account_of(const VersionPlan& plan) {
 }
 
 json::object network_policy_of(const VersionPlan& plan) {
-  json::object ingress{{"ports", open_ports_of(plan.fields.router)}};
+  json::object ingress{{"ports", open_ports()}};
   // Through a mesh clients come to the workers themselves.
   if (plan.fields.router == Router::kSerin) ingress["from"] = callers_of(plan);
   return {

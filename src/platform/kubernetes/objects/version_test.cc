@@ -37,7 +37,7 @@ TEST(Version, OnProcessorsIsScaledByItsQueue) {
 
 TEST(Version, OnGpusIsWhereTheManifestWantsIt) {
   VersionPlan plan = plan_of(R"({
-    "modelSecret": "models", "gpuResource": "nvidia.com/mig-1g.10gb", "noRoom": "swap",
+    "modelSecret": "models", "gpuResource": "nvidia.com/mig-1g.10gb",
     "nodeSelector": {"accelerator": "h200"}, "priorityClassName": "serving",
     "tolerations": [{"key": "dedicated", "value": "models", "effect": "NoSchedule"}],
     "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [

@@ -102,6 +102,7 @@ Status NamespaceGateway::provide(const json::array& image_pull_secrets) {
   plan.name_space = options_.name_space;
   plan.image = options_.image;
   plan.replicas = options_.gateway_replicas;
+  plan.drain = drain_of(config_);
   plan.image_pull_secrets = image_pull_secrets;
   plan.operator_namespace = options_.operator_namespace;
   {

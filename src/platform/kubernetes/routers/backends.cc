@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/json_at.h"
 #include "base/quantity.h"
 #include "platform/kubernetes/objects/services.h"
 
@@ -17,8 +18,7 @@ constexpr std::string_view kStableAnnotation = "serin.dev/stable";
 constexpr std::string_view kCandidateAnnotation = "serin.dev/candidate";
 
 std::string annotation_of(const json::value& live, std::string_view name) {
-  boost::system::error_code none;
-  const json::value* annotations = live.find_pointer("/metadata/annotations", none);
+  const json::value* annotations = value_at(live, "/metadata/annotations");
   if (annotations == nullptr || !annotations->is_object()) return {};
   const json::value* value = annotations->get_object().if_contains(name);
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
@@ -26,8 +26,7 @@ std::string annotation_of(const json::value& live, std::string_view name) {
 
 // Empty where there is no list.
 json::array list_at(const json::value& value, const std::string& pointer) {
-  boost::system::error_code none;
-  const json::value* list = value.find_pointer(pointer, none);
+  const json::value* list = value_at(value, pointer);
   return list != nullptr && list->is_array() ? list->get_array() : json::array();
 }
 
@@ -61,12 +60,17 @@ Result<int> candidate_weight(const Route& route, const Rule& rule, const Weights
 
 }  // namespace
 
-std::string go_duration(const json::value& duration) {
+std::int64_t milliseconds_of(const json::value& duration) {
   const auto seconds = parse_duration(duration.as_string());
   SERIN_CHECK(seconds.has_value());
+  const std::int64_t nearest = std::llround(*seconds * 1000);
+  return nearest == 0 && *seconds > 0 ? 1 : nearest;
+}
+
+std::string go_duration(const json::value& duration) {
   constexpr std::array<std::pair<const char*, std::int64_t>, 4> kUnits = {
       {{"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
-  std::int64_t rest = std::llround(*seconds * 1000);
+  std::int64_t rest = milliseconds_of(duration);
   if (rest == 0) return "0s";
   std::string text;
   for (const auto& [unit, size] : kUnits) {
@@ -105,15 +109,14 @@ json::object holder_metadata(const Route& route) {
 
 std::vector<json::object> services_of(const Route& route, const json::object& annotations) {
   const std::string& service = route.traffic.service;
-  std::vector<json::object> services{entry_service_of(
-      service, route.name_space, version_selector(service, route.traffic.stable), owner_of(route))};
-  for (const std::string& label : labels_of(route)) {
-    json::object made = backend_service_of(version_name(service, label), route.name_space,
-                                           version_labels(service, label),
-                                           version_selector(service, label), owner_of(route));
-    if (!annotations.empty()) made["metadata"].as_object()["annotations"] = annotations;
-    services.push_back(std::move(made));
-  }
+  json::object entry = entry_service_of(
+      service, route.name_space, version_selector(service, route.traffic.stable), owner_of(route));
+  if (!annotations.empty()) entry["metadata"].as_object()["annotations"] = annotations;
+  std::vector<json::object> services{std::move(entry)};
+  for (const std::string& label : labels_of(route))
+    services.push_back(backend_service_of(version_name(service, label), route.name_space,
+                                          version_labels(service, label),
+                                          version_selector(service, label), owner_of(route)));
   return services;
 }
 
@@ -149,10 +152,8 @@ std::vector<Rule> rules_of(const json::value& live, const RulePlaces& places) {
       Backend& backend = rule.backends.emplace_back();
       backend.path = rule.path + "." + std::string(places.backends) + "[" +
                      std::to_string(rule.backends.size() - 1) + "]." + std::string(places.said);
-      boost::system::error_code none;
-      const json::value* name = to.find_pointer(places.name, none);
-      const json::value* weight = to.find_pointer("/weight", none);
-      if (name != nullptr && name->is_string()) backend.name = name->get_string();
+      backend.name = text_at(to, places.name);
+      const json::value* weight = value_at(to, "/weight");
       if (weight != nullptr && weight->is_int64()) backend.weight = weight->get_int64();
     }
   }

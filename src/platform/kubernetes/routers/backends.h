@@ -13,7 +13,10 @@
 
 namespace serin::platform::kubernetes {
 
-// The manifest's duration as Go reads it: "60s", "1m30s", "250ms".
+// The manifest's duration in whole milliseconds; what is less than one is one, for 0 often means
+// that there is no bound.
+std::int64_t milliseconds_of(const json::value& duration);
+// The same as Go reads it: "60s", "1m30s", "250ms".
 std::string go_duration(const json::value& duration);
 // A share or a percentage of the manifest as a number of percent.
 double percent_of_share(const json::value& share);
@@ -27,8 +30,8 @@ const Owner* owner_of(const Route& route);
 // Metadata of an object with weights, which says in annotations whose they are.
 json::object holder_metadata(const Route& route);
 
-// The entry, which selects the stable version, and a Service for each version. `annotations` are
-// the versions'.
+// The entry, which selects the stable version and has the annotations, and a Service for each
+// version.
 std::vector<json::object> services_of(const Route& route, const json::object& annotations);
 
 // One place of an object with weights.

@@ -14,6 +14,11 @@ constexpr const char* kApi = "gateway.networking.k8s.io/v1";
 constexpr const char* kPoolApi = "inference.networking.k8s.io/v1";
 constexpr int kPickerPort = 9002;
 
+// A picker knows the workers of one pool: another version's would be given to its clients.
+std::string picker_of(const Route& route, const std::string& label) {
+  return route.fields.endpoint_picker + "-" + label;
+}
+
 json::object pool_of(const Route& route, const std::string& label) {
   const std::string& service = route.traffic.service;
   const json::object port{{"number", kWorkerPort}};
@@ -25,7 +30,7 @@ json::object pool_of(const Route& route, const std::string& label) {
            {{"selector", {{"matchLabels", version_selector(service, label)}}},
             {"targetPorts", json::array{port}},
             {"endpointPickerRef",
-             {{"name", route.fields.endpoint_picker},
+             {{"name", picker_of(route, label)},
               {"port", {{"number", kPickerPort}}},
               {"failureMode", "FailOpen"}}}}}};
 }

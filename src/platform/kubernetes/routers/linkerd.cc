@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <string>
 #include <utility>
 
 #include "platform/kubernetes/objects/services.h"
@@ -10,19 +12,31 @@ namespace {
 
 constexpr const char* kApi = "policy.linkerd.io/v1beta3";
 
-// How Linkerd's proxies leave out a worker that fails. 0 errors in a row: they never do.
+// Its annotations take one unit, and not "1m30s".
+std::string one_unit(std::int64_t milliseconds) {
+  return milliseconds % 1000 == 0 ? std::to_string(milliseconds / 1000) + "s"
+                                  : std::to_string(milliseconds) + "ms";
+}
+
+// How Linkerd's proxies leave out a worker that fails. It is read of the Service that clients call,
+// and holds for every backend that its route sends them to. 0 errors in a row: they never do.
 json::object accrual_of(const json::value& breaker) {
   if (breaker.at("consecutive5xxErrors") == 0) return {};
+  const std::int64_t least = milliseconds_of(breaker.at("baseEjectionTime"));
+  // Less than the least, or none at all, would make Linkerd drop the annotations.
+  const std::int64_t most =
+      std::max({milliseconds_of(breaker.at("maxEjectionTime")), least, std::int64_t{1}});
   const std::string prefix = "balancer.linkerd.io/failure-accrual";
   return {
       {prefix, "consecutive"},
       {prefix + "-consecutive-max-failures", canonical_json(breaker.at("consecutive5xxErrors"))},
-      {prefix + "-consecutive-min-penalty", go_duration(breaker.at("baseEjectionTime"))},
-      {prefix + "-consecutive-max-penalty", go_duration(breaker.at("maxEjectionTime"))}};
+      {prefix + "-consecutive-min-penalty", one_unit(least)},
+      {prefix + "-consecutive-max-penalty", one_unit(most)}};
 }
 
 json::object policies_of(const json::object& resilience) {
-  json::object annotations{{"timeout.linkerd.io/request", go_duration(resilience.at("timeout"))}};
+  json::object annotations{
+      {"timeout.linkerd.io/request", one_unit(milliseconds_of(resilience.at("timeout")))}};
   const json::value& retries = resilience.at("retries");
   if (retries.at("attempts") == 0) return annotations;
   annotations["retry.linkerd.io/http"] = "gateway-error";

@@ -2,6 +2,8 @@
 // The layers, each in a file of its own; router.h has what they do. They live for ever.
 #pragma once
 
+#include <chrono>
+
 #include "platform/kubernetes/routers/router.h"
 
 namespace serin::platform::kubernetes {
@@ -14,6 +16,9 @@ const TrafficRouter& serin_router();
 json::object gateway_secret_of(std::string_view name_space, const gateway::Config& config);
 // What such a Secret says, for a pod's admin API. kFailedPrecondition for what is none of ours.
 Result<gateway::Config> gateway_config_of(const json::value& secret);
+// That requests under way have when a pod with this configuration ends: the longest of its
+// services' time-outs, but a minute, so that few changes start pods anew.
+std::chrono::seconds drain_of(const gateway::Config& config);
 
 // networking.istio.io/v1: a VirtualService with the weights, and a DestinationRule for each
 // version's Service.

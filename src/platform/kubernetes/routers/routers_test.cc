@@ -82,6 +82,16 @@ TEST(Linkerd, MapsResilience) {
                 kTestdata + "linkerd.yaml");
 }
 
+// It reads a number and a unit, and drops all of an annotation's policy where it cannot.
+TEST(Linkerd, WritesEachTimeInOneUnit) {
+  const Route route = route_of(R"({"router": "linkerd"})", R"({"timeout": "1m30.5s",
+      "circuitBreaker": {"baseEjectionTime": "90m", "maxEjectionTime": "1h"}})");
+  EXPECT_THAT(write_yaml(holder_of(route)), HasSubstr("timeout.linkerd.io/request: 90500ms"));
+  const std::string entry = write_yaml(linkerd_router().prepare(route).front());
+  EXPECT_THAT(entry, HasSubstr("consecutive-min-penalty: 5400s"));
+  EXPECT_THAT(entry, HasSubstr("consecutive-max-penalty: 5400s"));  // at least the least
+}
+
 TEST(Linkerd, HasNoAnnotationsForWhatIsSwitchedOff) {
   const Route route =
       route_of(R"({"router": "linkerd"})",
@@ -149,6 +159,14 @@ TEST_F(SerinGateway, GoesOnFromWhatOtherServicesOfTheNamespaceSaid) {
   ASSERT_TRUE(removal->changed);
   EXPECT_EQ(config(*removal->changed).services.size(), 1u);
   EXPECT_EQ(config(*removal->changed).revision, 3u);
+}
+
+TEST_F(SerinGateway, DrainsAsLongAsTheLongestRequestOfItsServicesMayLast) {
+  EXPECT_EQ(drain_of(config(holder_of(route_))), std::chrono::seconds(60));
+  Route other = route_of("{}", R"({"timeout": "90.5s"})");
+  other.traffic.service = "poet";
+  other.versions = route_.versions;
+  EXPECT_EQ(drain_of(config(holder_of(other, holder_of(route_)))), std::chrono::seconds(91));
 }
 
 TEST_F(SerinGateway, IsWhereClientsOfTheServiceCome) {
@@ -380,7 +398,7 @@ TEST(CheckRoute, SaysEverythingAtOnce) {
 TEST(GoDuration, IsWhatEveryLayerReads) {
   const std::pair<const char*, const char*> kRows[] = {
       {"60s", "1m"}, {"250ms", "250ms"},  {"1h30m", "1h30m"}, {"7d", "168h"},
-      {"0s", "0s"},  {"1.5s", "1s500ms"}, {"90s", "1m30s"}};
+      {"0s", "0s"},  {"1.5s", "1s500ms"}, {"90s", "1m30s"},   {"10us", "1ms"}};  // 0: no bound
   for (const auto& [written, read] : kRows) EXPECT_EQ(go_duration(json::value(written)), read);
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/base64.h"
+#include "base/json_at.h"
 #include "platform/kubernetes/objects/services.h"
 #include "platform/kubernetes/routers/backends.h"
 #include "platform/kubernetes/routers/routers.h"
@@ -96,8 +97,7 @@ Result<gateway::Config> gateway_config_of(const json::value& secret) {
     return fail(Code::kFailedPrecondition, "the Secret " + std::string(kGatewayName) + " " + what +
                                                ": somebody else has changed it");
   };
-  boost::system::error_code none;
-  const json::value* data = secret.find_pointer("/data", none);
+  const json::value* data = value_at(secret, "/data");
   const json::value* file =
       data != nullptr && data->is_object() ? data->get_object().if_contains(kGatewayFile) : nullptr;
   if (file == nullptr || !file->is_string()) return wrong("has no " + std::string(kGatewayFile));
@@ -106,6 +106,14 @@ Result<gateway::Config> gateway_config_of(const json::value& secret) {
   auto config = gateway::read_config(*text, kGatewayFile);
   if (!config) return wrong("is no configuration (" + config.error().message + ")");
   return config;
+}
+
+std::chrono::seconds drain_of(const gateway::Config& config) {
+  std::chrono::seconds longest = std::chrono::minutes(1);
+  for (const gateway::Service& service : config.services)
+    longest =
+        std::max(longest, std::chrono::ceil<std::chrono::seconds>(service.resilience.timeout));
+  return longest;
 }
 
 const TrafficRouter& serin_router() {

@@ -36,10 +36,21 @@ Route route_of(const VersionPlan& plan, const json::object& spec) {
 GatewayPlan gateway_of(const VersionPlan& plan, const json::object& secret) {
   GatewayPlan gateway;
   gateway.name_space = plan.name_space;
+  gateway.own = plan.version.service;
+  gateway.drain = plan.drain;
   gateway.image = plan.image;
   gateway.image_pull_secrets = plan.fields.image_pull_secrets;
   gateway.config_digest = sha256_hex(canonical_json(secret.at("data")));
   return gateway;
+}
+
+// The router's Secret as that of the service's own gateway: nobody is there to join what several
+// services of the namespace say, and each manifest is printed by itself.
+json::object secret_of(const GatewayPlan& gateway, json::object secret) {
+  json::object& metadata = secret["metadata"].as_object();
+  metadata["name"] = name_of(gateway);
+  metadata["labels"].as_object()[kServiceLabel] = gateway.own;
+  return secret;
 }
 
 void append(std::vector<json::object>& all, std::vector<json::object> more) {
@@ -60,14 +71,17 @@ Result<std::vector<json::object>> standalone_objects(const VersionPlan& plan,
   const Route route = route_of(alone, spec);
   const TrafficRouter& router = router_of(alone.fields);
   std::vector<json::object> all = objects_of(alone);
-  append(all, router.prepare(route));
+  std::vector<json::object> services = router.prepare(route);
   SERIN_TRY_ASSIGN(json::object weights, router.set_weights(route, nullptr));
   if (alone.fields.router != Router::kSerin) {
+    append(all, std::move(services));
     all.push_back(std::move(weights));
     return all;
   }
   const GatewayPlan gateway = gateway_of(alone, weights);
-  all.push_back(std::move(weights));
+  services.front()["spec"].as_object()["selector"] = gateway_selector(gateway.own);
+  append(all, std::move(services));
+  all.push_back(secret_of(gateway, std::move(weights)));
   append(all, gateway_objects_of(gateway));
   return all;
 }

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "platform/kubernetes/plans_for_test.h"
 #include "platform/kubernetes/routers/routers.h"
 
@@ -28,7 +31,8 @@ TEST(Standalone, HasOurGatewayInFront) {
   // What the gateway is told is the gateway's, and tested below.
   for (json::object& object : *objects) {
     if (object.at("kind") == "Secret") object["data"] = "of gateway/config.h";
-    if (object.at("metadata").at("name") == "serin-gateway" && object.at("kind") == "Deployment")
+    if (object.at("metadata").at("name") == json::value(own_gateway_name("storyteller")) &&
+        object.at("kind") == "Deployment")
       object.at("spec").at("template").at("metadata").at("annotations") = "a digest";
   }
   expect_golden(yaml_file(*objects), kTestdata + "standalone.yaml");
@@ -46,6 +50,58 @@ TEST(Standalone, TellsTheGatewayWhereTheVersionIs) {
     return;
   }
   FAIL() << "there is no Secret";
+}
+
+// Each manifest is printed and applied by itself.
+TEST(Standalone, LeavesAloneWhatAnotherServiceOfTheNamespaceHas) {
+  std::set<std::string> known;
+  for (const char* service : {"storyteller", "poet"}) {
+    VersionPlan plan = plan_without_operator("{}");
+    plan.version.service = service;
+    const auto objects = standalone_objects(plan, spec_of());
+    ASSERT_TRUE(objects) << objects.error().message;
+    for (const json::object& object : *objects) {
+      const json::object named{{"kind", object.at("kind")},
+                               {"name", object.at("metadata").at("name")}};
+      EXPECT_TRUE(known.insert(canonical_json(named)).second) << named;
+    }
+  }
+}
+
+TEST(Standalone, SendsClientsToTheServicesOwnGateway) {
+  const auto objects = standalone_objects(plan_without_operator("{}"), spec_of());
+  ASSERT_TRUE(objects) << objects.error().message;
+  const auto found = [&](const char* kind, const json::value& name) {
+    return *std::ranges::find_if(*objects, [&](const json::object& object) {
+      return object.at("kind") == kind && object.at("metadata").at("name") == name;
+    });
+  };
+  const json::object gateway = found("Deployment", json::value(own_gateway_name("storyteller")));
+  EXPECT_EQ(found("Service", "storyteller").at("spec").at("selector"),
+            gateway.at("spec").at("selector").at("matchLabels"));
+  EXPECT_EQ(gateway.at("spec")
+                .at("template")
+                .at("spec")
+                .at("volumes")
+                .at(0)
+                .at("secret")
+                .at("secretName"),
+            json::value(own_gateway_name("storyteller")));
+}
+
+TEST(Standalone, GivesRequestsTheirTimeAtTheGatewayToo) {
+  VersionPlan plan = plan_without_operator("{}");
+  plan.drain = std::chrono::seconds(600);
+  const auto objects = standalone_objects(plan, spec_of());
+  ASSERT_TRUE(objects) << objects.error().message;
+  int deployments = 0;
+  for (const json::object& object : *objects) {
+    if (object.at("kind") != "Deployment") continue;
+    ++deployments;
+    EXPECT_THAT(write_yaml(object), testing::HasSubstr("--drain-within=600"));
+    EXPECT_THAT(write_yaml(object), testing::HasSubstr("terminationGracePeriodSeconds: 610"));
+  }
+  EXPECT_EQ(deployments, 2);
 }
 
 TEST(Standalone, StartsGatewaysAnewWhenTheirConfigurationChanges) {
@@ -72,11 +128,13 @@ TEST(Standalone, IsScaledByProcessorsOrByKedaAlone) {
   plan.version.resources.cpus = 2;
   const auto made = standalone_objects(plan, spec_of());
   ASSERT_TRUE(made) << made.error().message;
-  for (const json::object& object : *made) {
-    if (object.at("kind") == "HorizontalPodAutoscaler") {
-      EXPECT_THAT(write_yaml(object), testing::Not(testing::HasSubstr("External")));
-    }
-  }
+  const auto scaler = std::ranges::find_if(*made, [](const json::object& object) {
+    return object.at("kind") == "HorizontalPodAutoscaler";
+  });
+  ASSERT_NE(scaler, made->end());
+  const json::value metrics = scaler->at("spec").at("metrics");
+  ASSERT_EQ(metrics.as_array().size(), 1u);
+  EXPECT_EQ(metrics.at(0).at("type"), "ContainerResource");
   plan.version.resources.cpus = 0;
   plan.fields.scaler = Scaler::kKeda;
   EXPECT_TRUE(standalone_objects(plan, spec_of()));
