@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
 
+#include "base/json_members.h"
+
 #include <gtest/gtest.h>
 #include <bit>
 
@@ -115,6 +117,19 @@ TEST(ParseJson, RefusesNestingDeeperThanItsLimit) {
 
 TEST(ParseJson, RefusesTextAfterTheValueAndSaysWhere) {
   EXPECT_NE(error_of("{}\n {}").find("line 2, column 2"), std::string::npos) << error_of("{}\n {}");
+}
+
+TEST(JsonMembers, AreNullOrEmptyWhereThereIsNothingOfTheKind) {
+  const json::value document = *parse_json(R"({"a": {"b": "text", "c": [1]}, "n": 1})");
+  EXPECT_EQ(text_of(member(member(document, "a"), "b")), "text");
+  EXPECT_EQ(array_of(member(member(document, "a"), "c"))->size(), 1U);
+  EXPECT_EQ(object_of(member(document, "a"))->size(), 2U);
+  EXPECT_EQ(member(document.as_object(), "none"), nullptr);
+  EXPECT_EQ(member(member(document, "n"), "x"), nullptr);
+  EXPECT_EQ(text_of(member(document, "n")), "");
+  EXPECT_EQ(text_of(nullptr), "");
+  EXPECT_EQ(array_of(member(document, "a")), nullptr);
+  EXPECT_EQ(object_of(nullptr), nullptr);
 }
 
 }  // namespace

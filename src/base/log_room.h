@@ -13,7 +13,7 @@ namespace serin {
 
 class LogRoom {
  public:
-  constexpr LogRoom(int entries, Duration period) : most_(entries), period_(period) {}
+  LogRoom(int entries, Duration period) : most_(entries), period_(period) {}
 
   // How many were left out before this one, which is to be written. Nothing: this one is left out.
   std::optional<std::uint64_t> take(Instant now);

@@ -2,20 +2,15 @@
 #include "base/yaml_mistake.h"
 
 #include <algorithm>
+#include <cctype>
 #include <vector>
 
-#include "base/words.h"
+#include "base/shown.h"
 
 namespace serin {
 namespace {
 
 constexpr std::size_t kNone = std::string_view::npos;
-
-std::string quoted(std::string_view text) {
-  constexpr std::size_t kMost = 40;
-  const bool cut = text.size() > kMost;
-  return "\"" + std::string(text.substr(0, kMost)) + (cut ? "…\"" : "\"");
-}
 
 std::string spaces(std::size_t count) {
   return std::to_string(count) + (count == 1 ? " space" : " spaces");
@@ -154,16 +149,30 @@ Found tab(const Refusal& refused) {
   return YamlMistake{place(refused.at.line, at), "a tab, which cannot indent YAML; use spaces"};
 }
 
+// Of what is not known to be a key only a word is repeated that looks like one: values may be
+// secrets, and messages go into logs.
+bool looks_like_a_key(std::string_view word) {
+  constexpr std::size_t kLongest = 40;
+  const auto fits = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.' || c == '/';
+  };
+  return !word.empty() && word.size() <= kLongest && std::ranges::all_of(word, fits);
+}
+
+std::string as_key(std::string_view word) {
+  return "\"" + std::string(looks_like_a_key(word) ? word : "key") + ": \"";
+}
+
 YamlMistake without_colon(const Line& line, int number) {
   const std::size_t colon = line.content.find(':');
   if (colon != kNone && colon > 0)
-    return {place(number, line.indent + colon), "there is no space after this colon; write \"" +
-                                                    std::string(line.content.substr(0, colon)) +
-                                                    ": \""};
-  const std::string_view word = line.content.substr(0, line.content.find(' '));
-  return {
-      place(number, line.indent),
-      quoted(line.content) + " has no colon; a key is written as \"" + std::string(word) + ": \""};
+    return {place(number, line.indent + colon),
+            "there is no space after this colon; write " + as_key(line.content.substr(0, colon))};
+  // A word alone may as well be the rest of a value.
+  const std::size_t space = line.content.find(' ');
+  const std::string_view word = line.content.substr(0, space == kNone ? 0 : space);
+  const std::string what = looks_like_a_key(word) ? shown(word) + " has no colon" : "no colon here";
+  return {place(number, line.indent), what + "; a key is written as " + as_key(word)};
 }
 
 constexpr std::string_view kColonInside = "\": \" inside a value; put the whole value in quotes";
@@ -196,10 +205,10 @@ Found below_a_value(const Refusal& refused) {
   const int number = refused.lines.above(refused.at.line);
   const Line above = refused.lines.at(number);
   if (number == 0 || !above.key_with_value() || line.indent <= above.indent) return std::nullopt;
+  const std::string what = colon_of(line.content) == kNone ? "this" : shown(line.key());
   return YamlMistake{place(refused.at.line, line.indent),
-                     quoted(line.key()) + " is indented as if it belonged to " +
-                         quoted(above.key()) + ", which has a value already; indent it by " +
-                         spaces(above.indent)};
+                     what + " is indented as if it belonged to " + shown(above.key()) +
+                         ", which has a value already; indent it by " + spaces(above.indent)};
 }
 
 Found bracket(const Refusal& refused) {
@@ -364,7 +373,7 @@ YamlMistake after_the_end(std::string_view text, const YamlMark& begin, const Ya
   }
   const Line line = lines.at(at.line);
   if (colon_of(line.content) == kNone) return without_colon(line, at.line);
-  return {at, quoted(line.key()) +
+  return {at, shown(line.key()) +
                   " is no part of what stands above it; indent it as that is, or "
                   "begin it with \"- \" if it is an item of that list"};
 }

@@ -34,21 +34,35 @@ TEST(YamlMistakes, TabsDoNotIndent) {
 
 TEST(YamlMistakes, AKeyHasAColonAndASpace) {
   all_are_told({
-      {"name glyphs\ntask: x\n",
-       R"(1:1: "name glyphs" has no colon; a key is written as "name: ")"},
+      {"name glyphs\ntask: x\n", R"(1:1: "name" has no colon; a key is written as "name: ")"},
       {"name: glyphs\ntask image\nengine: torch\n",
-       R"(2:1: "task image" has no colon; a key is written as "task: ")"},
-      {"name: glyphs\ntask image\n",
-       R"(2:1: "task image" has no colon; a key is written as "task: ")"},
-      {"a:\n  b: 1\n  c 2\n  d: 3\n", R"(3:3: "c 2" has no colon; a key is written as "c: ")"},
-      {"a\n  b: 1\n", R"(1:1: "a" has no colon; a key is written as "a: ")"},
+       R"(2:1: "task" has no colon; a key is written as "task: ")"},
+      {"name: glyphs\ntask image\n", R"(2:1: "task" has no colon; a key is written as "task: ")"},
+      {"a:\n  b: 1\n  c 2\n  d: 3\n", R"(3:3: "c" has no colon; a key is written as "c: ")"},
+      {"a\n  b: 1\n", R"(1:1: no colon here; a key is written as "key: ")"},
       {"name: x\ntask:image\nengine: torch\n",
        R"(2:5: there is no space after this colon; write "task: ")"},
       {"a:\n- b:1\n  c: 2\n", R"(2:4: there is no space after this colon; write "b: ")"},
       {"spec:\n  replicas: 1\n  model:x\n",
        R"(3:8: there is no space after this colon; write "model: ")"},
-      {"a: 1\n\"b\" 2\n", R"(2:1: ""b" 2" has no colon; a key is written as ""b": ")"},
+      {"a: 1\n\"b\" 2\n", R"(2:1: no colon here; a key is written as "key: ")"},
   });
+}
+
+TEST(YamlMistakes, ValuesAreNotRepeated) {
+  for (const std::string_view text :
+       {"a: 1\npassword hunter2\n", "a: 1\nhunter2\n", "key: |\n  begin\nhunter2hunter2==\nb: 1\n",
+        "a: 1\nthe hunter2:x\n", "a: 1\n  hunter2\nb: c: d\n", "a: \"x\" hunter2\n"}) {
+    const std::string said = told(text);
+    EXPECT_NE(said, "accepted") << text;
+    EXPECT_EQ(said.find("hunter2"), std::string::npos) << said;
+  }
+}
+
+TEST(YamlMistakes, LongKeysAreCutBetweenCharacters) {
+  const std::string key = std::string(59, 'x') + "日本";
+  EXPECT_TRUE(told("a: 1\n  " + key + ": 2\n").find("\"" + std::string(59, 'x') + "…\"") !=
+              std::string::npos);
 }
 
 TEST(YamlMistakes, AColonInAValueWantsQuotes) {

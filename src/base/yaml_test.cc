@@ -151,6 +151,21 @@ TEST(WriteYaml, QuotesWhatAnyReaderWouldTakeForSomethingElse) {
   }
 }
 
+TEST(WriteYaml, WritesNumbersThatAnyReaderTakesForNumbers) {
+  const std::pair<double, std::string_view> kRows[] = {{1e-7, "1.0e-7"},
+                                                       {-1e-9, "-1.0e-9"},
+                                                       {1.5e-7, "1.5e-7"},
+                                                       {1e21, "1.0e+21"},
+                                                       {1e20, "100000000000000000000.0"},
+                                                       {0.5, "0.5"}};
+  for (const auto& [number, written] : kRows) {
+    EXPECT_EQ(write_yaml(json::value(number)), std::string(written) + "\n");
+    const auto read = parse_yaml(write_yaml(json::value(number)))->to_json();
+    ASSERT_TRUE(read) << written;
+    EXPECT_EQ(canonical_json(*read), canonical_json(json::value(number)));
+  }
+}
+
 TEST(ParseYaml, HoldsItsLimits) {
   EXPECT_NE(error_of(std::string(5000, '[') + std::string(5000, ']')).find("deeper than 64 levels"),
             std::string::npos);

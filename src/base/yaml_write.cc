@@ -78,6 +78,18 @@ std::string quoted(std::string_view text) {
   return out + "\"";
 }
 
+// A reader of YAML 1.1 takes 1e-7 for a string, and any reader what has no point for an integer,
+// which may be too long for it.
+std::string number(const json::value& value) {
+  constexpr std::size_t kLongestInteger = 18;  // fits into 64 bits for certain
+  std::string text = canonical_json(value);
+  const std::size_t end = std::min(text.find('e'), text.size());
+  const bool needs_point = end < text.size() || text.size() > kLongestInteger;
+  if (value.is_double() && needs_point && text.find('.') == std::string::npos)
+    text.insert(end, ".0");
+  return text;
+}
+
 std::string scalar(std::string_view text) {
   return is_plain(text) ? std::string(text) : quoted(text);
 }
@@ -94,6 +106,8 @@ class Writer {
       items(*array, indent);
     } else if (const auto* text = value.if_string()) {
       out += scalar(*text) + "\n";
+    } else if (value.is_number()) {
+      out += number(value) + "\n";
     } else {
       out += canonical_json(value) + "\n";  // also {} and []
     }

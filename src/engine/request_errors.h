@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The errors of a request's fields, with their reasons for programs (request.h lists them), and how
-// what was sent is shown.
+// The errors of a request's fields, with their reasons for programs (request.h lists them).
 #pragma once
 
 #include <string>
@@ -8,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/shown.h"
 
 namespace serin::engine {
 
@@ -22,9 +22,5 @@ inline tl::unexpected<Error> wrong_type(std::string_view param, std::string mess
 inline tl::unexpected<Error> wrong_value(std::string_view param, std::string message) {
   return refuse("invalid_value", param, std::move(message));
 }
-
-// What somebody sent, for a message: shortened and escaped.
-std::string shown(std::string_view text);
-std::string shown(double number);  // 0.5
 
 }  // namespace serin::engine

@@ -2,7 +2,6 @@
 #include "model/manifest_reader.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 #include "base/words.h"
@@ -28,13 +27,6 @@ std::optional<std::int64_t> integral(const json::value& value) {
   return std::nullopt;
 }
 
-std::string shown_number(double number) {
-  char text[32];
-  const auto end =
-      std::to_chars(std::begin(text), std::end(text), number).ptr;  // the shortest that reads back
-  return {std::begin(text), end};
-}
-
 std::string describe(const json::value& value) {
   switch (value.kind()) {
     case json::kind::null:
@@ -48,7 +40,7 @@ std::string describe(const json::value& value) {
     case json::kind::object:
       return "a mapping";
     default:
-      return "the number " + shown_number(value.to_number<double>());
+      return "the number " + shown(value.to_number<double>());
   }
 }
 
@@ -67,15 +59,6 @@ std::string to_string(const Path& path) {
     }
   }
   return text;
-}
-
-std::string shown(std::string_view text) {
-  constexpr std::size_t kMost = 60;
-  if (text.size() <= kMost) return json::serialize(json::value(text));
-  std::size_t cut = kMost;
-  while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xC0U) == 0x80U)
-    --cut;  // not inside a UTF-8 sequence
-  return json::serialize(json::value(std::string(text.substr(0, cut)) + "…"));
 }
 
 namespace {
@@ -168,8 +151,7 @@ double Value::number(double least, double most, double otherwise) const {
   }
   const auto number = value_->to_number<double>();
   if (!(number >= least && number <= most)) {
-    wrong("must be from " + shown_number(least) + " to " + shown_number(most) + ", not " +
-          shown_number(number));
+    wrong("must be from " + shown(least) + " to " + shown(most) + ", not " + shown(number));
     return otherwise;
   }
   return number;

@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "base/nearest.h"
+#include "base/shown.h"
 #include "base/tensor.h"
 #include "base/yaml.h"
 #include "model/path.h"
@@ -43,8 +44,6 @@ Error error_of(const Problem& problem, const YamlNode& root, std::string_view fi
 
 template <class E>
 using Names = std::initializer_list<std::pair<std::string_view, E>>;
-
-std::string shown(std::string_view text);  // shortened and escaped, for messages
 
 // A value of the document and where it stands. Null where the field is absent and optional.
 class Value {

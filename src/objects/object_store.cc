@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "objects/object_store.h"
 
+#include "base/utf8.h"
 #include "objects/text.h"
 
 namespace serin::objects {

@@ -37,12 +37,6 @@ TEST(Text, ReadsAndWritesTimes) {
   EXPECT_FALSE(parse_iso_time("1969-12-31T23:59:59.000Z"));
 }
 
-TEST(Text, KnowsUtf8FromOtherBytes) {
-  EXPECT_TRUE(is_utf8("aü日😀"));
-  for (const char* wrong : {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80"})
-    EXPECT_FALSE(is_utf8(wrong));
-}
-
 TEST(Retry, WaitsLongerEachTimeAndStopsAfterTheLastAttempt) {
   const RetryPolicy policy{4, milliseconds(100), milliseconds(300)};
   const Error error{Code::kUnavailable, "no answer"};

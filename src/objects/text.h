@@ -10,7 +10,6 @@
 
 namespace serin::objects {
 
-bool is_utf8(std::string_view text);
 // For messages: at most 80 bytes, what is not printable ASCII as '?'.
 std::string printable(std::string_view text);
 

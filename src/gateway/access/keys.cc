@@ -42,7 +42,7 @@ std::vector<std::string> read_patterns(const Value& value) {
   for (const std::string& pattern : patterns) {
     if (const auto star = pattern.find('*');
         star != std::string::npos && star + 1 != pattern.size())
-      value.wrong(model::shown(pattern) + " has a * that is not its last character");
+      value.wrong(shown(pattern) + " has a * that is not its last character");
   }
   if (value.present() && patterns.empty())
     value.wrong("must not be empty; leave it out to allow everything");

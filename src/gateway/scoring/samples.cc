@@ -6,6 +6,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "gateway/hash.h"
 #include "gateway/split.h"
 
@@ -19,8 +20,8 @@ constexpr std::size_t kMostScorers = 8;
 
 // nullopt: it is no UTF-8, and JSON is.
 std::optional<json::value> text_value(std::string_view text) {
-  auto value = parse_json(json::serialize(text));
-  return value ? std::optional(*std::move(value)) : std::nullopt;
+  if (!is_utf8(text)) return std::nullopt;
+  return json::value(text);
 }
 
 json::value body_value(std::string_view type, std::string_view body) {

@@ -88,7 +88,7 @@ Result<Found> find(const Documents& documents, const std::string& kind, std::str
   }
   SERIN_TRY(first_problem(documents));
   const std::vector<std::string_view> names(known.begin(), known.end());
-  return invalid(asked_by + ": there is no " + kind + " " + model::shown(name) +
+  return invalid(asked_by + ": there is no " + kind + " " + shown(name) +
                      (names.empty() ? "" : "; " + there_are(names)),
                  kind + "s");
 }
@@ -141,7 +141,7 @@ void read_cluster(Document& document, const Value& body, Access& access) {
   while (access.server.ends_with('/')) access.server.pop_back();
   if (!server.present()) server.wrong("is missing; https://HOST:PORT of the API server");
   if (const auto url = net::parse_url(access.server); !url || url->host.empty())
-    server.wrong("must be https://HOST:PORT, not " + model::shown(access.server));
+    server.wrong("must be https://HOST:PORT, not " + shown(access.server));
   access.server_name = field(body, "tls-server-name").text();
   const Value insecure = field(body, "insecure-skip-tls-verify");
   access.verify = !insecure.boolean(false);
