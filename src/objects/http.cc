@@ -185,6 +185,12 @@ void set_callbacks(CURL* handle, Transfer& transfer) {
   curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &transfer);
 }
 
+std::string last_url(CURL* handle) {
+  const char* url = nullptr;
+  curl_easy_getinfo(handle, CURLINFO_EFFECTIVE_URL, &url);
+  return url == nullptr ? "" : url;
+}
+
 List headers_of(const HttpRequest& request) {
   curl_slist* list = nullptr;
   for (const auto& [name, value] : request.headers) {
@@ -260,6 +266,7 @@ Result<HttpAnswer> HttpClient::send(const HttpRequest& request, const CancelToke
   curl_easy_setopt(handle.get(), CURLOPT_HTTPHEADER, headers.get());
   curl_easy_setopt(handle.get(), CURLOPT_ERRORBUFFER, detail.data());
   const CURLcode code = curl_easy_perform(handle.get());
+  transfer.answer.url = last_url(handle.get());
   handles_->give(std::move(handle));
   if (code == CURLE_OK) transfer.accept();
   if (transfer.problem) return fail(std::move(*transfer.problem));

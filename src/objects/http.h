@@ -43,6 +43,7 @@ struct HttpAnswer {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;                                          // what no sink took
+  std::string url;  // of whoever answered: after redirects another than was asked
 
   bool ok() const { return status >= 200 && status < 300; }
   // The first of that name; empty without one.

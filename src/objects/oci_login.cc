@@ -7,7 +7,7 @@
 
 #include "base/base64.h"
 #include "base/files.h"
-#include "base/json.h"
+#include "base/json_members.h"
 #include "base/subprocess.h"
 #include "objects/text.h"
 
@@ -16,16 +16,6 @@ namespace {
 
 constexpr std::chrono::seconds kHelperMayTake{30};
 constexpr std::uint64_t kLargestFile = 1 << 20;
-
-std::string text_of(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
-}
-
-const json::object* object_of(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  return value == nullptr ? nullptr : value->if_object();
-}
 
 // What a file calls a registry: the most exact first ("host/a/b", "host/a", "host"), then as
 // `docker login` has written it.
@@ -43,8 +33,8 @@ std::vector<std::string> keys_for(const OciReference& reference) {
 
 Result<OciLogin> read_entry(const json::object& entry, const std::string& key) {
   OciLogin login;
-  login.identity_token = text_of(entry, "identitytoken");
-  const std::string encoded = text_of(entry, "auth");
+  login.identity_token = text_of(member(entry, "identitytoken"));
+  const std::string_view encoded = text_of(member(entry, "auth"));
   if (encoded.empty()) return login;
   SERIN_TRY_ASSIGN(const std::string decoded, from_base64(encoded));
   const std::size_t colon = decoded.find(':');
@@ -71,6 +61,12 @@ Result<OciLogin> ask_helper(const LoginEntry& entry, const CancelToken& cancel) 
   command.input = entry.helper_host;
   auto exit = run_command(std::move(command), kHelperMayTake, cancel);
   if (!exit) return fail(std::move(exit).error().within("docker-credential-" + entry.helper));
+  if (exit->cancelled)
+    return fail(Code::kCancelled, "cancelled while docker-credential-" + entry.helper + " ran");
+  if (exit->timed_out)
+    return fail(Code::kDeadlineExceeded, "docker-credential-" + entry.helper +
+                                             " gave no answer within " +
+                                             std::to_string(kHelperMayTake.count()) + " s");
   if (exit->ok()) return login_of_helper(exit->output);
   // The one answer that is no failure, in the words that all helpers share.
   if (exit->output.find("credentials not found") != std::string::npos) return OciLogin();
@@ -87,18 +83,19 @@ Result<LoginEntry> login_in(std::string_view auth_json, const OciReference& refe
   if (root == nullptr) return invalid("is no JSON object");
   LoginEntry entry;
   const std::vector<std::string> keys = keys_for(reference);
-  const json::object* auths = object_of(*root, "auths");
-  const json::object* helpers = object_of(*root, "credHelpers");
-  entry.helper = text_of(*root, "credsStore");
+  const json::value* auths = member(*root, "auths");
+  const json::value* helpers = member(*root, "credHelpers");
+  entry.helper = text_of(member(*root, "credsStore"));
   entry.helper_host = reference.host == "docker.io" ? keys.back() : reference.host;
   for (const std::string& key : keys) {
-    if (helpers == nullptr || !helpers->contains(key)) continue;
-    entry.helper = text_of(*helpers, key);
+    const json::value* own = member(helpers, key);
+    if (own == nullptr) continue;
+    entry.helper = text_of(own);
     entry.helper_host = key;
     break;
   }
   for (const std::string& key : keys) {
-    const json::object* one = auths == nullptr ? nullptr : object_of(*auths, key);
+    const json::object* one = object_of(member(auths, key));
     if (one == nullptr) continue;
     SERIN_TRY_ASSIGN(entry.login, read_entry(*one, key));
     if (!entry.login.empty()) break;
@@ -108,11 +105,11 @@ Result<LoginEntry> login_in(std::string_view auth_json, const OciReference& refe
 
 Result<OciLogin> login_of_helper(std::string_view output) {
   SERIN_TRY_ASSIGN(const json::value document, parse_json(output));
-  const json::object* object = document.if_object();
-  if (object == nullptr) return invalid("the credential helper printed no JSON object");
-  OciLogin login{text_of(*object, "Username"), text_of(*object, "Secret"), {}};
-  if (login.user == "<token>") login = {{}, {}, login.password};
-  return login;
+  if (!document.is_object()) return invalid("the credential helper printed no JSON object");
+  const std::string user(text_of(member(document, "Username")));
+  const std::string secret(text_of(member(document, "Secret")));
+  if (user == "<token>") return OciLogin{{}, {}, secret};
+  return OciLogin{user, secret, {}};
 }
 
 Result<OciLogin> registry_login(const OciReference& reference, const Environment& environment,

@@ -27,7 +27,7 @@ struct OciLogin {
 // that the file names (`credHelpers`, `credsStore`) is run: docker-credential-NAME, for at most
 // half a minute.
 Result<OciLogin> registry_login(const OciReference& reference, const Environment& environment,
-                                const CancelToken& cancel = {});
+                                const CancelToken& cancel);
 
 // What one such file says of a registry.
 struct LoginEntry {

@@ -3,10 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "base/base64.h"
 #include "base/digest.h"
-#include "base/json.h"
+#include "base/json_members.h"
 #include "net/http/uri.h"
 #include "objects/oci_login.h"
 #include "objects/text.h"
@@ -22,16 +23,13 @@ constexpr std::uint64_t kWorthAnAttempt = std::uint64_t{1} << 20;
 
 // {"errors": [{"code": "NAME_UNKNOWN", "message": "…"}]}
 std::string said_in(const HttpAnswer& answer) {
-  const auto document = parse_json(answer.body);
-  if (!document || !document->is_object()) return {};
-  const json::value* errors = document->as_object().if_contains("errors");
-  if (errors == nullptr || !errors->is_array() || errors->as_array().empty()) return {};
-  const json::object* first = errors->as_array().front().if_object();
-  if (first == nullptr) return {};
+  const json::value document = parse_json(answer.body).value_or(nullptr);
+  const json::array* errors = array_of(member(document, "errors"));
+  if (errors == nullptr || errors->empty()) return {};
   std::string said;
   for (const char* key : {"code", "message"}) {
-    const json::value* value = first->if_contains(key);
-    if (value != nullptr && value->is_string()) said += ": " + printable(value->as_string());
+    const std::string_view text = text_of(member(errors->front(), key));
+    if (!text.empty()) said.append(": ").append(printable(text));
   }
   return said;
 }
@@ -41,21 +39,19 @@ std::string type_of(const HttpAnswer& answer) {
   const std::string_view said = answer.header("content-type");
   const std::string type(trimmed(said.substr(0, said.find(';'))));
   if (type != "application/json" && type != "text/plain" && !type.empty()) return type;
-  const auto document = parse_json(answer.body);
-  const json::object* object = document ? document->if_object() : nullptr;
-  const json::value* own = object == nullptr ? nullptr : object->if_contains("mediaType");
-  return own != nullptr && own->is_string() ? std::string(own->as_string())
-                                            : std::string(kOciManifestType);
+  const json::value document = parse_json(answer.body).value_or(nullptr);
+  const std::string_view own = text_of(member(document, "mediaType"));
+  return std::string(own.empty() ? kOciManifestType : own);
 }
 
 class Repository final : public OciRegistry {
  public:
-  Repository(OciReference reference, std::unique_ptr<HttpClient> http, OciLogin login, bool plain,
-             const RetryPolicy& retry)
+  Repository(OciReference reference, std::unique_ptr<HttpClient> http,
+             const Environment& environment, const RetryPolicy& retry)
       : at_(std::move(reference)),
         http_(std::move(http)),
-        login_(std::move(login)),
-        scheme_(plain ? "http://" : "https://"),
+        environment_(environment),
+        scheme_(is_plain_http(at_, environment) ? "http://" : "https://"),
         retry_(retry) {}
 
   Result<OciDocument> pull_document(const std::string& name, const CancelToken& cancel) override {
@@ -139,39 +135,53 @@ class Repository final : public OciRegistry {
     }
   }
 
+  // Whether a URL is the registry's own. It may lead us elsewhere for a blob or an upload: who is
+  // asked there gets no credentials, and no say in who gets them.
+  bool is_registry(std::string_view url) const {
+    return url.starts_with(scheme_ + at_.api_host() + "/");
+  }
+
   // Once, but for a second time when the registry wants to know who we are.
   Result<HttpAnswer> send(const HttpRequest& request, const CancelToken& cancel) {
     SERIN_TRY_ASSIGN(HttpAnswer answer, send_as(request, cancel));
-    if (answer.status == 401) {
+    if (answer.status == 401 && is_registry(answer.url)) {
       SERIN_TRY(authenticate(answer, cancel));
       SERIN_TRY_ASSIGN(answer, send_as(request, cancel));
     }
     if (answer.ok()) return answer;
-    std::string message = where() + said_in(answer);
-    if (answer.status == 401 || answer.status == 403) {
-      message += login_.empty() ? "; no credentials for this registry were found"
-                                : "; the registry does not accept the credentials for it";
-    }
-    return fail(error_of_answer(answer, std::move(message)));
+    return fail(error_of_answer(answer, where() + said_in(answer) + why_refused(answer)));
+  }
+
+  // What a person can do about a 401 or 403; nothing of another status.
+  std::string why_refused(const HttpAnswer& answer) const {
+    if (answer.status != 401 && answer.status != 403) return {};
+    if (!is_registry(answer.url))
+      return "; so says " + printable(answer.url.substr(0, answer.url.find('?'))) +
+             ", where the registry leads";
+    if (!login_) return "; the registry asks for no credentials";
+    return login_->empty() ? "; no credentials for this registry were found"
+                           : "; the registry does not accept the credentials for it";
   }
 
   Result<HttpAnswer> send_as(HttpRequest request, const CancelToken& cancel) {
-    const std::string origin = scheme_ + at_.api_host() + "/";
     if (scheme_ == "https://" && !request.url.starts_with("https://"))
       return fail(Code::kFailedPrecondition,
                   where() + ": the registry leads to a place without TLS");
-    // A registry may send an upload elsewhere; our credentials stay here.
-    if (!authorization_.empty() && request.url.starts_with(origin))
+    if (!authorization_.empty() && is_registry(request.url))
       request.headers.emplace_back("Authorization", authorization_);
     return http_->send(request, cancel);
   }
 
-  std::string basic() const { return "Basic " + to_base64(login_.user + ":" + login_.password); }
+  std::string basic() const { return "Basic " + to_base64(login_->user + ":" + login_->password); }
 
+  // Makes authorization_ what the registry's own answer, a 401, wants.
   Status authenticate(const HttpAnswer& answer, const CancelToken& cancel) {
+    if (!login_) {
+      SERIN_TRY_ASSIGN(login_, registry_login(at_, environment_, cancel));
+    }
     const auto challenge = parse_bearer_challenge(answer.header("www-authenticate"));
     if (!challenge) {
-      if (!login_.user.empty()) authorization_ = basic();
+      if (!login_->user.empty()) authorization_ = basic();
       return {};
     }
     if (scheme_ == "https://" && !challenge->realm.starts_with("https://"))
@@ -179,12 +189,11 @@ class Repository final : public OciRegistry {
     SERIN_TRY_ASSIGN(const HttpAnswer given, http_->send(token_request(*challenge), cancel));
     if (!given.ok())
       return fail(error_of_answer(given, where() + ": no token from " + challenge->realm));
-    const auto document = parse_json(given.body);
-    const json::object* object = document ? document->if_object() : nullptr;
+    const json::value document = parse_json(given.body).value_or(nullptr);
     for (const char* key : {"token", "access_token"}) {
-      const json::value* token = object != nullptr ? object->if_contains(key) : nullptr;
-      if (token == nullptr || !token->is_string()) continue;
-      authorization_ = "Bearer " + std::string(token->as_string());
+      const std::string_view token = text_of(member(document, key));
+      if (token.empty()) continue;
+      authorization_ = "Bearer " + std::string(token);
       return {};
     }
     return fail(Code::kDataLoss, where() + ": " + challenge->realm + " sent no token");
@@ -196,16 +205,16 @@ class Repository final : public OciRegistry {
                                "&scope=" + net::percent_encode(challenge.scope);
     HttpRequest request;
     request.url = challenge.realm;
-    if (!login_.identity_token.empty()) {
+    if (!login_->identity_token.empty()) {
       request.method = "POST";
       request.headers.emplace_back("Content-Type", "application/x-www-form-urlencoded");
       request.body = Body::bytes("grant_type=refresh_token&client_id=serin&" + wanted +
-                                 "&refresh_token=" + net::percent_encode(login_.identity_token));
+                                 "&refresh_token=" + net::percent_encode(login_->identity_token));
       return request;
     }
     request.url += request.url.find('?') == std::string::npos ? "?" : "&";
     request.url += wanted;
-    if (!login_.user.empty()) request.headers.emplace_back("Authorization", basic());
+    if (!login_->user.empty()) request.headers.emplace_back("Authorization", basic());
     return request;
   }
 
@@ -319,7 +328,8 @@ class Repository final : public OciRegistry {
 
   OciReference at_;
   std::unique_ptr<HttpClient> http_;
-  OciLogin login_;
+  Environment environment_;
+  std::optional<OciLogin> login_;  // once the registry has asked
   std::string scheme_;
   RetryPolicy retry_;
   std::string authorization_;
@@ -335,14 +345,27 @@ Result<OciDocument> OciRegistry::pull_image(const CancelToken& cancel) {
   return pull_document(manifest->digest, cancel);
 }
 
+Result<std::string> OciRegistry::pull_text(const OciBlob& blob, std::uint64_t limit,
+                                           const CancelToken& cancel) {
+  if (blob.size > limit)
+    return fail(Code::kOutOfRange, reference().text() + ": " + blob.digest + " has " +
+                                       std::to_string(blob.size) + " bytes, and may have " +
+                                       std::to_string(limit) + " at most");
+  std::string text;
+  const Sink append = [&text](std::string_view piece) -> Status {
+    text += piece;
+    return {};
+  };
+  SERIN_TRY(pull_blob(blob, 0, append, cancel));
+  return text;
+}
+
 Result<std::unique_ptr<OciRegistry>> OciRegistry::create(OciReference reference,
                                                          const Environment& environment,
                                                          const RetryPolicy& retry) {
-  SERIN_TRY_ASSIGN(OciLogin login, registry_login(reference, environment));
   SERIN_TRY_ASSIGN(auto http, HttpClient::create(http_options_from(environment)));
-  const bool plain = is_plain_http(reference, environment);
   return std::unique_ptr<OciRegistry>(
-      new Repository(std::move(reference), std::move(http), std::move(login), plain, retry));
+      new Repository(std::move(reference), std::move(http), environment, retry));
 }
 
 }  // namespace serin::objects

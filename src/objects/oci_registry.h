@@ -8,7 +8,8 @@
 // 2. Pulls and pushes of blobs go on where they were cut, as long as the registry remembers.
 // 3. A push is visible only by its last step, push_document().
 // 4. Credentials go to the registry and to the token service that it names, over TLS unless the
-//    registry itself is spoken to without.
+//    registry itself is spoken to without. Nobody else has them by asking: not where a registry
+//    leads for a blob, nor where it wants an upload.
 //
 // Codes, threads, time and cancellation as in object_store.h; one OciRegistry may be used from any
 // thread, one call after the other.
@@ -28,7 +29,7 @@ namespace serin::objects {
 
 class OciRegistry {
  public:
-  // Asks nothing of the registry yet; a credential helper is asked.
+  // Asks nothing of anybody yet: credentials are looked for once the registry wants some.
   static Result<std::unique_ptr<OciRegistry>> create(OciReference reference,
                                                      const Environment& environment,
                                                      const RetryPolicy& retry = {});
@@ -47,6 +48,9 @@ class OciRegistry {
 
   // What the reference names; of an index of several platforms' images, the one for this machine.
   Result<OciDocument> pull_image(const CancelToken& cancel);
+  // A blob in memory. kOutOfRange when it is longer than `limit` bytes.
+  Result<std::string> pull_text(const OciBlob& blob, std::uint64_t limit,
+                                const CancelToken& cancel);
 };
 
 }  // namespace serin::objects

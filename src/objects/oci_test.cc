@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+#include <thread>
+
 #include "base/base64.h"
 #include "base/digest.h"
+#include "base/eventually_for_test.h"
 #include "base/files.h"
 #include "objects/oci_login.h"
 #include "objects/oci_manifest.h"
@@ -111,17 +115,98 @@ TEST(OciLogin, RefusesFilesThatAreNone) {
     EXPECT_FALSE(login_in(wrong, reference)) << wrong;
 }
 
-TEST(OciLogin, DoesNotRunWhatIsNoHelper) {
-  const auto folder = TemporaryDirectory::create();
-  const std::string file = (folder->path() / "auth.json").string();
-  const auto environment = [&](const char* name) {
-    return std::string_view(name) == "REGISTRY_AUTH_FILE" ? std::optional(file) : std::nullopt;
+// The files that others left, and a credential helper that is really run.
+class RegistryLogin : public testing::Test {
+ protected:
+  void SetUp() override {
+    old_path_ = std::getenv("PATH");
+    ::setenv("PATH", (folder_->path().string() + ":" + old_path_).c_str(), 1);
+  }
+  void TearDown() override { ::setenv("PATH", old_path_.c_str(), 1); }
+
+  std::string path(const std::string& name) const { return (folder_->path() / name).string(); }
+  void file(const std::string& name, const std::string& text) {
+    std::filesystem::create_directories(std::filesystem::path(path(name)).parent_path());
+    ASSERT_TRUE(write_file(path(name), text));
+  }
+  // docker-credential-tests
+  void helper(const std::string& script) {
+    file("docker-credential-tests", "#!/bin/sh\n" + script);
+    std::filesystem::permissions(path("docker-credential-tests"),
+                                 std::filesystem::perms::owner_all);
+  }
+  Result<OciLogin> login(const CancelToken& cancel = {}) {
+    const auto environment = [this](const char* name) -> std::optional<std::string> {
+      const auto found = environment_.find(name);
+      return found == environment_.end() ? std::nullopt : std::optional(path(found->second));
+    };
+    return registry_login(*parse_oci_url("oci://r.example/a"), environment, cancel);
+  }
+
+  Result<TemporaryDirectory> folder_ = TemporaryDirectory::create("login");
+  std::string old_path_;
+  std::map<std::string, std::string> environment_ = {{"REGISTRY_AUTH_FILE", "auth.json"}};
+};
+
+TEST_F(RegistryLogin, IsInTheFirstFileThatKnowsTheRegistry) {
+  environment_ = {{"REGISTRY_AUTH_FILE", "given.json"},
+                  {"XDG_RUNTIME_DIR", "run"},
+                  {"HOME", "home"},
+                  {"DOCKER_CONFIG", "docker"}};
+  EXPECT_TRUE(login()->empty());
+  const auto knows = [](const std::string& user) {
+    return R"({"auths": {"r.example": )" + entry(user + ":p") + "}}";
   };
+  // The last one first, so that each is found before those that are there already.
+  for (const char* name :
+       {"home/.docker/config.json", "docker/config.json", "home/.config/containers/auth.json",
+        "run/containers/auth.json", "given.json"}) {
+    file(name, knows(name));
+    EXPECT_EQ(login()->user, name);
+  }
+  file("given.json", R"({"auths": {"s.example": )" + entry("a:b") + "}}");
+  EXPECT_EQ(login()->user, "run/containers/auth.json");
+}
+
+TEST_F(RegistryLogin, IsWhatTheHelperGives) {
+  file("auth.json", R"({"credsStore": "tests"})");
+  helper("read host; echo \"{\\\"Username\\\": \\\"$1\\\", \\\"Secret\\\": \\\"$host\\\"}\"\n");
+  const auto given = login();
+  ASSERT_TRUE(given) << given.error().message;
+  EXPECT_EQ(given->user, "get");
+  EXPECT_EQ(given->password, "r.example");
+}
+
+TEST_F(RegistryLogin, IsTheFilesOwnWhereTheHelperHasNone) {
+  file("auth.json", R"({"credsStore": "tests", "auths": {"r.example": )" + entry("own:p") + "}}");
+  helper("echo credentials not found in native keychain; exit 1\n");
+  EXPECT_EQ(login()->user, "own");
+  helper("echo the vault is shut >&2; exit 1\n");
+  const auto refused = login();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kUnauthenticated);
+  EXPECT_THAT(refused.error().message, HasSubstr("the vault is shut"));
+}
+
+TEST_F(RegistryLogin, IsNotWaitedForByWhoeverCancels) {
+  file("auth.json", R"({"credsStore": "tests"})");
+  helper("touch " + path("asked") + "; exec sleep 25\n");
+  CancelToken cancel;
+  const std::jthread canceller([&] {
+    EXPECT_TRUE(eventually([&] { return std::filesystem::exists(path("asked")); }));
+    cancel.cancel();
+  });
+  const auto cancelled = login(cancel);
+  ASSERT_FALSE(cancelled);
+  EXPECT_EQ(cancelled.error().code, Code::kCancelled);
+}
+
+TEST_F(RegistryLogin, DoesNotRunWhatIsNoHelper) {
   for (const char* name : {"../evil", "a b", "no-such-helper-anywhere"}) {
-    ASSERT_TRUE(write_file(file, R"({"credsStore": ")" + std::string(name) + R"("})"));
-    const auto login = registry_login(*parse_oci_url("oci://r.example/a"), environment);
-    ASSERT_FALSE(login) << name;
-    EXPECT_THAT(login.error().message, HasSubstr(name));
+    file("auth.json", R"({"credsStore": ")" + std::string(name) + R"("})");
+    const auto refused = login();
+    ASSERT_FALSE(refused) << name;
+    EXPECT_THAT(refused.error().message, HasSubstr(name));
   }
 }
 
@@ -173,7 +258,7 @@ TEST(OciIndex, GivesTheImageForThisMachine) {
   const auto none = manifest_for_this_machine(index_of({"arm64", "s390x"}));
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code, Code::kNotFound);
-  EXPECT_THAT(none.error().message, HasSubstr("linux/arm64, linux/s390x"));
+  EXPECT_THAT(none.error().message, HasSubstr("there are linux/arm64 and linux/s390x"));
   for (const char* wrong : {"", "[]", "{}", R"({"manifests": [1]})"})
     EXPECT_FALSE(manifest_for_this_machine(wrong)) << wrong;
 }
