@@ -79,4 +79,17 @@ Result<std::string> Body::sha256() const {
   return digest.hex();
 }
 
+Result<std::string> Body::text(std::uint64_t limit) const {
+  if (size_ > limit)
+    return fail(Code::kOutOfRange, "has " + std::to_string(size_) + " bytes, and may have " +
+                                       std::to_string(limit) + " at most");
+  std::string text;
+  text.reserve(size_);
+  SERIN_TRY(each([&](std::string_view piece) -> Status {
+    text += piece;
+    return {};
+  }));
+  return text;
+}
+
 }  // namespace serin::objects

@@ -29,6 +29,8 @@ class Body {
   // The whole in pieces, in order.
   Status each(const std::function<Status(std::string_view)>& take) const;
   Result<std::string> sha256() const;
+  // The whole in memory. kOutOfRange when it is longer than `limit` bytes.
+  Result<std::string> text(std::uint64_t limit) const;
 
  private:
   std::shared_ptr<const std::string> bytes_;

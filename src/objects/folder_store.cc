@@ -15,6 +15,7 @@
 
 #include "base/digest.h"
 #include "base/files.h"
+#include "base/write_all.h"
 #include "objects/text.h"
 
 namespace serin::objects {
@@ -141,7 +142,7 @@ class TemporaryFile {
     SERIN_TRY(body.each([&](std::string_view piece) -> Status {
       if (cancel.cancelled()) return fail(Code::kCancelled, "the put was cancelled");
       digest.update(piece);
-      return append(piece);
+      return write_all(file_, piece, "what is put");
     }));
     if (::fsync(file_.get()) != 0) return fail(error_of_errno(errno, "cannot sync"));
     return digest.hex();
@@ -158,16 +159,6 @@ class TemporaryFile {
  private:
   TemporaryFile(Descriptor folder, std::string name, Descriptor file)
       : folder_(std::move(folder)), name_(std::move(name)), file_(std::move(file)) {}
-
-  Status append(std::string_view bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t written = ::write(file_.get(), bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return fail(error_of_errno(errno, "cannot write"));
-      bytes.remove_prefix(static_cast<std::size_t>(written));
-    }
-    return {};
-  }
 
   Descriptor folder_;
   std::string name_;

@@ -3,16 +3,18 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <set>
 
 #include "base/digest.h"
 #include "base/files.h"
+#include "base/json_members.h"
+#include "base/words.h"
 #include "base/write_all.h"
 #include "objects/oci_reference.h"
 #include "objects/text.h"
@@ -28,11 +30,6 @@ constexpr const char* kContainerdName = "io.containerd.image.name";
 constexpr std::uint64_t kLargestIndex = std::uint64_t{16} << 20;
 constexpr int kDeepestIndex = 4;
 constexpr std::chrono::hours kMayGoOn{24};  // a fetch that was cut
-
-std::string text_of(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
-}
 
 // What a manifest of index.json is called: as containerd and docker write it, else as the others
 // do.
@@ -55,26 +52,6 @@ json::object empty_index() {
   return {{"schemaVersion", 2}, {"mediaType", kOciIndexType}, {"manifests", json::array()}};
 }
 
-// The manifests of an index that was read, but for those of this name.
-json::array without(const json::array& manifests, std::string_view name) {
-  const auto blobs = parse_oci_index(canonical_json(json::object{{"manifests", manifests}}));
-  json::array left;
-  for (std::size_t i = 0; i < manifests.size(); ++i) {
-    if (name_of((*blobs)[i]) != name) left.push_back(manifests[i]);
-  }
-  return left;
-}
-
-Result<std::string> all_of(const Body& body, std::uint64_t limit) {
-  if (body.size() > limit) return fail(Code::kOutOfRange, "is too large");
-  std::string text;
-  SERIN_TRY(body.each([&](std::string_view piece) -> Status {
-    text += piece;
-    return {};
-  }));
-  return text;
-}
-
 std::string path_below(const OciBlob& blob) { return "blobs/sha256/" + blob.digest.substr(7); }
 
 Result<Descriptor> open_folder(const fs::path& folder) {
@@ -83,37 +60,56 @@ Result<Descriptor> open_folder(const fs::path& folder) {
   return opened;
 }
 
-// A new file that becomes another one, or goes.
+// A new file that becomes another one, or goes. Its name is random: processes of several
+// containers may share a folder, and have the same numbers.
 class NewFile {
  public:
-  explicit NewFile(fs::path folder) : path_(std::move(folder)) {
-    static std::atomic<unsigned> counter{0};
-    path_ /= ".new-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
-    file_ = Descriptor(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    problem_ = errno;
+  static Result<NewFile> create(const fs::path& folder) {
+    fs::path path = folder / (".new-" + random_id());
+    Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+    if (!file.open()) return fail(error_of_errno(errno, "cannot make " + path.string()));
+    return NewFile(std::move(path), std::move(file));
   }
+  NewFile(NewFile&&) noexcept = default;
+  NewFile& operator=(NewFile&&) = delete;
   ~NewFile() {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
+    if (file_.open()) ::unlink(path_.c_str());
   }
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
 
-  Status write(std::string_view bytes) {
-    if (!file_.open()) return fail(error_of_errno(problem_, "cannot make " + path_.string()));
-    return write_all(file_, bytes, path_.string());
-  }
+  Status write(std::string_view bytes) { return write_all(file_, bytes, path_.string()); }
   Status keep(const fs::path& target) {
     if (::fsync(file_.get()) != 0 || ::rename(path_.c_str(), target.c_str()) != 0)
       return fail(error_of_errno(errno, "cannot make " + target.string()));
+    file_ = Descriptor();
     return {};
   }
 
  private:
+  NewFile(fs::path path, Descriptor file) : path_(std::move(path)), file_(std::move(file)) {}
+
   fs::path path_;
-  Descriptor file_;
-  int problem_ = 0;  // why it is not open
+  Descriptor file_;  // open until it is kept
 };
+
+Error error_of(std::error_code problem, const std::string& what) {
+  return error_of_errno(problem.value(), what);
+}
+
+bool is_at(const Descriptor& file, const fs::path& path) {
+  struct stat own{}, there{};
+  return ::fstat(file.get(), &own) == 0 && ::stat(path.c_str(), &there) == 0 &&
+         own.st_dev == there.st_dev && own.st_ino == there.st_ino;
+}
+
+// The file of that name, made when it is missing, as ours alone. Whoever had it before us may have
+// renamed or removed what we waited for; then the name is another file's, or nobody's.
+Result<Descriptor> lock_name(const fs::path& path, const CancelToken& cancel) {
+  for (;;) {
+    SERIN_TRY_ASSIGN(Descriptor file, open_lock(path));
+    SERIN_TRY(lock_file(file, path.string(), cancel));
+    if (is_at(file, path)) return file;
+  }
+}
 
 // Everything that a manifest or an index names, itself included.
 Status reach(const OciLayout& layout, const OciBlob& blob, int depth,
@@ -134,6 +130,23 @@ Status reach(const OciLayout& layout, const OciBlob& blob, int depth,
   return {};
 }
 
+// The files of blobs but for those that are reached and for fetches that may go on.
+Result<std::vector<fs::path>> files_without(const fs::path& folder,
+                                            const std::set<std::string>& reached) {
+  std::vector<fs::path> files;
+  std::error_code problem, ignored;
+  const auto lately = fs::file_time_type::clock::now() - kMayGoOn;
+  for (fs::directory_iterator at(folder, problem), end; !problem && at != end;
+       at.increment(problem)) {
+    const std::string name = at->path().filename().string();
+    const bool cut = name.ends_with(".part") && at->last_write_time(ignored) > lately;
+    if (!cut && !reached.contains("sha256:" + name) && at->is_regular_file(ignored))
+      files.push_back(at->path());
+  }
+  if (problem) return fail(error_of(problem, "cannot read " + folder.string()));
+  return files;
+}
+
 // What `docker load` reads where it knows no layouts.
 std::string docker_manifest(std::string_view name, const OciManifest& manifest) {
   json::array layers;
@@ -144,6 +157,28 @@ std::string docker_manifest(std::string_view name, const OciManifest& manifest) 
 }
 
 }  // namespace
+
+// index.json, and what its manifests are, in their order.
+struct OciLayout::Index {
+  json::object document;
+  std::vector<OciBlob> manifests;
+
+  const json::array& listed() const { return document.at("manifests").as_array(); }
+  json::array without(std::string_view name) const {
+    json::array left;
+    for (std::size_t i = 0; i < manifests.size(); ++i) {
+      if (name_of(manifests[i]) != name) left.push_back(listed()[i]);
+    }
+    return left;
+  }
+  static Result<Index> read(const Body& body) {
+    SERIN_TRY_ASSIGN(const std::string text, body.text(kLargestIndex));
+    SERIN_TRY_ASSIGN(json::value document, parse_json(text));
+    if (!document.is_object()) return invalid("is no JSON object");
+    SERIN_TRY_ASSIGN(std::vector<OciBlob> manifests, read_oci_index(document.as_object()));
+    return Index{std::move(document.as_object()), std::move(manifests)};
+  }
+};
 
 Result<OciLayout> OciLayout::open(const fs::path& place) {
   OciLayout layout(place);
@@ -163,15 +198,13 @@ Result<OciLayout> OciLayout::create(const fs::path& folder) {
   OciLayout layout(folder);
   std::error_code problem;
   fs::create_directories(folder / "blobs" / "sha256", problem);
-  if (problem) {
-    return fail(Code::kPermissionDenied, folder.string() + " cannot be made: " + problem.message());
-  }
+  if (problem) return fail(error_of(problem, "cannot make " + folder.string()));
   SERIN_TRY_ASSIGN(Descriptor blobs, open_folder(folder / "blobs" / "sha256"));
   if (::flock(blobs.get(), LOCK_SH) != 0)
     return fail(error_of_errno(errno, "cannot lock " + folder.string()));
   layout.in_use_ = std::make_shared<const Descriptor>(std::move(blobs));
   if (!fs::exists(folder / "index.json", problem))
-    SERIN_TRY(layout.change_index([](json::array&) { return Status(); }));
+    SERIN_TRY(layout.change_index([](const Index& index) { return index.listed(); }));
   if (!fs::exists(folder / "oci-layout", problem))
     SERIN_TRY(write_file(folder / "oci-layout", kVersion));
   SERIN_TRY(layout.check());
@@ -179,41 +212,37 @@ Result<OciLayout> OciLayout::create(const fs::path& folder) {
 }
 
 Status OciLayout::check() const {
+  constexpr std::uint64_t kLargest = 4096;
   const auto body = file("oci-layout");
-  const auto text = body ? all_of(*body, 4096) : Result<std::string>(fail(body.error()));
-  const auto document = text ? parse_json(*text) : Result<json::value>(fail(text.error()));
-  const json::object* object = document ? document->if_object() : nullptr;
-  if (object != nullptr && text_of(*object, "imageLayoutVersion").starts_with("1.")) return {};
+  if (!body && body.error().code != Code::kNotFound) return fail(body.error());
+  const auto text = body ? body->text(kLargest) : Result<std::string>(std::string());
+  if (!text && text.error().code != Code::kOutOfRange) return fail(text.error());
+  const json::value document = parse_json(text.value_or("")).value_or(nullptr);
+  if (text_of(member(document, "imageLayoutVersion")).starts_with("1.")) return {};
   return invalid(place_.string() +
                  ": is no OCI image layout: `docker save` (25 and later), `podman save --format "
                  "oci-archive` and `skopeo copy … oci:FOLDER` write one");
 }
 
 Result<Body> OciLayout::file(const std::string& path) const {
-  std::error_code problem;
   if (inside_.empty()) return Body::file(place_ / path);
   const auto found = inside_.find(path);
   if (found != inside_.end()) return found->second;
   return fail(Code::kNotFound, place_.string() + ": has no " + path);
 }
 
-Result<json::object> OciLayout::index() const {
-  const auto broken = [this](Error error) {
-    return fail(std::move(error).within((place_ / "index.json").string()));
-  };
+Result<OciLayout::Index> OciLayout::index() const {
   SERIN_TRY_ASSIGN(const Body body, file("index.json"));
-  const auto text = all_of(body, kLargestIndex);
-  if (!text) return broken(text.error());
-  const auto manifests = parse_oci_index(*text);
-  if (!manifests) return broken(manifests.error());
-  return parse_json(*text)->as_object();
+  auto index = Index::read(body);
+  if (!index) return fail(std::move(index).error().within((place_ / "index.json").string()));
+  return index;
 }
 
 Result<std::vector<OciLayout::Named>> OciLayout::names() const {
-  SERIN_TRY_ASSIGN(const json::object object, index());
-  SERIN_TRY_ASSIGN(std::vector<OciBlob> manifests, parse_oci_index(canonical_json(object)));
+  SERIN_TRY_ASSIGN(Index read, index());
   std::vector<Named> names;
-  for (OciBlob& manifest : manifests) names.push_back({name_of(manifest), std::move(manifest)});
+  for (OciBlob& manifest : read.manifests)
+    names.push_back({name_of(manifest), std::move(manifest)});
   std::ranges::sort(names, {}, &Named::name);
   return names;
 }
@@ -221,13 +250,14 @@ Result<std::vector<OciLayout::Named>> OciLayout::names() const {
 Result<OciBlob> OciLayout::find(std::string_view name) const {
   SERIN_TRY_ASSIGN(std::vector<Named> all, names());
   if (name.empty() && all.size() == 1) return std::move(all.front().manifest);
-  std::string there;
+  std::vector<std::string> there;
   for (Named& one : all) {
     if (!name.empty() && one.name == name) return std::move(one.manifest);
-    there += (there.empty() ? "" : ", ") + printable(one.name);
+    there.push_back(one.name.empty() ? "one without a name" : printable(one.name));
   }
-  return fail(Code::kNotFound, place_.string() + ": has no image " + std::string(name) +
-                                   (there.empty() ? "" : "; it has " + there));
+  const std::string wanted =
+      name.empty() ? "must have one image alone" : "has no image " + std::string(name);
+  return fail(Code::kNotFound, place_.string() + ": " + wanted + "; " + there_are(there));
 }
 
 fs::path OciLayout::path_of(const OciBlob& blob) const { return place_ / path_below(blob); }
@@ -246,7 +276,7 @@ Result<Body> OciLayout::blob(const OciBlob& blob) const {
 
 Result<std::string> OciLayout::text(const OciBlob& named) const {
   SERIN_TRY_ASSIGN(const Body body, blob(named));
-  auto text = all_of(body, kLargestManifest);
+  auto text = body.text(kLargestManifest);
   if (!text) return fail(std::move(text).error().within(place_.string() + ": " + named.digest));
   if ("sha256:" + sha256_hex(*text) == named.digest) return text;
   return fail(Code::kDataLoss, place_.string() + ": " + named.digest + " is other bytes");
@@ -274,13 +304,12 @@ Result<OciBlob> OciLayout::add(std::string_view media_type,
                                const std::function<Status(const Sink&)>& write) {
   OciBlob made{std::string(media_type), {}, 0, {}};
   Sha256 digest;
-  NewFile file(place_ / "blobs" / "sha256");
+  SERIN_TRY_ASSIGN(NewFile file, NewFile::create(place_ / "blobs" / "sha256"));
   SERIN_TRY(write([&](std::string_view bytes) -> Status {
     digest.update(bytes);
     made.size += bytes.size();
     return file.write(bytes);
   }));
-  SERIN_TRY(file.write({}));
   made.digest = "sha256:" + digest.hex();
   if (!has(made)) SERIN_TRY(file.keep(path_of(made)));
   return made;
@@ -291,73 +320,65 @@ Status OciLayout::fetch(const OciBlob& wanted, const ReadFrom& read, const Cance
   const fs::path target = path_of(wanted);
   fs::path part = target;
   part += ".part";
-  SERIN_TRY_ASSIGN(const Descriptor lock, open_lock(part));
-  SERIN_TRY(lock_file(lock, target.string(), cancel));
-  if (has(wanted)) {  // another process was faster, and the file that we hold is the blob or
-                      // nothing
-    std::error_code ignored;
-    fs::remove(part, ignored);
+  SERIN_TRY_ASSIGN(const Descriptor lock, lock_name(part, cancel));
+  std::error_code problem;
+  if (has(wanted)) {  // another process was faster, and what we hold is a new file
+    fs::remove(part, problem);
     return {};
   }
-  const auto done = download(part, {{wanted.size, wanted.digest.substr(7)}}, read);
-  if (!done) {
-    Error error = done.error();
-    return fail(std::move(error).within(wanted.digest));
-  }
-  std::error_code problem;
+  auto done = download(part, {{wanted.size, wanted.digest.substr(7)}}, read);
+  if (!done) return fail(std::move(done).error().within(wanted.digest));
   fs::rename(part, target, problem);
-  if (!problem) return {};
-  return fail(Code::kUnknown, "cannot make " + target.string() + ": " + problem.message());
+  if (problem) return fail(error_of(problem, "cannot make " + target.string()));
+  return {};
 }
 
-Status OciLayout::change_index(const std::function<Status(json::array& manifests)>& change) {
+Status OciLayout::change_index(
+    const std::function<Result<json::array>(const Index& index)>& change) {
   SERIN_TRY_ASSIGN(const Descriptor folder, open_folder(place_));
   SERIN_TRY(lock_file(folder, place_.string(), {}));
-  auto object = index();
-  if (!object && object.error().code == Code::kNotFound) object = empty_index();
-  if (!object) return fail(object.error());
-  SERIN_TRY(change((*object)["manifests"].as_array()));
-  return write_file(place_ / "index.json", canonical_json(*object));
+  auto now = index();
+  if (!now && now.error().code == Code::kNotFound) now = Index{empty_index(), {}};
+  if (!now) return fail(now.error());
+  SERIN_TRY_ASSIGN(now->document["manifests"], change(*now));
+  return write_file(place_ / "index.json", canonical_json(now->document));
 }
 
 Status OciLayout::name(std::string_view name, const OciBlob& manifest) {
-  return change_index([&](json::array& manifests) -> Status {
-    manifests = without(manifests, name);
+  return change_index([&](const Index& index) {
+    json::array manifests = index.without(name);
     manifests.push_back(named_json(name, manifest));
-    return {};
+    return manifests;
   });
 }
 
 Status OciLayout::unname(std::string_view name) {
-  return change_index([&](json::array& manifests) -> Status {
-    json::array left = without(manifests, name);
-    if (left.size() == manifests.size())
-      return fail(Code::kNotFound, place_.string() + ": has no image " + std::string(name));
-    manifests = std::move(left);
-    return {};
+  return change_index([&](const Index& index) -> Result<json::array> {
+    json::array left = index.without(name);
+    if (left.size() < index.manifests.size()) return left;
+    return fail(Code::kNotFound, place_.string() + ": has no image " + std::string(name));
   });
 }
 
 Result<std::uint64_t> OciLayout::prune() {
   const fs::path folder = place_ / "blobs" / "sha256";
   SERIN_TRY_ASSIGN(const Descriptor blobs, open_folder(folder));
-  if (::flock(blobs.get(), LOCK_EX | LOCK_NB) != 0)
-    return fail(Code::kUnavailable, place_.string() + ": another process writes there");
+  if (::flock(blobs.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK)
+      return fail(Code::kUnavailable, place_.string() + ": another process writes there");
+    return fail(error_of_errno(errno, "cannot lock " + folder.string()));
+  }
   SERIN_TRY_ASSIGN(const std::vector<Named> named, names());
   std::set<std::string> reached;
   for (const Named& one : named) SERIN_TRY(reach(*this, one.manifest, 0, reached));
+  SERIN_TRY_ASSIGN(const std::vector<fs::path> going, files_without(folder, reached));
   std::uint64_t bytes = 0;
-  std::error_code problem;
-  std::vector<fs::path> going;
-  const auto lately = fs::file_time_type::clock::now() - kMayGoOn;
-  for (const auto& entry : fs::directory_iterator(folder, problem)) {
-    const std::string file = entry.path().filename().string();
-    const bool cut = file.ends_with(".part") && entry.last_write_time(problem) > lately;
-    if (!cut && !reached.contains("sha256:" + file)) going.push_back(entry.path());
-  }
   for (const fs::path& path : going) {
-    bytes += fs::file_size(path, problem);
-    fs::remove(path, problem);
+    std::error_code problem;
+    const std::uint64_t size = fs::file_size(path, problem);
+    if (!problem) fs::remove(path, problem);
+    if (problem) return fail(error_of(problem, "cannot remove " + path.string()));
+    bytes += size;
   }
   return bytes;
 }
@@ -372,7 +393,8 @@ Status OciLayout::write_tar(const fs::path& to, std::string_view name,
                                           {parsed.config.digest, parsed.config}};
   for (const OciBlob& layer : parsed.layers) blobs.emplace(layer.digest, layer);
 
-  NewFile file(to.has_parent_path() ? to.parent_path() : fs::path("."));
+  SERIN_TRY_ASSIGN(NewFile file,
+                   NewFile::create(to.has_parent_path() ? to.parent_path() : fs::path(".")));
   TarWriter tar([&](std::string_view bytes) { return file.write(bytes); });
   SERIN_TRY(tar.file("oci-layout", kVersion));
   SERIN_TRY(tar.file("index.json", canonical_json(index)));

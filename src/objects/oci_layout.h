@@ -77,14 +77,13 @@ class OciLayout {
   Status write_tar(const std::filesystem::path& to, std::string_view name,
                    const OciBlob& manifest) const;
 
-  const std::filesystem::path& place() const { return place_; }
-
  private:
   explicit OciLayout(std::filesystem::path place) : place_(std::move(place)) {}
   Status check() const;
   Result<Body> file(const std::string& path) const;
-  Result<json::object> index() const;
-  Status change_index(const std::function<Status(json::array& manifests)>& change);
+  struct Index;
+  Result<Index> index() const;
+  Status change_index(const std::function<Result<json::array>(const Index&)>& change);
   std::filesystem::path path_of(const OciBlob& blob) const;
 
   std::filesystem::path place_;

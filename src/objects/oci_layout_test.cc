@@ -2,8 +2,14 @@
 #include "objects/oci_layout.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
 
 #include "base/digest.h"
+#include "base/eventually_for_test.h"
 #include "base/files.h"
 #include "objects/oci_copy.h"
 
@@ -46,7 +52,7 @@ TEST_F(OciLayoutTest, GivesBackWhatWasNamed) {
   EXPECT_EQ(parse_oci_manifest(again->image(one)->text)->layers[0].size, 3U);
   const auto none = again->find("r.example/c:v1");
   ASSERT_FALSE(none);
-  EXPECT_THAT(none.error().message, HasSubstr("it has r.example/a:v1, r.example/b:v1"));
+  EXPECT_THAT(none.error().message, HasSubstr("there are r.example/a:v1 and r.example/b:v1"));
   EXPECT_FALSE(again->find(""));
 }
 
@@ -74,6 +80,68 @@ TEST_F(OciLayoutTest, RemovesWhatNothingNeedsAndNothingElse) {
   EXPECT_GT(*layout.prune(), 0U);
   EXPECT_EQ(blobs(path("l")), 3U);  // the config is b's too
   EXPECT_TRUE(layout.image(*layout.find("b:v1")));
+}
+
+TEST_F(OciLayoutTest, WritesBesideOthersWhoHaveOurNumber) {
+  auto layout = *OciLayout::create(path("l"));
+  // In another container, a process with the same id.
+  const std::string others = ".new-" + std::to_string(::getpid()) + "-";
+  for (int i = 0; i < 200; ++i)
+    ASSERT_TRUE(write_file(path("l") / "blobs/sha256" / (others + std::to_string(i)), "x"));
+  ASSERT_TRUE(layout.add(kOciLayerType, "one"));
+  EXPECT_EQ(blobs(path("l")), 201U);
+}
+
+// How many of this process's descriptors are of the file at `path`.
+int holders(const fs::path& path) {
+  struct stat wanted{}, own{};
+  if (::stat(path.c_str(), &wanted) != 0) return 0;
+  int count = 0;
+  for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
+    if (::stat(entry.path().c_str(), &own) == 0 && own.st_dev == wanted.st_dev &&
+        own.st_ino == wanted.st_ino)
+      ++count;
+  }
+  return count;
+}
+
+TEST_F(OciLayoutTest, FetchesOnlyWithTheLockOfTheFileThatIsThere) {
+  auto layout = *OciLayout::create(path("l"));
+  const OciBlob blob{"x", "sha256:" + sha256_hex("bytes"), 5, {}};
+  const fs::path part = path("l") / "blobs/sha256" / (blob.digest.substr(7) + ".part");
+  auto first = open_lock(part);
+  ASSERT_TRUE(lock_file(*first, "first", {}));
+  std::atomic<bool> read = false;
+  const ReadFrom from = [&](std::uint64_t, const Sink& sink) {
+    read = true;
+    return sink("bytes");
+  };
+  Status fetched = fail(Code::kUnknown, "not done");
+  std::jthread fetcher([&] { fetched = layout.fetch(blob, from, {}); });
+  ASSERT_TRUE(eventually([&] { return holders(part) == 2; }));
+  // The first one gives up, removes its file, and a third one begins anew.
+  fs::remove(part);
+  auto third = open_lock(part);
+  ASSERT_TRUE(lock_file(*third, "third", {}));
+  *first = Descriptor();
+  ASSERT_TRUE(eventually([&] { return read || holders(part) == 2; }));
+  EXPECT_FALSE(read);
+  *third = Descriptor();
+  fetcher.join();
+  EXPECT_TRUE(fetched) << fetched.error().message;
+  EXPECT_TRUE(layout.has(blob));
+  EXPECT_FALSE(fs::exists(part));
+}
+
+TEST_F(OciLayoutTest, SaysWhatKeepsItFromReadingAndWriting) {
+  ASSERT_TRUE(write_file(path("file"), "x"));
+  EXPECT_EQ(OciLayout::create(path("file") / "below").error().code, Code::kNotFound);
+  ASSERT_TRUE(OciLayout::create(path("l")));
+  fs::remove(path("l") / "oci-layout");
+  fs::create_directory_symlink("oci-layout", path("l") / "oci-layout");
+  const auto loop = OciLayout::open(path("l"));
+  ASSERT_FALSE(loop);
+  EXPECT_THAT(loop.error().message, HasSubstr("symbolic links"));
 }
 
 TEST_F(OciLayoutTest, IsOneFileToo) {

@@ -2,7 +2,8 @@
 #include "objects/oci_manifest.h"
 
 #include "base/digest.h"
-#include "base/json.h"
+#include "base/json_members.h"
+#include "base/words.h"
 #include "objects/oci_reference.h"
 #include "objects/text.h"
 
@@ -25,27 +26,30 @@ json::object blob_json(const OciBlob& blob) {
   return object;
 }
 
-std::string text_of(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
-}
-
 OciAnnotations read_annotations(const json::object& object) {
   OciAnnotations annotations;
-  const json::value* value = object.if_contains("annotations");
-  if (value == nullptr || !value->is_object()) return annotations;
-  for (const auto& [name, one] : value->as_object()) {
+  const json::object* given = object_of(member(object, "annotations"));
+  if (given == nullptr) return annotations;
+  for (const auto& [name, one] : *given) {
     if (one.is_string()) annotations.emplace(name, one.as_string());
   }
   return annotations;
+}
+
+std::string read_platform(const json::object& object) {
+  const json::value* platform = member(object, "platform");
+  if (object_of(platform) == nullptr) return {};
+  return std::string(text_of(member(platform, "os"))) + "/" +
+         std::string(text_of(member(platform, "architecture")));
 }
 
 Result<OciBlob> read_blob(const json::value& value, const std::string& where) {
   const json::object* object = value.if_object();
   if (object == nullptr) return invalid(where + " is no object");
   const json::value* size = object->if_contains("size");
-  OciBlob blob{text_of(*object, "mediaType"), text_of(*object, "digest"), 0,
-               read_annotations(*object)};
+  OciBlob blob{std::string(text_of(member(*object, "mediaType"))),
+               std::string(text_of(member(*object, "digest"))), 0, read_annotations(*object),
+               read_platform(*object)};
   if (!is_oci_digest(blob.digest)) return invalid(where + ".digest is no SHA-256");
   if (size == nullptr || !size->is_int64() || size->as_int64() < 0 ||
       static_cast<std::uint64_t>(size->as_int64()) > kLargestBlob)
@@ -58,14 +62,6 @@ Result<json::object> read_document(std::string_view text) {
   SERIN_TRY_ASSIGN(json::value document, parse_json(text));
   if (!document.is_object()) return invalid("the manifest is no JSON object");
   return std::move(document.as_object());
-}
-
-// "linux/amd64"; empty where an index says nothing of it.
-std::string platform_of(const json::value& manifest) {
-  const json::value* platform = manifest.as_object().if_contains("platform");
-  const json::object* object = platform == nullptr ? nullptr : platform->if_object();
-  if (object == nullptr) return {};
-  return text_of(*object, "os") + "/" + text_of(*object, "architecture");
 }
 
 }  // namespace
@@ -95,16 +91,16 @@ Result<OciManifest> parse_oci_manifest(std::string_view text) {
   if (object.contains("manifests"))
     return invalid("it is an index of several manifests; name the one by its digest");
   const json::value* config = object.if_contains("config");
-  const json::value* layers = object.if_contains("layers");
-  if (config == nullptr || layers == nullptr || !layers->is_array())
+  const json::array* layers = array_of(member(object, "layers"));
+  if (config == nullptr || layers == nullptr)
     return invalid("it is no image manifest: it has no config or no layers");
-  if (layers->as_array().size() > kMostLayers)
+  if (layers->size() > kMostLayers)
     return fail(Code::kResourceExhausted, "the manifest has too many layers");
   OciManifest manifest;
-  manifest.artifact_type = text_of(object, "artifactType");
+  manifest.artifact_type = text_of(member(object, "artifactType"));
   manifest.annotations = read_annotations(object);
   SERIN_TRY_ASSIGN(manifest.config, read_blob(*config, "config"));
-  for (const json::value& layer : layers->as_array()) {
+  for (const json::value& layer : *layers) {
     SERIN_TRY_ASSIGN(OciBlob blob,
                      read_blob(layer, "layers[" + std::to_string(manifest.layers.size()) + "]"));
     manifest.layers.push_back(std::move(blob));
@@ -112,15 +108,13 @@ Result<OciManifest> parse_oci_manifest(std::string_view text) {
   return manifest;
 }
 
-Result<std::vector<OciBlob>> parse_oci_index(std::string_view text) {
-  SERIN_TRY_ASSIGN(const json::object object, read_document(text));
-  const json::value* manifests = object.if_contains("manifests");
-  if (manifests == nullptr || !manifests->is_array())
-    return invalid("it is no index: it has no manifests");
-  if (manifests->as_array().size() > kMostManifests)
+Result<std::vector<OciBlob>> read_oci_index(const json::object& index) {
+  const json::array* manifests = array_of(member(index, "manifests"));
+  if (manifests == nullptr) return invalid("it is no index: it has no manifests");
+  if (manifests->size() > kMostManifests)
     return fail(Code::kResourceExhausted, "the index has too many manifests");
   std::vector<OciBlob> blobs;
-  for (const json::value& one : manifests->as_array()) {
+  for (const json::value& one : *manifests) {
     SERIN_TRY_ASSIGN(OciBlob blob,
                      read_blob(one, "manifests[" + std::to_string(blobs.size()) + "]"));
     blobs.push_back(std::move(blob));
@@ -128,18 +122,21 @@ Result<std::vector<OciBlob>> parse_oci_index(std::string_view text) {
   return blobs;
 }
 
+Result<std::vector<OciBlob>> parse_oci_index(std::string_view text) {
+  SERIN_TRY_ASSIGN(const json::object index, read_document(text));
+  return read_oci_index(index);
+}
+
 Result<OciBlob> manifest_for_this_machine(std::string_view index) {
   SERIN_TRY_ASSIGN(std::vector<OciBlob> blobs, parse_oci_index(index));
-  SERIN_TRY_ASSIGN(const json::object object, read_document(index));
-  const json::array& manifests = object.at("manifests").as_array();
   const std::string wanted = std::string(kOs) + "/" + std::string(kArchitecture);
-  std::string there;
-  for (std::size_t i = 0; i < blobs.size(); ++i) {
-    const std::string platform = platform_of(manifests[i]);
-    if (platform == wanted || (platform.empty() && blobs.size() == 1)) return std::move(blobs[i]);
-    there += (there.empty() ? "" : ", ") + printable(platform);
+  std::vector<std::string> platforms;
+  for (OciBlob& blob : blobs) {
+    if (blob.platform == wanted || (blob.platform.empty() && blobs.size() == 1))
+      return std::move(blob);
+    if (!blob.platform.empty()) platforms.push_back(printable(blob.platform));
   }
-  return fail(Code::kNotFound, "it has no image for " + wanted + ", only for " + there);
+  return fail(Code::kNotFound, "it has no image for " + wanted + "; " + there_are(platforms));
 }
 
 }  // namespace serin::objects

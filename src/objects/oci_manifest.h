@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 
 namespace serin::objects {
 
@@ -35,6 +36,7 @@ struct OciBlob {
   std::string digest;  // "sha256:…"
   std::uint64_t size = 0;
   OciAnnotations annotations = {};
+  std::string platform = {};  // "linux/amd64", of what an index names; empty: it says nothing of it
 };
 
 struct OciManifest {
@@ -59,7 +61,8 @@ bool is_oci_index(std::string_view media_type);
 OciDocument oci_manifest(const OciManifest& manifest);
 Result<OciManifest> parse_oci_manifest(std::string_view text);
 
-// The manifests that an index names.
+// The manifests that an index names, in its order.
+Result<std::vector<OciBlob>> read_oci_index(const json::object& index);
 Result<std::vector<OciBlob>> parse_oci_index(std::string_view text);
 // The one for this machine's platform. kNotFound, naming those that there are.
 Result<OciBlob> manifest_for_this_machine(std::string_view index);
