@@ -208,14 +208,8 @@ Result<Inspected> look_at(const std::string& text) {
   SERIN_TRY_ASSIGN(const auto registry, open_registry(text));
   SERIN_TRY_ASSIGN(seen.document, registry->pull_image({}));
   SERIN_TRY_ASSIGN(const auto manifest, objects::parse_oci_manifest(seen.document.text));
-  if (manifest.config.size > objects::kLargestManifest)
-    return fail(Code::kOutOfRange, text + ": its config is too large");
-  SERIN_TRY(registry->pull_blob(manifest.config, 0,
-                                [&](std::string_view piece) -> Status {
-                                  seen.config += piece;
-                                  return {};
-                                },
-                                {}));
+  SERIN_TRY_ASSIGN(seen.config,
+                   registry->pull_text(manifest.config, objects::kLargestManifest, {}));
   return seen;
 }
 

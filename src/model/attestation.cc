@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/files.h"
+#include "base/json_members.h"
 #include "model/folder.h"
 
 namespace serin::model {
@@ -61,9 +62,9 @@ json::object to_statement(const std::string& name, const Attestation& attestatio
 
 Result<Attestation::Output> parse_output(const json::value& value) {
   Attestation::Output output;
-  output.name = text_of(field(&value, "name"));
-  const json::value* bitwise = field(&value, "bitwise");
-  const json::value* largest = field(&value, "largestDifference");
+  output.name = text_of(member(value, "name"));
+  const json::value* bitwise = member(value, "bitwise");
+  const json::value* largest = member(value, "largestDifference");
   if (output.name.empty() || bitwise == nullptr || !bitwise->is_bool() || largest == nullptr ||
       !(largest->is_null() || largest->is_number())) {
     return invalid("an output must have a name, bitwise and largestDifference");
@@ -78,18 +79,19 @@ Result<Attestation::Output> parse_output(const json::value& value) {
 }
 
 Result<Attestation> from_statement(const json::value& statement) {
-  const json::value* subjects = field(&statement, "subject");
+  const json::value* subjects = member(statement, "subject");
   if (subjects == nullptr || !subjects->is_array() || subjects->get_array().size() != 1)
     return invalid("it must have one subject");
-  const json::value* predicate = field(&statement, "predicate");
-  const json::value* outputs = field(predicate, "outputs");
+  const json::value* predicate = member(statement, "predicate");
+  const json::value* outputs = member(predicate, "outputs");
   if (outputs == nullptr || !outputs->is_array()) return invalid("it names no outputs");
   Attestation attestation;
   attestation.package =
-      "sha256:" + std::string(text_of(field(field(&subjects->get_array()[0], "digest"), "sha256")));
-  attestation.profile = text_of(field(predicate, "profile"));
-  attestation.date = text_of(field(predicate, "date"));
-  attestation.software = text_of(field(predicate, "software"));
+      "sha256:" +
+      std::string(text_of(member(member(subjects->get_array()[0], "digest"), "sha256")));
+  attestation.profile = text_of(member(predicate, "profile"));
+  attestation.date = text_of(member(predicate, "date"));
+  attestation.software = text_of(member(predicate, "software"));
   for (const json::value& one : outputs->get_array()) {
     SERIN_TRY_ASSIGN(Attestation::Output output, parse_output(one));
     attestation.outputs.push_back(std::move(output));

@@ -2,6 +2,7 @@
 #include "model/bundle.h"
 
 #include "base/base64.h"
+#include "base/json_members.h"
 
 namespace serin::model {
 namespace {
@@ -24,15 +25,15 @@ json::object material(const SigningKey* key) {
 
 Result<Voucher> parse_voucher(const json::value* material) {
   Voucher voucher;
-  voucher.hint = text_of(field(field(material, "publicKey"), "hint"));
+  voucher.hint = text_of(member(member(material, "publicKey"), "hint"));
   json::array certificates;
-  if (const json::value* one = field(material, "certificate")) certificates.push_back(*one);
-  if (const json::value* chain = field(field(material, "x509CertificateChain"), "certificates")) {
+  if (const json::value* one = member(material, "certificate")) certificates.push_back(*one);
+  if (const json::value* chain = member(member(material, "x509CertificateChain"), "certificates")) {
     if (!chain->is_array()) return invalid("its certificates must be a list");
     certificates = chain->get_array();
   }
   for (const json::value& one : certificates) {
-    SERIN_TRY_ASSIGN(std::string der, from_base64(text_of(field(&one, "rawBytes"))));
+    SERIN_TRY_ASSIGN(std::string der, from_base64(text_of(member(one, "rawBytes"))));
     voucher.certificates.push_back(std::move(der));
   }
   return voucher;
@@ -54,37 +55,27 @@ std::string write_bundle(const json::object& statement, const SigningKey* key) {
 
 Result<Bundle> read_bundle(std::string_view text, std::string_view predicate_type) {
   SERIN_TRY_ASSIGN(const json::value document, parse_json(text));
-  if (text_of(field(&document, "mediaType")) != kBundleType)
+  if (text_of(member(document, "mediaType")) != kBundleType)
     return invalid("is not a Sigstore bundle 0.3 (mediaType " + std::string(kBundleType) + ")");
-  const json::value* envelope = field(&document, "dsseEnvelope");
+  const json::value* envelope = member(document, "dsseEnvelope");
   if (envelope == nullptr) return invalid("has no dsseEnvelope");
-  const json::value* material = field(&document, "verificationMaterial");
+  const json::value* material = member(document, "verificationMaterial");
   Bundle bundle;
   SERIN_TRY_ASSIGN(bundle.envelope, parse_envelope(*envelope));
   SERIN_TRY_ASSIGN(bundle.voucher, parse_voucher(material));
   if (bundle.is_signed() && bundle.voucher.certificates.empty() &&
-      field(material, "publicKey") == nullptr) {
+      member(material, "publicKey") == nullptr) {
     return invalid("its verificationMaterial names neither a public key nor certificates");
   }
   if (bundle.envelope.payload_type != kStatementPayload)
     return invalid("its payload is " + bundle.envelope.payload_type + ", not " +
                    std::string(kStatementPayload));
   SERIN_TRY_ASSIGN(bundle.statement, parse_json(bundle.envelope.payload));
-  if (text_of(field(&bundle.statement, "_type")) != kStatementType)
+  if (text_of(member(bundle.statement, "_type")) != kStatementType)
     return invalid("its payload is not an in-toto statement, version 1");
-  if (text_of(field(&bundle.statement, "predicateType")) != predicate_type)
+  if (text_of(member(bundle.statement, "predicateType")) != predicate_type)
     return invalid("its predicate is not " + std::string(predicate_type));
   return bundle;
-}
-
-const json::value* field(const json::value* value, std::string_view name) {
-  const json::object* object = value == nullptr ? nullptr : value->if_object();
-  return object == nullptr ? nullptr : object->if_contains(name);
-}
-
-std::string_view text_of(const json::value* value) {
-  return value != nullptr && value->is_string() ? std::string_view(value->get_string())
-                                                : std::string_view();
 }
 
 }  // namespace serin::model

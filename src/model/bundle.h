@@ -26,9 +26,4 @@ std::string write_bundle(const json::object& statement, const SigningKey* key);
 // kInvalidArgument: what is wrong in it. The statement is of `predicate_type`.
 Result<Bundle> read_bundle(std::string_view text, std::string_view predicate_type);
 
-// A field of an object; null where there is none.
-const json::value* field(const json::value* value, std::string_view name);
-// A string's text; empty where it is none.
-std::string_view text_of(const json::value* value);
-
 }  // namespace serin::model

@@ -9,8 +9,7 @@
 #include <cctype>
 
 #include "base/base64.h"
-#include "base/json.h"
-#include "model/bundle.h"
+#include "base/json_members.h"
 
 namespace serin::model {
 namespace {
@@ -55,21 +54,21 @@ bool is_number(const json::value* value, std::int64_t wanted) {
 
 Result<Box> read_box(std::string_view text) {
   SERIN_TRY_ASSIGN(const json::value document, parse_json(text));
-  const json::value* kdf = field(&document, "kdf");
-  const json::value* cipher = field(&document, "cipher");
-  const json::value* params = field(kdf, "params");
-  const json::value* cost = field(params, "N");
+  const json::value* kdf = member(document, "kdf");
+  const json::value* cipher = member(document, "cipher");
+  const json::value* params = member(kdf, "params");
+  const json::value* cost = member(params, "N");
   Box box;
   for (const std::int64_t known : kCosts) {
     if (is_number(cost, known)) box.cost = known;
   }
-  if (text_of(field(kdf, "name")) != "scrypt" || box.cost == 0 ||
-      !is_number(field(params, "r"), kBlockSize) || !is_number(field(params, "p"), 1) ||
-      text_of(field(cipher, "name")) != "nacl/secretbox")
+  if (text_of(member(kdf, "name")) != "scrypt" || box.cost == 0 ||
+      !is_number(member(params, "r"), kBlockSize) || !is_number(member(params, "p"), 1) ||
+      text_of(member(cipher, "name")) != "nacl/secretbox")
     return invalid("it is encrypted in a way that cosign does not use");
-  SERIN_TRY_ASSIGN(box.salt, from_base64(text_of(field(kdf, "salt"))));
-  SERIN_TRY_ASSIGN(box.nonce, from_base64(text_of(field(cipher, "nonce"))));
-  SERIN_TRY_ASSIGN(box.content, from_base64(text_of(field(&document, "ciphertext"))));
+  SERIN_TRY_ASSIGN(box.salt, from_base64(text_of(member(kdf, "salt"))));
+  SERIN_TRY_ASSIGN(box.nonce, from_base64(text_of(member(cipher, "nonce"))));
+  SERIN_TRY_ASSIGN(box.content, from_base64(text_of(member(document, "ciphertext"))));
   if (box.nonce.size() != crypto_secretbox_NONCEBYTES ||
       box.content.size() < crypto_secretbox_MACBYTES)
     return invalid("it is cut");

@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/files.h"
+#include "base/json_members.h"
 #include "model/folder.h"
 
 namespace serin::model {
@@ -66,28 +67,28 @@ json::object statement(const Package& package, const Resources& resources) {
 }
 
 Result<Resources> parse_statement(const json::value& document) {
-  const json::value* predicate = field(&document, "predicate");
-  const json::value* serialization = field(predicate, "serialization");
-  if (text_of(field(serialization, "method")) != "files" ||
-      text_of(field(serialization, "hash_type")) != "sha256") {
+  const json::value* predicate = member(document, "predicate");
+  const json::value* serialization = member(predicate, "serialization");
+  if (text_of(member(serialization, "method")) != "files" ||
+      text_of(member(serialization, "hash_type")) != "sha256") {
     return invalid("it signs shards or digests other than SHA-256; sign whole files with SHA-256");
   }
-  const json::value* list = field(predicate, "resources");
+  const json::value* list = member(predicate, "resources");
   if (list == nullptr || !list->is_array()) return invalid("it names no resources");
   Resources resources;
   for (const json::value& one : list->get_array()) {
-    const std::string_view name = text_of(field(&one, "name")),
-                           digest = text_of(field(&one, "digest"));
-    if (name.empty() || text_of(field(&one, "algorithm")) != "sha256" || !is_sha256(digest)) {
+    const std::string_view name = text_of(member(one, "name")),
+                           digest = text_of(member(one, "digest"));
+    if (name.empty() || text_of(member(one, "algorithm")) != "sha256" || !is_sha256(digest)) {
       return invalid("a resource must have a name and a SHA-256 digest");
     }
     resources.emplace_back(name, digest);
   }
-  const json::value* subjects = field(&document, "subject");
+  const json::value* subjects = member(document, "subject");
   if (subjects == nullptr || !subjects->is_array() || subjects->get_array().size() != 1)
     return invalid("it must have one subject");
   const std::string root = root_digest(resources);
-  if (text_of(field(field(&subjects->get_array()[0], "digest"), "sha256")) != root) {
+  if (text_of(member(member(subjects->get_array()[0], "digest"), "sha256")) != root) {
     return invalid("its subject's digest is not that of its resources");
   }
   return resources;

@@ -3,7 +3,7 @@
 
 #include <set>
 
-#include "base/json.h"
+#include "base/json_members.h"
 #include "model/image/image.h"
 
 namespace serin::model {
@@ -25,11 +25,6 @@ json::object& object_at(json::object& object, std::string_view key) {
   json::value& value = object[key];
   if (!value.is_object()) value = json::object();
   return value.as_object();
-}
-
-std::string text_of(const json::object& object, std::string_view key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
 }
 
 // As the image specification has it: a name or a number, and a group after ':'.
@@ -127,7 +122,8 @@ Result<std::string> model_image_config(std::string_view base_config, std::size_t
   SERIN_TRY_ASSIGN(json::value document, parse_json(base_config));
   if (!document.is_object()) return invalid("its config is no JSON object");
   json::object& config = document.as_object();
-  const std::string platform = text_of(config, "os") + "/" + text_of(config, "architecture");
+  const std::string platform = std::string(text_of(member(config, "os"))) + "/" +
+                               std::string(text_of(member(config, "architecture")));
   if (platform != std::string(objects::kOs) + "/" + std::string(objects::kArchitecture))
     return invalid("it is for " + platform + ", where Serin does not run");
   SERIN_TRY(add_layers(config, base_layers, layers));
@@ -135,7 +131,7 @@ Result<std::string> model_image_config(std::string_view base_config, std::size_t
   SERIN_TRY(set_entry_point(run));
   set_labels(run, labels);
   object_at(run, "ExposedPorts")[kPort] = json::object();
-  if (is_root(text_of(run, "User"))) run["User"] = kNobody;
+  if (is_root(text_of(member(run, "User")))) run["User"] = kNobody;
   run.erase("Healthcheck");  // Docker's own; clusters ask /health/live and /health/ready
   config["created"] = kNoTime;
   return canonical_json(document);

@@ -3,8 +3,7 @@
 
 #include "base/base64.h"
 #include "base/digest.h"
-#include "base/json.h"
-#include "model/bundle.h"
+#include "base/json_members.h"
 
 namespace serin::model {
 namespace {
@@ -32,39 +31,37 @@ Result<OciManifest> read_signatures(OciRegistry& registry, const std::string& di
   return manifest;
 }
 
-// Who signed `digest` by this layer.
-Result<std::string> verify_layer(OciRegistry& registry, const OciBlob& layer,
-                                 const std::string& digest, const Trust& trust,
-                                 const CancelToken& cancel) {
-  const auto annotation = layer.annotations.find(kSignature);
-  if (layer.media_type != kStatementKind || annotation == layer.annotations.end())
-    return fail(Code::kPermissionDenied, "there is a signature of a kind that is not read");
-  if (layer.size > kLargestStatement) return invalid("its signed statement is too large");
-  SERIN_TRY_ASSIGN(const std::string signature, from_base64(annotation->second));
-  std::string statement;
-  SERIN_TRY(registry.pull_blob(
-      layer, 0,
-      [&](std::string_view piece) -> Status {
-        statement += piece;
-        return {};
-      },
-      cancel));
+// Who signed `digest` by this statement; else why it is no signature of somebody who is trusted.
+Result<std::string> signer_of(const OciBlob& layer, std::string_view statement,
+                              const std::string& digest, const Trust& trust) {
+  SERIN_TRY_ASSIGN(const std::string signature, from_base64(layer.annotations.at(kSignature)));
   SERIN_TRY_ASSIGN(std::string signer, trust.verify_message(statement, signature));
   SERIN_TRY(check_statement(statement, digest));
   return signer;
 }
 
-Result<std::string> verify_any(OciRegistry& registry, const OciManifest& signatures,
-                               const std::string& digest, const Trust& trust,
-                               const CancelToken& cancel) {
-  Error why{Code::kPermissionDenied, "nobody has signed " + digest};
+struct Verdict {
+  std::string signer;   // empty: nobody whom one trusts
+  std::string why_not;  // then
+};
+
+// An error is one of asking: what the registry has is a verdict, however bad it is.
+Result<Verdict> judge(OciRegistry& registry, const OciManifest& signatures,
+                      const std::string& digest, const Trust& trust, const CancelToken& cancel) {
+  Verdict verdict{{}, "nobody has signed " + digest};
   for (const OciBlob& layer : signatures.layers) {
-    auto signer = verify_layer(registry, layer, digest, trust, cancel);
-    if (signer) return signer;
-    why = std::move(signer).error();
-    if (why.code == Code::kUnavailable || why.code == Code::kCancelled) break;
+    if (layer.media_type != kStatementKind || !layer.annotations.contains(kSignature) ||
+        layer.size > kLargestStatement) {
+      verdict.why_not = "there is a signature of a kind that is not read";
+      continue;
+    }
+    SERIN_TRY_ASSIGN(const std::string statement,
+                     registry.pull_text(layer, kLargestStatement, cancel));
+    auto signer = signer_of(layer, statement, digest, trust);
+    if (signer) return Verdict{*std::move(signer), {}};
+    verdict.why_not = std::move(signer).error().message;
   }
-  return fail(std::move(why));
+  return verdict;
 }
 
 // An image needs a config: one that runs nothing and names its layers.
@@ -98,10 +95,11 @@ std::string signed_statement(std::string_view repository, std::string_view diges
 
 Status check_statement(std::string_view statement, std::string_view digest) {
   SERIN_TRY_ASSIGN(const json::value document, parse_json(statement));
-  const json::value* critical = field(&document, "critical");
-  if (text_of(field(critical, "type")) != kStatementOf)
+  const json::value* critical = member(document, "critical");
+  if (text_of(member(critical, "type")) != kStatementOf)
     return invalid("what is signed is no statement of an image");
-  const std::string_view named = text_of(field(field(critical, "image"), "docker-manifest-digest"));
+  const std::string_view named =
+      text_of(member(member(critical, "image"), "docker-manifest-digest"));
   if (named == digest) return {};
   return fail(Code::kDataLoss,
               "what is signed is " + std::string(named) + ", not " + std::string(digest));
@@ -113,7 +111,8 @@ Status sign_image(OciRegistry& registry, const std::string& digest, const Signin
     return invalid("the key is not on P-256, so that cosign would not believe it");
   SERIN_TRY_ASSIGN(OciManifest signatures, read_signatures(registry, digest, cancel));
   SERIN_TRY_ASSIGN(const Trust own, Trust::parse(key.public_key()));
-  if (verify_any(registry, signatures, digest, own, cancel)) return {};
+  SERIN_TRY_ASSIGN(const Verdict before, judge(registry, signatures, digest, own, cancel));
+  if (!before.signer.empty()) return {};
   if (signatures.layers.size() == kMostSignatures)
     return fail(Code::kResourceExhausted,
                 "there are " + std::to_string(kMostSignatures) + " signatures already");
@@ -132,9 +131,9 @@ Status sign_image(OciRegistry& registry, const std::string& digest, const Signin
 Result<std::string> verify_image(OciRegistry& registry, const std::string& digest,
                                  const Trust& trust, const CancelToken& cancel) {
   SERIN_TRY_ASSIGN(const OciManifest signatures, read_signatures(registry, digest, cancel));
-  auto signer = verify_any(registry, signatures, digest, trust, cancel);
-  if (!signer) return fail(std::move(signer).error().within(registry.reference().text()));
-  return signer;
+  SERIN_TRY_ASSIGN(Verdict verdict, judge(registry, signatures, digest, trust, cancel));
+  if (!verdict.signer.empty()) return std::move(verdict.signer);
+  return fail(Code::kPermissionDenied, registry.reference().text() + ": " + verdict.why_not);
 }
 
 }  // namespace serin::model

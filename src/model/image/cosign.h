@@ -20,11 +20,13 @@ std::string signed_statement(std::string_view repository, std::string_view diges
 Status check_statement(std::string_view statement, std::string_view digest);
 
 // Adds a signature of what has `digest` in the registry's repository; where the key has signed it
-// already, nothing. kInvalidArgument for a key that is not on P-256.
+// already, nothing. kInvalidArgument for a key that is not on P-256, and what asking the registry
+// ended with: a signature is not written where it is not known whether there is one.
 Status sign_image(objects::OciRegistry& registry, const std::string& digest, const SigningKey& key,
                   const CancelToken& cancel);
 
-// Who signed it. kPermissionDenied where nobody did whom `trust` knows.
+// Who signed it. kPermissionDenied where nobody did whom `trust` knows, whatever else is there
+// instead; other errors are those of asking.
 Result<std::string> verify_image(objects::OciRegistry& registry, const std::string& digest,
                                  const Trust& trust, const CancelToken& cancel);
 

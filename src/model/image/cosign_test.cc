@@ -31,6 +31,7 @@ class FakeRegistry final : public objects::OciRegistry {
   }
   Status pull_blob(const OciBlob& blob, std::uint64_t, const objects::Sink& sink,
                    const CancelToken&) override {
+    if (problem) return fail(*problem);
     return sink(blobs.at(blob.digest));
   }
   Status push_blob(const OciBlob& blob, const objects::Body& body, const CancelToken&) override {
@@ -50,6 +51,7 @@ class FakeRegistry final : public objects::OciRegistry {
   objects::OciReference at{"r.example", "models/glyphs", "v1", ""};
   std::map<std::string, OciDocument> documents;
   std::map<std::string, std::string> blobs;
+  std::optional<Error> problem;  // of pulling blobs
 };
 
 const std::string kDigest = "sha256:" + sha256_hex("an image");
@@ -109,8 +111,29 @@ TEST_F(CosignTest, DoesNotTakeASignatureOfAnotherImage) {
   registry_.documents[kTag] = registry_.documents.at(signature_tag(kOther));
   const auto refused = verify_image(registry_, kDigest, trust(key_), {});
   ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, Code::kDataLoss);
+  EXPECT_EQ(refused.error().code, Code::kPermissionDenied);
   EXPECT_THAT(refused.error().message, HasSubstr(kOther));
+}
+
+TEST_F(CosignTest, RefusesAloneWhatNobodyTrustedSigned) {
+  ASSERT_TRUE(sign_image(registry_, kDigest, other_, {}));
+  objects::OciManifest odd = signatures();
+  odd.layers.push_back(odd.layers.front());
+  odd.layers.back().annotations["dev.cosignproject.cosign/signature"] = "no base64";
+  registry_.documents[kTag] = objects::oci_manifest(odd);
+  EXPECT_EQ(verify_image(registry_, kDigest, trust(key_), {}).error().code,
+            Code::kPermissionDenied);
+  EXPECT_TRUE(verify_image(registry_, kDigest, trust(other_), {}));
+}
+
+TEST_F(CosignTest, SignsNothingWhileItIsNotKnownWhatIsSigned) {
+  ASSERT_TRUE(sign_image(registry_, kDigest, key_, {}));
+  for (const Code code : {Code::kUnavailable, Code::kCancelled, Code::kUnauthenticated}) {
+    registry_.problem = Error{code, "no answer"};
+    EXPECT_EQ(sign_image(registry_, kDigest, key_, {}).error().code, code);
+    EXPECT_EQ(verify_image(registry_, kDigest, trust(key_), {}).error().code, code);
+  }
+  EXPECT_EQ(signatures().layers.size(), 1U);
 }
 
 TEST_F(CosignTest, DoesNotTakeAStatementThatWasAltered) {

@@ -38,9 +38,9 @@ Status write_folders(objects::TarWriter& tar, const std::string& path,
   return {};
 }
 
-// By such a name a layer takes a file of those below it away.
+// By such a name, of a file or of a folder, a layer takes something of those below it away.
 bool hides_another(const std::string& path) {
-  return path.substr(path.rfind('/') + 1).starts_with(".wh.");
+  return ("/" + path).find("/.wh.") != std::string::npos;
 }
 
 Result<OciBlob> write_layer(const Folder& folder, const std::vector<FoundFile>& files,
@@ -50,7 +50,7 @@ Result<OciBlob> write_layer(const Folder& folder, const std::vector<FoundFile>& 
     std::set<std::string> made;
     for (const FoundFile& file : files) {
       if (hides_another(file.path))
-        return invalid(file.path + ": in an image, a name with .wh. before it removes a file");
+        return invalid(file.path + ": in an image, a name that begins with .wh. removes another");
       SERIN_TRY(write_folders(tar, prefix + file.path, made));
       SERIN_TRY(tar.file(prefix + file.path, file.size, [&](const objects::Sink& content) {
         return folder.stream(file.path, content);

@@ -192,27 +192,27 @@ TEST_F(ImageTest, IsTheSameToTheByteForEver) {
             "sha256:0e5623f7c24d1bf4a9bc34b9d2adcdb48b433fff478019425669b455d7746b41");
 }
 
-TEST_F(ImageTest, AnArtifactsLayersOneAfterAnotherAreThePackage) {
-  std::string all;
+TEST_F(ImageTest, AnArtifactsLayersAreThePackage) {
+  std::vector<objects::Body> layers;
   const auto artifact = manifest_of(*build_artifact(package_, layout_));
   for (const OciBlob& layer : artifact.layers) {
     EXPECT_TRUE(is_artifact_layer(layer.media_type));
-    ASSERT_TRUE(layout_.blob(layer)->each([&](std::string_view piece) -> Status {
-      all += piece;
-      return {};
-    }));
+    layers.push_back(*layout_.blob(layer));
   }
-  ASSERT_TRUE(write_file(path("layers"), all));
-  const auto unpacked = unpack_package(path("layers"), path("unpacked"));
+  const auto unpacked = unpack_package(layers, path("unpacked"));
   ASSERT_TRUE(unpacked) << unpacked.error().message;
   EXPECT_EQ(unpacked->digest, package_.digest);
 }
 
-TEST_F(ImageTest, RefusesAFileThatWouldHideAnotherOne) {
-  ASSERT_TRUE(write_file(package_.root / "golden/.wh.0.y.npy", "x"));
-  const auto built = build_data_image(*seal_package(package_.root), layout_);
-  ASSERT_FALSE(built);
-  EXPECT_THAT(built.error().message, HasSubstr("golden/.wh.0.y.npy"));
+TEST_F(ImageTest, RefusesWhatWouldHideAnotherFile) {
+  for (const std::string hiding : {"golden/.wh.0.y.npy", ".wh.golden/x", "golden/.wh.deep/er/x"}) {
+    fs::create_directories((package_.root / hiding).parent_path());
+    ASSERT_TRUE(write_file(package_.root / hiding, "x"));
+    const auto built = build_data_image(*seal_package(package_.root), layout_);
+    ASSERT_FALSE(built) << hiding;
+    EXPECT_THAT(built.error().message, HasSubstr(hiding));
+    fs::remove(package_.root / hiding);
+  }
 }
 
 }  // namespace
