@@ -4,12 +4,12 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <set>
 
+#include "base/write_all.h"
 #include "model/folder.h"
 #include "model/manifest_reader.h"
 #include "model/manifest_sections.h"
@@ -77,10 +77,13 @@ Status write_archive(const Package& package, const fs::path& to) {
 
 class Extractor {
  public:
-  Extractor(::archive* archive, const fs::path& folder, const UnpackLimits& limits)
-      : archive_(archive), folder_(folder), limits_(limits) {}
+  Extractor(const fs::path& folder, const UnpackLimits& limits)
+      : folder_(folder), limits_(limits) {}
 
-  Status run() {
+  // What is in one of the archives; the limits are for all of them together.
+  Status run(::archive* archive) {
+    archive_ = archive;
+    compressed_before_ = compressed_;
     ::archive_entry* entry = nullptr;
     while (true) {
       const int status = archive_read_next_header(archive_, &entry);
@@ -133,40 +136,29 @@ class Extractor {
       if (count < 0) return invalid(shown(path) + ": " + said(archive_));
       if (count == 0) return {};
       SERIN_TRY(within_limits(path, static_cast<std::uint64_t>(count)));
-      SERIN_TRY(write_all(file, path,
-                          std::string_view(buffer).substr(0, static_cast<std::size_t>(count))));
+      SERIN_TRY(write_all(file, std::string_view(buffer).substr(0, static_cast<std::size_t>(count)),
+                          shown(path)));
     }
   }
 
   Status within_limits(const std::string& path, std::uint64_t more) {
     bytes_ += more;
     if (bytes_ > limits_.bytes) return fail(past("bytes", limits_.bytes).within(shown(path)));
-    const auto compressed =
-        static_cast<std::uint64_t>(std::max<la_int64_t>(1, archive_filter_bytes(archive_, -1)));
-    if (bytes_ > limits_.ratio_from && bytes_ / compressed > limits_.ratio) {
+    compressed_ = compressed_before_ + static_cast<std::uint64_t>(std::max<la_int64_t>(
+                                           1, archive_filter_bytes(archive_, -1)));
+    if (bytes_ > limits_.ratio_from && bytes_ / compressed_ > limits_.ratio) {
       return fail(past("bytes for each compressed byte", limits_.ratio).within(shown(path)));
     }
     return {};
   }
 
-  static Status write_all(const Descriptor& file, const std::string& path, std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t count = ::write(file.get(), bytes.data(), bytes.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0)
-        return fail(errno == ENOSPC ? Code::kResourceExhausted : Code::kUnknown,
-                    shown(path) + ": " + std::strerror(errno));
-      bytes.remove_prefix(static_cast<std::size_t>(count));
-    }
-    return {};
-  }
-
-  ::archive* archive_;
+  ::archive* archive_ = nullptr;  // the present one
   const fs::path& folder_;
   const UnpackLimits& limits_;
   std::set<std::string> seen_;
   std::size_t entries_ = 0;
   std::uint64_t bytes_ = 0;
+  std::uint64_t compressed_ = 0, compressed_before_ = 0;  // of all, and of those that are done
 };
 
 // Ours, and the layers of an artifact, which somebody else may have compressed.
@@ -175,26 +167,48 @@ Handle reader() {
   archive_read_support_filter_zstd(archive.get());
   archive_read_support_filter_gzip(archive.get());
   archive_read_support_format_tar(archive.get());
-  archive_read_set_options(archive.get(), "read_concatenated_archives");
   return archive;
 }
 
-Result<Package> unpack(const fs::path& archive, const fs::path& folder,
-                       const UnpackLimits& limits) {
+// What libarchive reads an archive from; lives as long as its handle.
+struct Source {
+  objects::Body body;
+  std::uint64_t at = 0;
+  std::string buffer = std::string(std::size_t{1} << 18, '\0');
+};
+
+la_ssize_t read_source(::archive* archive, void* from, const void** bytes) {
+  auto& source = *static_cast<Source*>(from);
+  const auto got = source.body.read(source.at, source.buffer.data(), source.buffer.size());
+  if (!got) {
+    archive_set_error(archive, EIO, "%s", got.error().message.c_str());
+    return ARCHIVE_FATAL;
+  }
+  source.at += *got;
+  *bytes = source.buffer.data();
+  return static_cast<la_ssize_t>(*got);
+}
+
+Status extract(Extractor& extractor, const objects::Body& archive) {
+  Source source{archive};
+  const Handle handle = reader();
+  if (archive_read_open(handle.get(), &source, nullptr, read_source, nullptr) != ARCHIVE_OK)
+    return fail(unreadable(handle.get()));
+  return extractor.run(handle.get());
+}
+
+}  // namespace
+
+Result<Package> unpack_package(const std::vector<objects::Body>& archives, const fs::path& folder,
+                               const UnpackLimits& limits) {
   std::error_code error;
   if (fs::exists(folder, error))
     return fail(Code::kAlreadyExists, folder.string() + ": exists already");
-  const Descriptor file(::open(archive.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.open())
-    return fail(errno == ENOENT ? Code::kNotFound : Code::kUnknown, std::strerror(errno));
-  const Handle handle = reader();
-  constexpr std::size_t kBlock = std::size_t{1} << 18;
-  if (archive_read_open_fd(handle.get(), file.get(), kBlock) != ARCHIVE_OK)
-    return fail(unreadable(handle.get()));
   Partial partial(folder);
   if (!fs::create_directory(partial.path(), error))
     return fail(Code::kUnknown, partial.path().string() + ": cannot be made: " + error.message());
-  SERIN_TRY(Extractor(handle.get(), partial.path(), limits).run());
+  Extractor extractor(partial.path(), limits);
+  for (const objects::Body& archive : archives) SERIN_TRY(extract(extractor, archive));
   auto opened = open_package(partial.path(), Verify::kDigests);
   if (!opened) {
     const std::string prefix = partial.path().string() + ": ";
@@ -206,8 +220,6 @@ Result<Package> unpack(const fs::path& archive, const fs::path& folder,
   return opened;
 }
 
-}  // namespace
-
 Status pack_package(const fs::path& root, const fs::path& archive) {
   SERIN_TRY_ASSIGN(const Package package, open_package(root, Verify::kDigests));
   Partial partial(archive);
@@ -218,7 +230,8 @@ Status pack_package(const fs::path& root, const fs::path& archive) {
 
 Result<Package> unpack_package(const fs::path& archive, const fs::path& folder,
                                const UnpackLimits& limits) {
-  auto package = unpack(archive, folder, limits);
+  SERIN_TRY_ASSIGN(const objects::Body body, objects::Body::file(archive));
+  auto package = unpack_package(std::vector{body}, folder, limits);
   if (!package) return fail(std::move(package.error()).within(archive.string()));
   return package;
 }
@@ -228,7 +241,7 @@ Status unpack_bytes(std::string_view bytes, const fs::path& empty_folder,
   const Handle handle = reader();
   if (archive_read_open_memory(handle.get(), bytes.data(), bytes.size()) != ARCHIVE_OK)
     return fail(unreadable(handle.get()));
-  return Extractor(handle.get(), empty_folder, limits).run();
+  return Extractor(empty_folder, limits).run(handle.get());
 }
 
 }  // namespace serin::model

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "model/package.h"
+#include "objects/body.h"
 
 namespace serin::model {
 
@@ -23,10 +25,13 @@ struct UnpackLimits {
   std::uint64_t ratio_from = std::uint64_t{64} << 20;
 };
 
-// Several archives may lie in one, after another. Makes `folder`, which must not exist yet, and
-// opens it with Verify::kDigests; nothing is left
+// Makes `folder`, which must not exist yet, and opens it with Verify::kDigests; nothing is left
 // behind on an error. kInvalidArgument naming the entry that is absolute, climbs, is a link or a
-// device, or stands twice; kResourceExhausted past a limit.
+// device, or stands twice; kResourceExhausted past a limit. A package may come in several archives,
+// each compressed in its own way, or not.
+Result<Package> unpack_package(const std::vector<objects::Body>& archives,
+                               const std::filesystem::path& folder,
+                               const UnpackLimits& limits = {});
 Result<Package> unpack_package(const std::filesystem::path& archive,
                                const std::filesystem::path& folder,
                                const UnpackLimits& limits = {});

@@ -172,5 +172,47 @@ TEST_F(ArchiveTest, SaysWhatIsNoArchive) {
   EXPECT_EQ(unpack_package(path("nothing"), path("x")).error().code, Code::kNotFound);
 }
 
+// A tar archive with this one file, through a filter of libarchive.
+objects::Body archive_with(const fs::path& root, const std::string& name,
+                           int (*filter)(::archive*)) {
+  const std::string content = *read_file(root / name);
+  std::string bytes(content.size() + (std::size_t{1} << 16), '\0');
+  std::size_t used = 0;
+  ::archive* out = archive_write_new();
+  archive_write_set_format_pax_restricted(out);
+  filter(out);
+  archive_write_open_memory(out, bytes.data(), bytes.size(), &used);
+  archive_entry* entry = archive_entry_new();
+  archive_entry_set_pathname(entry, name.c_str());
+  archive_entry_set_filetype(entry, AE_IFREG);
+  archive_entry_set_perm(entry, 0644);
+  archive_entry_set_size(entry, static_cast<la_int64_t>(content.size()));
+  archive_write_header(out, entry);
+  archive_write_data(out, content.data(), content.size());
+  archive_entry_free(entry);
+  archive_write_close(out);
+  archive_write_free(out);
+  bytes.resize(used);
+  return objects::Body::bytes(bytes);
+}
+
+TEST_F(ArchiveTest, MayBeSeveralEachCompressedInItsOwnWay) {
+  const Package package = samples::make_package(path("package"));
+  const std::vector archives = {
+      archive_with(package.root, "model.pt", archive_write_add_filter_gzip),
+      archive_with(package.root, "golden/0.y.npy", archive_write_add_filter_none),
+      archive_with(package.root, "model.yaml", archive_write_add_filter_zstd)};
+  const auto unpacked = unpack_package(archives, path("out"));
+  ASSERT_TRUE(unpacked) << unpacked.error().message;
+  EXPECT_EQ(unpacked->digest, package.digest);
+  // A limit is for all of them.
+  UnpackLimits limits;
+  limits.entries = 2;
+  const auto refused = unpack_package(archives, path("other"), limits);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kResourceExhausted);
+  EXPECT_FALSE(fs::exists(path("other")));
+}
+
 }  // namespace
 }  // namespace serin::model

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "base/digest.h"
+#include "objects/text.h"
 
 namespace serin::model {
 namespace {
@@ -207,7 +208,7 @@ Result<std::string> Folder::sha256(std::string_view path) const {
 }
 
 Partial::Partial(const std::filesystem::path& target)
-    : target_(target), path_(target.string() + ".partial-" + std::to_string(getpid())) {}
+    : target_(target), path_(target.string() + ".partial-" + objects::random_id()) {}
 
 Partial::~Partial() {
   std::error_code ignored;

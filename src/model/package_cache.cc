@@ -30,6 +30,19 @@ std::string digest_of(const std::vector<std::string>& parts) {
   return sha256_hex(all);
 }
 
+// The archives that lie in a file, one after another.
+Result<std::vector<objects::Body>> pieces(const fs::path& file,
+                                          const std::vector<objects::Part>& parts) {
+  SERIN_TRY_ASSIGN(const objects::Body whole, objects::Body::file(file));
+  std::vector<objects::Body> pieces;
+  std::uint64_t at = 0;
+  for (const objects::Part& part : parts) {
+    pieces.push_back(whole.piece(at, part.size));
+    at += part.size;
+  }
+  return pieces;
+}
+
 // What an unpacking that died has left: the folder, and what stands beside it with a longer name.
 void remove_leftovers(const fs::path& unpacked) {
   std::error_code problem;
@@ -120,7 +133,8 @@ Result<HeldPackage> PackageCache::fetch(const Archive& archive, const std::strin
   if (!held) {
     const fs::path unpacked = folder_ / "archives" / (key + ".unpacked");
     remove_leftovers(unpacked);
-    const auto package = unpack_package(part, unpacked);
+    SERIN_TRY_ASSIGN(const auto archives, pieces(part, archive.parts));
+    const auto package = unpack_package(archives, unpacked);
     // Whole and nevertheless wrong: nothing is gained by keeping it.
     if (!package) fs::remove(part, problem);
     if (!package) return fail(package.error());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/source.h"
 
+#include <optional>
+
 #include "base/digest.h"
 #include "base/file_head.h"
 #include "base/files.h"
@@ -152,24 +154,43 @@ Status push_archive(const fs::path& archive, const std::string& destination, boo
               destination + " holds something else; --replace writes over it");
 }
 
-// As `serin image build --artifact` makes it.
+// What the tag that is pushed to points at already; nothing where it is free. kAlreadyExists when
+// it is another package's.
+Result<std::optional<objects::OciDocument>> tagged(objects::OciRegistry& registry,
+                                                   const Package& package,
+                                                   const SourceOptions& options) {
+  auto there = registry.pull_document(registry.reference().tag, options.cancel);
+  if (!there && there.error().code == Code::kNotFound) return std::nullopt;
+  if (!there && there.error().code != Code::kInvalidArgument) return fail(there.error());
+  const auto manifest = there ? objects::parse_oci_manifest(there->text)
+                              : Result<objects::OciManifest>(fail(there.error()));
+  const auto said = manifest ? manifest->annotations : objects::OciAnnotations();
+  const auto digest = said.find(kPackageAnnotation);
+  if (digest != said.end() && digest->second == package.digest) return *std::move(there);
+  return fail(Code::kAlreadyExists, "oci://" + registry.reference().text() +
+                                        " is another artifact; --replace moves the tag");
+}
+
+// As `serin image build --artifact` makes it. The tag is looked at before the package is copied
+// into an artifact, which takes long for a large one.
 Result<std::string> push_artifact(const Package& package, const std::string& destination,
                                   bool replace, const SourceOptions& options) {
   SERIN_TRY_ASSIGN(auto reference, objects::parse_oci_url(destination));
+  if (!reference.digest.empty())
+    return invalid(destination + " names a digest; name a tag to push to");
   SERIN_TRY_ASSIGN(const auto registry,
                    objects::OciRegistry::create(std::move(reference), options.environment));
+  std::optional<objects::OciDocument> there;
+  if (!replace) {
+    SERIN_TRY_ASSIGN(there, tagged(*registry, package, options));
+  }
   SERIN_TRY_ASSIGN(const auto folder, TemporaryDirectory::create("serin-push"));
   SERIN_TRY_ASSIGN(auto layout, objects::OciLayout::create(folder.path()));
   SERIN_TRY_ASSIGN(const objects::OciBlob artifact, build_artifact(package, layout));
-  if (!replace) {
-    const auto there = registry->pull_document(registry->reference().name(), options.cancel);
-    if (there && there->digest() == artifact.digest) return artifact.digest;
-    if (there || there.error().code == Code::kInvalidArgument) {
-      return fail(Code::kAlreadyExists,
-                  destination + " is another artifact; --replace moves the tag");
-    }
-    if (there.error().code != Code::kNotFound) return fail(there.error());
-  }
+  if (there && there->digest() == artifact.digest) return artifact.digest;
+  if (there)
+    return fail(Code::kAlreadyExists,
+                destination + " has this package in another artifact; --replace moves the tag");
   return objects::push_image(layout, artifact, *registry, options.progress, options.cancel);
 }
 

@@ -26,6 +26,3 @@ class Layout:
     def index(self, descriptor, name="v1"):
         named = {**descriptor, "annotations": {"org.opencontainers.image.ref.name": name}}
         (self.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [named]}))
-
-    def of(self, descriptor):
-        return self.folder / "blobs/sha256" / descriptor["digest"][7:]

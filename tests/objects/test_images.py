@@ -14,7 +14,7 @@ import uuid
 import pytest
 
 from conftest import EXAMPLE, ROOT, blob_of, manifest_of
-from layout import Layout
+from layout import CONFIG, LAYER, Layout
 
 KEYS = ROOT / "src/model/testdata"
 
@@ -50,8 +50,7 @@ def runtime(tmp_path):
     layer = tar_of(("opt/serin/bin/serin", b"the program"))
     config = {"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},
               "config": {"Entrypoint": ["/opt/serin/bin/serin"], "User": "65532:65532"}}
-    layout.image(layout.blob(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json"),
-                 [layout.blob(layer, "application/vnd.oci.image.layer.v1.tar")], name="serin/runtime:test")
+    layout.image(layout.blob(json.dumps(config).encode(), CONFIG), [layout.blob(layer, LAYER)], name="serin/runtime:test")
     return layout.folder
 
 
@@ -98,7 +97,7 @@ def test_we_read_what_others_write(serin, repository, runtime, tmp_path):
     serin("image", "push", f"{repository}:v2")
     image = json.loads(manifest_of(repository, "v2"))
     assert image["annotations"]["org.opencontainers.image.base.digest"] == base
-    assert {layer["mediaType"].split("+")[0] for layer in image["layers"]} == {"application/vnd.oci.image.layer.v1.tar"}
+    assert {layer["mediaType"].split("+")[0] for layer in image["layers"]} == {LAYER}
     copy(f"docker://{repository}:v2", f"oci-archive:{tmp_path}/back.tar")
     assert "kind:   model image" in serin("image", "inspect", "back.tar").stdout
 
@@ -122,7 +121,7 @@ def test_a_volume_of_a_data_image_is_the_package(serin, digest, tmp_path):
         index = json.load(archive.extractfile("index.json"))
         read = lambda blob: archive.extractfile("blobs/sha256/" + blob["digest"][7:])  # noqa: E731
         layers = json.load(read(index["manifests"][0]))["layers"]
-        assert {layer["mediaType"] for layer in layers} == {"application/vnd.oci.image.layer.v1.tar"}
+        assert {layer["mediaType"] for layer in layers} == {LAYER}
         for layer in layers:
             with tarfile.open(fileobj=read(layer), mode="r:") as tar:
                 assert {(member.mtime, member.uid, member.gid) for member in tar} == {(0, 0, 0)}
@@ -266,7 +265,7 @@ def test_a_signature_of_others_is_believed(serin, repository, key, tmp_path):
     openssl("dgst", "-sha256", "-sign", key, "-out", tmp_path / "signature", tmp_path / "statement")
     layout = Layout(tmp_path / "signatures")
     signed = base64.b64encode((tmp_path / "signature").read_bytes()).decode()
-    layout.image(layout.blob(b"{}", "application/vnd.oci.image.config.v1+json"),
+    layout.image(layout.blob(b"{}", CONFIG),
                  [{**layout.blob(statement, STATEMENT), "annotations": {SIGNATURE: signed}}])
     serin("image", "push", "./signatures", f"{repository}:{built.replace(':', '-')}.sig")
     assert "signed by" in serin("image", "verify", f"{repository}:v1", "--key", "key.pub").stdout

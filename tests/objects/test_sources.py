@@ -19,6 +19,7 @@ import uuid
 import pytest
 
 from conftest import EXAMPLE, ROOT, SERIN, blob_of, manifest_of
+from layout import CONFIG, Layout
 
 DRIVER = os.environ["SERIN_OBJECTS_DRIVER"]
 
@@ -244,23 +245,10 @@ def test_a_token_service_is_asked_for_a_token(serin, digest, tmp_path):
 
 
 def test_an_image_that_is_no_package_is_refused(serin, repository, tmp_path):
-    layout = tmp_path / "image"
-    blobs = layout / "blobs/sha256"
-    blobs.mkdir(parents=True)
-
-    def blob(data):
-        name = hashlib.sha256(data).hexdigest()
-        (blobs / name).write_bytes(data)
-        return {"digest": "sha256:" + name, "size": len(data)}
-    config = blob(b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}')
-    manifest = blob(json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                                "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **config},
-                                "layers": []}).encode())
-    (layout / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
-    (layout / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [
-        {"mediaType": "application/vnd.oci.image.manifest.v1+json", **manifest,
-         "annotations": {"org.opencontainers.image.ref.name": "v1"}}]}))
-    subprocess.run(["skopeo", "copy", "--insecure-policy", "--dest-tls-verify=false", f"oci:{layout}:v1",
+    layout = Layout(tmp_path / "image")
+    config = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
+    layout.image(layout.blob(config, CONFIG), [])
+    subprocess.run(["skopeo", "copy", "--insecure-policy", "--dest-tls-verify=false", f"oci:{layout.folder}:v1",
                     f"docker://{repository}:v1"], check=True, capture_output=True, timeout=60)
     assert "not a package's artifact" in serin("package", "verify", f"oci://{repository}:v1", code=2).stderr
 
