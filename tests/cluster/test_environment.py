@@ -30,21 +30,26 @@ def processes(of):
     return found
 
 
-def traces():
-    """What a cluster could leave on a machine besides processes. Other programs may be at work beside the test."""
-    return {*(f"mount {line.split()[1]}" for line in open("/proc/self/mounts")),
-            *(f"group {group}" for group in pathlib.Path("/sys/fs/cgroup").glob("**/serin-cluster-*")),
-            *(f"link {link}" for link in re.findall(r"^\d+: (\S+):", run(["ip", "-oneline", "link"]), re.M)),
+def groups(of):
+    """A cluster's own, in every hierarchy."""
+    return list(pathlib.Path("/sys/fs/cgroup").glob(f"**/{of[1]}"))
+
+
+def traces(folder):
+    """What a cluster with its state below the folder could leave on the machine besides processes and groups. Others may be at
+    work beside the test: their mounts and links are not looked at."""
+    return {*(f"mount {line.split()[1]}" for line in open("/proc/self/mounts") if str(folder) in line),
+            *(f"link {link}" for link in re.findall(r"^\d+: (node0\S*?)[:@]", run(["ip", "-oneline", "link"]), re.M)),
             *(f"{name} is {pathlib.Path('/proc/sys', name).read_text()}" for name in
               ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward"))}
 
 
 @pytest.fixture
-def nothing_is_left():
+def nothing_is_left(tmp_path):
     """Compares the machine before and after a test."""
-    before = traces()
+    before = traces(tmp_path)
     yield
-    until(lambda: traces() <= before, "the machine is as it was before")
+    until(lambda: traces(tmp_path) <= before, "the machine is as it was before")
 
 
 def up(state, *options):
@@ -65,7 +70,7 @@ def test_a_cluster_with_running_pods_goes_without_a_trace(tmp_path, greeter_imag
     state = tmp_path / "cluster"
     of = with_pods(state, greeter_image)
     run([*CLUSTER, "down", "--state", str(state)])
-    assert processes(of) == []
+    assert processes(of) == groups(of) == []
     assert not state.exists()
 
 
@@ -74,8 +79,9 @@ def test_down_finds_what_a_killed_cluster_left(tmp_path, greeter_image, nothing_
     of = with_pods(state, greeter_image)
     os.kill(int((state / "pid").read_text()), signal.SIGKILL)
     until(lambda: processes(of) == [], "the kernel has ended all that the first process held")
-    assert any(trace.startswith("group ") for trace in traces())
+    assert groups(of)
     run([*CLUSTER, "down", "--state", str(state)])
+    assert groups(of) == []
     assert not state.exists()
 
 
@@ -90,7 +96,7 @@ def test_a_cluster_ends_with_its_command_when_its_starter_is_killed(tmp_path, no
     finally:
         starter.kill()
         starter.wait()
-    until(lambda: not state.exists() and processes(of) == [], "the cluster ends by itself")
+    until(lambda: not state.exists() and processes(of) == groups(of) == [], "the cluster ends by itself")
 
 
 def test_two_clusters_do_not_meet(tmp_path, nothing_is_left):
@@ -103,7 +109,7 @@ def test_two_clusters_do_not_meet(tmp_path, nothing_is_left):
     marks = [mark(state) for state in states]
     for state in states:
         run([*CLUSTER, "down", "--state", str(state)])
-    assert [processes(of) for of in marks] == [[], []]
+    assert [processes(of) + groups(of) for of in marks] == [[], []]
 
 
 def test_a_part_that_does_not_start_is_named_with_what_it_said(tmp_path, nothing_is_left):

@@ -25,13 +25,13 @@ import sys
 import tempfile
 import time
 
+from places import CACHE, listens
+
 START_WITHIN = 60
 CLUSTER = pathlib.Path(__file__).parent / "kubernetes/cluster.py"
 CLUSTERS = {"kubernetes": [], "kubernetes-control-plane": ["--control-plane-only"]}
 VERSITYGW = "1.8.0"  # as in tools/setup
 AZURITE = "3.35.0"
-CACHE = pathlib.Path(os.environ.get("SERIN_CACHE")
-                     or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "serin")
 # Azurite's documented account.
 AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
@@ -102,12 +102,6 @@ SERVERS = {"versitygw": versitygw, "azurite": azurite, "registry": registry, "pr
            "prometheus": prometheus}
 
 
-def answers(port):
-    with socket.socket() as s:
-        s.settimeout(1)
-        return s.connect_ex(("127.0.0.1", port)) == 0
-
-
 def start(name, folder, running):
     folder.mkdir()
     port, command, own, offered = SERVERS[name](folder)
@@ -115,7 +109,7 @@ def start(name, folder, running):
     server = subprocess.Popen(command, cwd=folder, env={**os.environ, **own}, stdout=log, stderr=log)
     running.append(server)
     until = time.monotonic() + START_WITHIN
-    while not answers(port):
+    while not listens("127.0.0.1", port):
         if server.poll() is not None or time.monotonic() > until:
             print(f"run.py: {name} did not come up:\n{(folder / 'log').read_text()[-2000:]}", file=sys.stderr)
             sys.exit(3)

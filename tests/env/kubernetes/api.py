@@ -2,7 +2,6 @@
 """Questions to what runs in the cluster. None, or False, is what one gets while it does not answer."""
 import http.client
 import json
-import socket
 import ssl
 import urllib.request
 
@@ -17,12 +16,6 @@ def get(url, context=None):
             return answer.read()
     except (OSError, http.client.HTTPException):
         return None
-
-
-def listens(address, port):
-    with socket.socket() as s:
-        s.settimeout(1)
-        return s.connect_ex((address, port)) == 0
 
 
 class ApiServer:

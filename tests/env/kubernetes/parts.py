@@ -3,15 +3,16 @@
 take. Everything is at the port and path where it always is: the namespaces of node.py keep clusters apart."""
 import dataclasses
 import json
-import os
 import pathlib
+import sys
 from collections.abc import Callable
 
 import api
 import pki
 
-CACHE = pathlib.Path(os.environ.get("SERIN_CACHE")
-                     or pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "serin")
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from places import CACHE, listens  # noqa: E402
+
 KUBERNETES = CACHE / "tools/kubebox"
 TOOLS = CACHE / "tools/cluster"
 PAUSE = CACHE / "tools/pause/pause.tar"
@@ -83,7 +84,7 @@ def scheduler(state):
     return Part("kube-scheduler", [str(KUBERNETES / "kube-scheduler"), *flags(
         kubeconfig=kubeconfig, authentication_kubeconfig=kubeconfig, authorization_kubeconfig=kubeconfig,
         bind_address="127.0.0.1", leader_elect="false")],
-        lambda: api.listens("127.0.0.1", 10259))
+        lambda: listens("127.0.0.1", 10259))
 
 
 def containerd(state):
@@ -167,4 +168,4 @@ def dns(state):
     }}
 }}
 """)
-    return Part("coredns", [str(TOOLS / "coredns"), "-conf", str(corefile)], lambda: api.listens(pki.NODE_ADDRESS, 53))
+    return Part("coredns", [str(TOOLS / "coredns"), "-conf", str(corefile)], lambda: listens(pki.NODE_ADDRESS, 53))
