@@ -26,6 +26,10 @@ build: setup ## Build build/release/serin and its engines
 	@cmake --preset release $(CMAKE_FLAGS) >build.log 2>&1 || { cat build.log; exit 1; }; rm -f build.log
 	@cmake --build --preset release
 
+.PHONY: image-context
+image-context: build ## Collect in build/image what an image of the runtime is made of (docs/images.md)
+	@rm -rf build/image && deploy/images/stage build/release build/image
+
 .PHONY: up
 up: build ## Run the platform with the example services on port 8080
 	@tools/up
