@@ -57,6 +57,7 @@ void Sources::hurry(const TokenKeys& from) {
 std::vector<TokenKeys> Sources::sets() const {
   const std::lock_guard lock(mutex_);
   std::vector<TokenKeys> sets;
+  sets.reserve(jwks_.size());
   for (const auto& [from, known] : jwks_) sets.push_back(from);
   return sets;
 }
