@@ -72,13 +72,13 @@ Status ClusterStore::read_all() {
                    api_.list(target_of(options_.ns), {.labels = std::string(kSelector)}));
   for (const json::value& object : found.items) {
     const std::string name = k8s::key_of(object).name;
-    auto document = parse_json(k8s::text_at(object, "/data/" + std::string(kLedgerFile)));
+    auto document = parse_json(text_at(object, "/data/" + std::string(kLedgerFile)));
     auto ledger = document ? ledger_from(*document) : fail(document.error());
     if (!ledger)
       return fail(Code::kDataLoss, "ConfigMap " + options_.ns + "/" + name + ": " +
                                        std::string(kLedgerFile) + ": " + ledger.error().message);
     last_event_ = std::max(last_event_, last_number_of(*ledger));
-    const std::string service(k8s::text_at(object, "/metadata/labels/serin.dev~1service"));
+    const std::string service(text_at(object, "/metadata/labels/serin.dev~1service"));
     kept_[service] = {*std::move(ledger), std::string(k8s::version_of(object))};
   }
   return {};
@@ -243,8 +243,7 @@ Result<std::string> ClusterStore::version_after_conflict(const std::string& serv
   auto stored = api_.get(target_of(options_.ns, record_name(service)));
   if (!stored && stored.error().code == Code::kNotFound) return std::string();
   if (!stored) return fail(std::move(stored).error());
-  const std::string_view writer =
-      k8s::text_at(*stored, "/metadata/annotations/serin.dev~1written-by");
+  const std::string_view writer = text_at(*stored, "/metadata/annotations/serin.dev~1written-by");
   if (writer == options_.writer) return std::string(k8s::version_of(*stored));
   stale_ = true;
   return fail(Code::kAborted, "ConfigMap " + options_.ns + "/" + record_name(service) +

@@ -15,7 +15,6 @@ namespace serin::cluster {
 namespace {
 
 namespace k8s = platform::kubernetes;
-using k8s::text_at;
 using testing::IsEmpty;
 
 const InstallPlan kPlan{.image = "serin:latest"};

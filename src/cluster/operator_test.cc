@@ -15,7 +15,6 @@ namespace serin::cluster {
 namespace {
 
 namespace k8s = platform::kubernetes;
-using k8s::text_at;
 using testing::HasSubstr;
 
 const std::string kServices = "/apis/serin.dev/v1alpha1/namespaces/shop/generativeservices/";
@@ -77,7 +76,7 @@ class OperatorTest : public testing::Test {
   std::string condition(const std::string& name, std::string_view type,
                         std::string_view field = "/status") const {
     const json::value stored = resource(name);
-    const json::value* all = k8s::value_at(stored, "/status/conditions");
+    const json::value* all = value_at(stored, "/status/conditions");
     if (all == nullptr) return {};
     for (const json::value& one : all->as_array())
       if (text_at(one, "/type") == type) return std::string(text_at(one, field));
@@ -127,7 +126,7 @@ TEST_F(OperatorTest, ANewPackageBeginsARolloutThatTheNextOperatorGoesOnWith) {
   // Its candidate is ready, in the eyes of this operator too.
   ASSERT_TRUE(eventually([&] {
     const json::value stored = resource("story");
-    const json::value* weight = k8s::value_at(stored, "/status/weight");
+    const json::value* weight = value_at(stored, "/status/weight");
     return weight != nullptr && *weight == 10;
   }));
   change("story", [](json::object& stored) {
@@ -175,7 +174,7 @@ TEST_F(OperatorTest, HoldsAServiceThatIsDeletedUntilNothingOfItRuns) {
   });
   ASSERT_TRUE(eventually([&] {
     const json::value stored = resource("story");
-    const json::value* finalizers = k8s::value_at(stored, "/metadata/finalizers");
+    const json::value* finalizers = value_at(stored, "/metadata/finalizers");
     return finalizers == nullptr || finalizers->as_array().empty();
   }));
   EXPECT_FALSE(cluster_.server.stored(record));

@@ -33,17 +33,17 @@ k8s::Target target_of(const ObjectKey& key, std::string subresource = {}) {
 }
 
 std::int64_t generation_of(const json::value& resource) {
-  const json::value* value = k8s::value_at(resource, "/metadata/generation");
+  const json::value* value = value_at(resource, "/metadata/generation");
   boost::system::error_code none;
   return value == nullptr ? 0 : value->to_number<std::int64_t>(none);
 }
 
 bool is_deleting(const json::value& resource) {
-  return k8s::value_at(resource, "/metadata/deletionTimestamp") != nullptr;
+  return value_at(resource, "/metadata/deletionTimestamp") != nullptr;
 }
 
 json::array finalizers_of(const json::value& resource) {
-  const json::value* value = k8s::value_at(resource, "/metadata/finalizers");
+  const json::value* value = value_at(resource, "/metadata/finalizers");
   return value == nullptr || !value->is_array() ? json::array() : value->get_array();
 }
 
@@ -165,7 +165,7 @@ Status Reconciler::accept(Realm& realm, const json::value& resource) {
 }
 
 Status Reconciler::obey(Realm& realm, const json::value& resource) {
-  const std::string_view word = k8s::text_at(resource, "/metadata/annotations/serin.dev~1rollout");
+  const std::string_view word = text_at(resource, "/metadata/annotations/serin.dev~1rollout");
   if (word.empty()) return {};
   const ObjectKey key = k8s::key_of(resource);
   const json::object patch = patch_of(resource, {{"annotations", {{kVerbAnnotation, nullptr}}}});
@@ -186,7 +186,7 @@ Status Reconciler::obey(Realm& realm, const json::value& resource) {
 
 Status Reconciler::say(Realm& realm, const json::value& resource, const Status& accepted) {
   const ObjectKey key = k8s::key_of(resource);
-  const json::value* before = k8s::value_at(resource, "/status");
+  const json::value* before = value_at(resource, "/status");
   StatusInput input{.name_space = key.ns,
                     .name = key.name,
                     .generation = generation_of(resource),

@@ -120,12 +120,12 @@ void put_text(json::object& into, std::string_view name, const std::string& text
 
 // As it stood there: since when a condition is what it is.
 std::string since_of(const Condition& condition, const json::value& before, Moment now) {
-  const json::value* all = platform::kubernetes::value_at(before, "/conditions");
+  const json::value* all = value_at(before, "/conditions");
   if (all != nullptr && all->is_array()) {
     for (const json::value& one : all->get_array()) {
-      if (platform::kubernetes::text_at(one, "/type") == condition.type &&
-          platform::kubernetes::text_at(one, "/status") == status_word(condition))
-        return std::string(platform::kubernetes::text_at(one, "/lastTransitionTime"));
+      if (text_at(one, "/type") == condition.type &&
+          text_at(one, "/status") == status_word(condition))
+        return std::string(text_at(one, "/lastTransitionTime"));
     }
   }
   return time_of(now);

@@ -17,7 +17,6 @@ using control::at;
 using platform::ReplicaState;
 using platform::ReplicaStatus;
 using platform::VersionStatus;
-using platform::kubernetes::text_at;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
