@@ -160,6 +160,7 @@ def test_every_file_of_others_is_in_the_bill_of_materials(images, runtime, conte
     assert sorted(located) == sorted([*(path for path in there if pathlib.Path(path).name not in own), "/opt/serin/etc/ca-certificates.crt"])
     names = {part["name"]: part for part in document["components"]}
     assert names["torch"]["purl"].startswith("pkg:pypi/torch@") and names["libssl3"]["purl"].startswith("pkg:deb/debian/libssl3@")
+    assert not {"libc6", "libgcc-s1", "libstdc++6"} & names.keys()  # the base's
     for part in document["components"]:
         assert (root / "opt/serin/share/doc" / part["name"]).exists() or "evidence" not in part, part
 
