@@ -114,6 +114,14 @@ TEST_P(Stranger, GetsNoCredentialsWhereABlobIs) {
   expect_nothing_told();
 }
 
+TEST_P(Stranger, GetsNoCredentialsWhereABlobIsThatAnybodyMayHave) {
+  const Host registry([this](const net::RequestHead&) {
+    return answer(307, {{"location", "http://" + stranger_.name() + "/blob"}});
+  });
+  EXPECT_FALSE(pull(*open(registry.name(), login_for(registry.name()))));
+  expect_nothing_told();
+}
+
 TEST_P(Stranger, GetsNoCredentialsWhereAnUploadGoes) {
   const Host registry([this](const net::RequestHead& head) {
     if (head.method == "HEAD") return answer(404);
