@@ -31,6 +31,7 @@ void add_registry(CLI::App& package, Action& chosen);
 void add_rollout_simulate(CLI::App& rollout, Action& chosen);
 void add_image(CLI::App& app, Action& chosen);
 void add_key(CLI::App& app, Action& chosen);
+void add_operator(CLI::App& app, Action& chosen);
 void add_render(CLI::App& app, Action& chosen);
 void add_lint(CLI::App& app, Action& chosen);
 void add_up(CLI::App& app, Action& chosen);

@@ -63,6 +63,7 @@ int main(int count, char** words) {
   add_image(app, chosen);
   add_key(app, chosen);
   add_lint(app, chosen);
+  add_operator(app, chosen);
   add_render(app, chosen);
   add_help(app, chosen);
   add_completion(app, chosen);

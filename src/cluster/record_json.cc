@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/record_json.h"
 
+#include <algorithm>
 #include <concepts>
 #include <utility>
 
 #include "base/base64.h"
+#include "base/utf8.h"
 
 namespace serin::cluster {
 namespace {
@@ -18,6 +20,14 @@ using control::VersionRecord;
 
 // Times are milliseconds since 1970.
 std::int64_t number(Moment moment) { return moment.time_since_epoch().count(); }
+
+// What a worker said last may have been cut anywhere; what JSON cannot carry would make the whole
+// document unreadable.
+std::string readable(std::string text) {
+  if (is_utf8(text)) return text;
+  std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
+  return text;
+}
 
 json::object model_json(const platform::Model& model) {
   return {{"source", model.source}, {"digest", model.digest}, {"root", model.root.string()}};
@@ -172,7 +182,7 @@ json::object to_json(const RolloutRecord& rollout) {
                       {"weightSince", number(rollout.weight_since)},
                       {"pausedBy", rollout.paused_by},
                       {"reason", rollout.reason},
-                      {"message", rollout.message},
+                      {"message", readable(rollout.message)},
                       {"ending", name_of(rollout.ending)},
                       {"ended", number(rollout.ended)},
                       {"analysis", to_base64(rollout.analysis)},
@@ -200,8 +210,9 @@ json::object to_json(const ServiceRecord& service) {
 }
 
 json::object to_json(const Event& event) {
-  return {{"id", event.id},           {"time", number(event.time)}, {"service", event.service},
-          {"version", event.version}, {"reason", event.reason},     {"message", event.message},
+  return {{"id", event.id},           {"time", number(event.time)},
+          {"service", event.service}, {"version", event.version},
+          {"reason", event.reason},   {"message", readable(event.message)},
           {"warning", event.warning}};
 }
 

@@ -35,6 +35,20 @@ TEST(RecordJson, GivesBackAServiceWithAllThatItHas) {
   EXPECT_EQ(*read, service);
 }
 
+TEST(RecordJson, IsReadableWhateverAWorkerSaid) {
+  control::Event event = {.id = 1,
+                          .time = control::at(1),
+                          .service = "story",
+                          .version = "v1",
+                          .reason = "WorkerEnded",
+                          .message = "it said: caf\xc3"};
+  const auto read = parse_json(json::serialize(to_json(event)));
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(event_from(*read)->message, "it said: caf?");
+  event.message = "it said: café";
+  EXPECT_EQ(event_from(to_json(event))->message, event.message);
+}
+
 TEST(RecordJson, LeavesUnsetWhatIsNotThere) {
   ServiceRecord service = control::a_service();
   service.rollout->unready_since.reset();

@@ -57,8 +57,11 @@ Condition accepted(const Status& status) {
   return {"Accepted", false, std::string(reason_of(status.error().code)), status.error().message};
 }
 
+// Until a first version has served there is none; then the one that starts is what is waited for.
 const platform::VersionStatus* stable_of(const ServiceView& view) {
-  return view.seen.version(view.record.stable);
+  const ServiceRecord& record = view.record;
+  const bool none = record.stable.empty() && !record.versions.empty();
+  return view.seen.version(none ? record.versions.back().label : record.stable);
 }
 
 // Why a version has fewer ready workers than it ought to have: the first that says so.
@@ -75,12 +78,11 @@ Condition ready(const ServiceView& view) {
   if (stable == nullptr) return {"Ready", false, "NoVersion", "no version serves yet"};
   std::string message = std::to_string(stable->ready()) + " of " + std::to_string(stable->wanted) +
                         " workers of " + stable->label + " are ready";
-  const bool holds =
-      stable->ready() >= stable->wanted && view.record.routed && view.problem.empty();
-  if (holds) return {"Ready", true, "Serving", std::move(message)};
-  if (!view.problem.empty()) return {"Ready", false, "Failed", view.problem};
+  const bool there = stable->ready() >= stable->wanted && view.record.routed;
+  if (there && view.problem.empty()) return {"Ready", true, "Serving", std::move(message)};
   if (const std::string trouble = trouble_of(*stable); !trouble.empty()) message += "; " + trouble;
-  return {"Ready", false, "Starting", std::move(message)};
+  if (!view.problem.empty()) message += "; " + view.problem;
+  return {"Ready", false, there ? "Failed" : "Starting", std::move(message)};
 }
 
 Condition available(const ServiceView& view) {

@@ -129,7 +129,12 @@ TEST(ServiceStatus, SaysWhyAServiceIsNotReady) {
               HasSubstr("1 of 2 workers of v1 are ready; b: 0/3 nodes are available"));
   EXPECT_EQ(shown(made, "Available"), "True Serving");
   input.view->problem = "the gateway's Secret is too large";
-  EXPECT_EQ(shown(status(input), "Ready"), "False Failed");
+  EXPECT_EQ(shown(status(input), "Ready"), "False Starting");
+  input.view->seen.versions[0].replicas[1] = worker("b", ReplicaState::kReady);
+  const json::object failed = status(input);
+  EXPECT_EQ(shown(failed, "Ready"), "False Failed");
+  EXPECT_THAT(std::string(text_at(condition(failed, "Ready"), "/message")),
+              HasSubstr("the gateway's Secret is too large"));
 }
 
 TEST(ServiceStatus, HasNoVersionBeforeTheFirstOne) {
@@ -142,6 +147,19 @@ TEST(ServiceStatus, HasNoVersionBeforeTheFirstOne) {
   EXPECT_EQ(shown(made, "Progressing"), "False NoRollout");
   EXPECT_EQ(shown(made, "Available"), "False NoWorker");
   EXPECT_FALSE(made.contains("candidate"));
+}
+
+TEST(ServiceStatus, SaysWhatTheFirstVersionWaitsFor) {
+  StatusInput input = rolling();
+  input.view->record.stable.clear();
+  input.view->record.routed = false;
+  input.view->record.rollout.reset();
+  input.view->record.versions.pop_back();
+  input.view->seen.versions = {
+      version("v1", 2, {worker("a", ReplicaState::kNoRoom, "0/3 nodes are available")})};
+  const json::object made = status(input);
+  EXPECT_EQ(text_at(condition(made, "Ready"), "/message"),
+            "0 of 2 workers of v1 are ready; a: 0/3 nodes are available");
 }
 
 TEST(ServiceStatus, SaysWhyAManifestIsNotAccepted) {

@@ -55,7 +55,7 @@ Status Applier::apply(const json::object& object, const std::function<void(json:
   json::object sent = object;
   if (amend) amend(sent);
   SERIN_TRY_ASSIGN(const json::value made, api_.apply(target_of(reference), sent, true));
-  known = {std::move(digest), now, generation_of(made), false};
+  known = {std::move(digest), now, generation_of(made), known.seen};
   return {};
 }
 
@@ -72,12 +72,12 @@ void Applier::look(const Reference& reference, const json::value* live) {
   if (found == applied_.end()) return;
   Applied& known = found->second;
   // A cache may be behind, but not once it has shown what was made.
-  const bool another = live == nullptr ? known.seen : generation_of(*live) > known.generation;
-  if (another) {
-    applied_.erase(found);
-  } else {
-    known.seen = known.seen || live != nullptr;
+  if (live == nullptr) {
+    if (known.seen) applied_.erase(found);
+    return;
   }
+  known.seen = true;
+  if (generation_of(*live) > known.generation) known.digest.clear();  // to be applied again
 }
 
 Result<json::value> Applier::get(const Reference& reference) {

@@ -79,6 +79,23 @@ TEST_F(ApplierTest, WritesAgainWhatOthersHaveChangedOrRemoved) {
   EXPECT_TRUE(server_.stored(kPath));
 }
 
+TEST_F(ApplierTest, WritesAgainWhatIsRemovedRightAfterAChange) {
+  apply(web());
+  look();
+  json::object changed = *server_.stored(kPath);
+  changed["metadata"].as_object()["generation"] = 9;
+  server_.put(kPath, changed);
+  look();
+  apply(web());
+  ASSERT_EQ(writes(), 2U);
+  // The cache has not shown what was written last, and will not.
+  server_.erase(kPath);
+  look();
+  apply(web());
+  EXPECT_EQ(writes(), 3U);
+  EXPECT_TRUE(server_.stored(kPath));
+}
+
 TEST_F(ApplierTest, DoesNotTakeACacheThatIsBehindForSomebodyWhoRemoves) {
   apply(web());
   applier_.look(kWeb, nullptr);
