@@ -29,7 +29,11 @@ class RecordBookTest : public testing::Test {
 
 TEST_F(RecordBookTest, HasEverythingAgainWhenItIsOpenedAgain) {
   VersionRecord version;
-  version.spec = {"story", "v1", {"story:v1", "sha256:1", "/registry/1"}, 2, {1.5, 7, 2}};
+  version.spec.service = "story";
+  version.spec.label = "v1";
+  version.spec.model = {"story:v1", "sha256:1", "/registry/1"};
+  version.spec.replicas = 2;
+  version.spec.resources = {1.5, 7, 2};
   version.remote = true;
   version.crashes = 3;
   ASSERT_TRUE(book_->put(version).has_value());
