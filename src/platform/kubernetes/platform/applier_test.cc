@@ -83,7 +83,7 @@ TEST_F(ApplierTest, WritesAgainWhatIsRemovedRightAfterAChange) {
   apply(web());
   look();
   json::object changed = *server_.stored(kPath);
-  changed["metadata"].as_object()["generation"] = 9;
+  changed["spec"].as_object()["replicas"] = 7;
   server_.put(kPath, changed);
   look();
   apply(web());
