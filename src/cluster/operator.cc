@@ -86,6 +86,7 @@ Status Operator::lead(const MakePlatform& make_platform, const std::stop_token& 
        .clock = clock_});
   {
     std::vector<std::jthread> threads;
+    threads.reserve(options_.workers + 1);
     for (unsigned i = 0; i < options_.workers; ++i)
       threads.emplace_back([&](const std::stop_token& end) { work(reconciler, end); });
     threads.emplace_back([&](const std::stop_token& end) { refresh(reconciler, end); });

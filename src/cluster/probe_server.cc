@@ -45,10 +45,10 @@ class ProbeServerImpl final : public ProbeServer {
     options.port = port;
     options.limits.connections = 64;
     options.limits.body_bytes = 1024;
-    SERIN_TRY_ASSIGN(server_, net::Server::create(std::move(options),
-                                                  [this](std::shared_ptr<net::Exchange> exchange) {
-                                                    handle(exchange);
-                                                  }));
+    SERIN_TRY_ASSIGN(
+        server_, net::Server::create(
+                     std::move(options),
+                     [this](const std::shared_ptr<net::Exchange>& exchange) { handle(exchange); }));
     return {};
   }
   std::uint16_t port() const override { return server_->port(); }
