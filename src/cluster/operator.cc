@@ -157,7 +157,7 @@ void Operator::announce(const ObjectKey& key, const control::Event& event) {
   const auto owner = owner_of(key.ns, key.name);
   if (!owner) return;
   announcer_.announce(
-      {{"apiVersion", std::string(k8s::kGroup) + "/" + std::string(k8s::kVersion)},
+      {{"apiVersion", k8s::kApiVersion},
        {"kind", k8s::kKind},
        {"metadata", {{"name", key.name}, {"namespace", key.ns}, {"uid", owner->uid}}}},
       event);

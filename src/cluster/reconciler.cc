@@ -18,7 +18,6 @@ namespace k8s = platform::kubernetes;
 using k8s::Object;
 using k8s::ObjectKey;
 
-const std::string kApiVersion = std::string(k8s::kGroup) + "/" + std::string(k8s::kVersion);
 constexpr std::string_view kWho = "the cluster";
 // Between two looks at a service that ends.
 constexpr Duration kEnds = std::chrono::seconds(1);
@@ -145,7 +144,7 @@ Status Reconciler::accept(Realm& realm, const json::value& resource) {
   SERIN_TRY_ASSIGN(json::object written, k8s::manifest_of(resource));
   // A list does not say of each item what all of them are; and what tools note on a resource is
   // nothing that it asks for.
-  written["apiVersion"] = kApiVersion;
+  written["apiVersion"] = k8s::kApiVersion;
   written["kind"] = k8s::kKind;
   written["metadata"] = {{"name", key.name}, {"namespace", key.ns}};
   const std::string text = json::serialize(written);
@@ -196,7 +195,7 @@ Status Reconciler::say(Realm& realm, const json::value& resource, const Status& 
   if (auto view = realm.controller().get(key.name)) input.view = *std::move(view);
   const json::object status = status_of(input, before == nullptr ? json::value() : *before);
   if (before != nullptr && canonical_json(*before) == canonical_json(status)) return {};
-  const json::object object{{"apiVersion", kApiVersion},
+  const json::object object{{"apiVersion", k8s::kApiVersion},
                             {"kind", k8s::kKind},
                             {"metadata", {{"name", key.name}, {"namespace", key.ns}}},
                             {"status", status}};

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "control/api/views.h"
 #include "platform/kubernetes/client/object.h"
 #include "platform/kubernetes/objects/names.h"
@@ -138,7 +139,7 @@ json::object condition_json(const Condition& condition, const StatusInput& input
   return {{"type", condition.type},
           {"status", status_word(condition)},
           {"reason", condition.reason},
-          {"message", condition.message.substr(0, kLongestMessage)},
+          {"message", utf8_head(condition.message, kLongestMessage)},
           {"lastTransitionTime", since_of(condition, before, input.now)},
           {"observedGeneration", input.generation}};
 }

@@ -174,6 +174,17 @@ TEST(ServiceStatus, SaysWhyAManifestIsNotAccepted) {
   EXPECT_EQ(shown(status(input), "Accepted"), "False ModelNotFound");
 }
 
+TEST(ServiceStatus, CutsALongMessageBetweenCharacters) {
+  StatusInput input = rolling();
+  input.view.reset();
+  std::string message = "x";
+  while (message.size() < 40'000) message += "é";
+  input.accepted = fail(Code::kInvalidArgument, message);
+  const auto read = parse_json(json::serialize(status(input)));
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(text_at(condition(read->as_object(), "Accepted"), "/message").size(), 32'767U);
+}
+
 TEST(ServiceStatus, AConditionKeepsItsTimeWhileItHolds) {
   StatusInput input = rolling();
   const json::object before = status(input);

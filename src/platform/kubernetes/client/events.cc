@@ -6,6 +6,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "platform/kubernetes/client/object.h"
 #include "platform/kubernetes/client/time.h"
 
@@ -25,13 +26,6 @@ constexpr std::size_t kRemembered = 4'096;
 constexpr std::size_t kNoteBytes = 1'000;  // the server takes 1,024
 constexpr std::size_t kNameBytes = 200;    // 253, with what makes it unique
 constexpr std::chrono::milliseconds kWithin{5'000};
-
-// At most so many bytes of it, and no half of a character.
-std::string cut(std::string_view text, std::size_t most) {
-  if (text.size() <= most) return std::string(text);
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0U) == 0x80U) --most;
-  return std::string(text.substr(0, most));
-}
 
 std::string namespace_of(const json::value& about) {
   const std::string_view ns = text_at(about, "/metadata/namespace");
@@ -92,7 +86,7 @@ json::object EventRecorder::event_of(const json::value& about, const EventText& 
           {"type", text.warning ? "Warning" : "Normal"},
           {"reason", text.reason},
           {"action", text.action},
-          {"note", cut(text.note, kNoteBytes)},
+          {"note", utf8_head(text.note, kNoteBytes)},
           {"regarding",
            {{"apiVersion", text_at(about, "/apiVersion")},
             {"kind", text_at(about, "/kind")},
@@ -126,9 +120,10 @@ void EventRecorder::record(const json::value& about, const EventText& text) {
   {
     const std::lock_guard lock(mutex_);
     const std::string unique = sha256_hex(key + micro_time(clock_.wall())).substr(0, 16);
-    step = memory_.happened(object, key,
-                            cut(text_at(about, "/metadata/name"), kNameBytes) + "." + unique,
-                            clock_.now());
+    step = memory_.happened(
+        object, key,
+        std::string(utf8_head(text_at(about, "/metadata/name"), kNameBytes)) + "." + unique,
+        clock_.now());
   }
   if (step.what == EventMemory::What::kNothing) return;
   const Status written = write(about, text, step);

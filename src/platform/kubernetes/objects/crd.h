@@ -15,6 +15,7 @@ namespace serin::platform::kubernetes {
 
 inline constexpr std::string_view kGroup = "serin.dev";
 inline constexpr std::string_view kVersion = "v1alpha1";
+inline constexpr std::string_view kApiVersion = "serin.dev/v1alpha1";  // both
 inline constexpr std::string_view kKind = "GenerativeService";
 inline constexpr std::string_view kPlural = "generativeservices";
 

@@ -55,12 +55,9 @@ json::object metadata_of(std::string_view name, std::string_view name_space, jso
                          const Owner* owner) {
   json::object metadata{{"name", name}, {"namespace", name_space}, {"labels", std::move(labels)}};
   if (owner == nullptr) return metadata;
-  json::object reference{{"apiVersion", std::string(kGroup) + "/" + std::string(kVersion)},
-                         {"kind", kKind},
-                         {"name", owner->name},
-                         {"uid", owner->uid},
-                         {"controller", true},
-                         {"blockOwnerDeletion", true}};
+  json::object reference{{"apiVersion", kApiVersion}, {"kind", kKind},
+                         {"name", owner->name},       {"uid", owner->uid},
+                         {"controller", true},        {"blockOwnerDeletion", true}};
   metadata["ownerReferences"] = json::array{std::move(reference)};
   return metadata;
 }
